@@ -1,0 +1,1 @@
+"""Latency, peak memory and quality, measured on the reader's own machine."""

@@ -1,0 +1,1 @@
+"""Torch networks to verified ONNX files: `python -m exporters.to_onnx`."""

@@ -1,0 +1,1 @@
+"""Compressed super-resolution networks: architectures, data, training and compression."""
