@@ -1,0 +1,100 @@
+"""Weights and run states as safetensors with one JSON object in the header: no pickle, one file, written atomically."""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from sr_infer.errors import ModelError, ModelNotFoundError, OutputError
+from training.networks import NetworkConfig, build_network, read_config
+
+HEADER_KEY = "sr_infer"
+
+
+def save_tensors(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> None:
+    """Write `tensors` and the JSON `header` beside `path`, then rename.
+
+    Raises:
+        OutputError: the file cannot be written; one that was there before is untouched.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+        save_file(contiguous, temporary, metadata={HEADER_KEY: json.dumps(header)})
+        temporary.replace(path)
+    except (OSError, SafetensorError) as error:
+        raise OutputError(f"cannot write {path}: {error}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The tensors and the header of a file that `save_tensors` wrote, on the CPU.
+
+    Raises:
+        ModelNotFoundError: there is no such file.
+        ModelError: it is not one of ours.
+    """
+    if not path.is_file():
+        raise ModelNotFoundError(f"no checkpoint at {path}")
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = json.loads((file.metadata() or {})[HEADER_KEY])
+            return {name: file.get_tensor(name) for name in file.keys()}, header  # noqa: SIM118
+    except (SafetensorError, KeyError, ValueError, OSError) as error:
+        raise ModelError(f"{path} is not a checkpoint that training wrote ({error})") from error
+
+
+def save_network(path: Path, network: nn.Module, recipe: Mapping[str, Any], history: Mapping[str, Any]) -> None:
+    """Write a network's weights in float16 with what rebuilds it.
+
+    Args:
+        path: the .safetensors file.
+        network: weights to keep.
+        recipe: the recipe's tables; `recipe["network"]` rebuilds the network.
+        history: what was done to make it (steps, data, starting point), for the model card.
+    """
+    halves = {name: tensor.half() for name, tensor in network.state_dict().items()}
+    save_tensors(path, halves, {"recipe": recipe, "history": history})
+
+
+def load_network(path: Path) -> tuple[str, NetworkConfig, nn.Module, dict[str, Any]]:
+    """Architecture, configuration, network in float32 and header of a file that `save_network` wrote.
+
+    Raises:
+        ModelNotFoundError: there is no such file.
+        ModelError: it is not one of ours, or its tensors do not fit its own configuration.
+    """
+    tensors, header = load_tensors(path)
+    architecture, config = read_config(header.get("recipe", {}).get("network", {}), where=str(path))
+    network = build_network(architecture, config)
+    try:
+        network.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
+    except RuntimeError as error:
+        raise ModelError(f"{path}: {error}") from error
+    return architecture, config, network.eval(), header
+
+
+def load_matching(network: nn.Module, path: Path) -> list[str]:
+    """Start `network` from the tensors of `path` that have its names and shapes; returns the names left as they were.
+
+    Raises:
+        ModelNotFoundError: there is no such file.
+        ModelError: it is not one of ours, or nothing in it fits.
+    """
+    tensors, _ = load_tensors(path)
+    own = network.state_dict()
+    fitting = {k: v.to(own[k].dtype) for k, v in tensors.items() if k in own and own[k].shape == v.shape}
+    if not any(name.endswith("weight") and own[name].ndim == 4 for name in fitting):
+        raise ModelError(
+            f"{path}: no convolution has the names and shapes of this network; is it another architecture?"
+        )
+    network.load_state_dict({**own, **fitting})
+    return [name for name in own if name not in fitting and torch.is_floating_point(own[name])]

@@ -1,0 +1,89 @@
+"""All pictures of a set in memory as uint8, at every resolution the loss needs; patches are gathered from there."""
+
+from collections.abc import Iterable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sr_infer.errors import ImageError
+from sr_infer.resize import downscale
+
+
+class PatchBank:
+    """Random aligned patches, uniformly over all positions, flipped and rotated in the 8 possible ways.
+
+    Everything, the gathering included, happens on `device`, so that loading never limits a run.
+    """
+
+    def __init__(
+        self,
+        pictures: Iterable[NDArray[np.uint8]],
+        *,
+        divisors: tuple[int, ...],
+        lr_patch_px: int,
+        device: torch.device,
+    ) -> None:
+        """
+        Args:
+            pictures: (H, W, 3) uint8 RGB, each side at least `divisors[0] * lr_patch_px`.
+            divisors: what the HR picture is shrunk by for each resolution, the largest (the network's input) first.
+            lr_patch_px: side of a patch at the lowest resolution.
+            device: where the pictures live and the patches come out.
+
+        Raises:
+            ImageError: there is no picture.
+        """
+        self.divisors = divisors
+        self.lr_patch_px = lr_patch_px
+        self.device = device
+        pixels: list[list[Tensor]] = [[] for _ in divisors]
+        sizes = []
+        for picture in pictures:
+            h, w = (side // divisors[0] for side in picture.shape[:2])
+            hr = picture[: h * divisors[0], : w * divisors[0]]
+            sizes.append((h, w))
+            for level, divisor in zip(pixels, divisors, strict=True):
+                level.append(torch.from_numpy(downscale(hr, divisor).reshape(-1, 3).copy()))
+        if not sizes:
+            raise ImageError(f"no picture is large enough for patches of {divisors[0] * lr_patch_px} px")
+        self._pixels = [torch.cat(level).to(device) for level in pixels]
+        self._sizes = torch.tensor(sizes)
+        self._starts = torch.cat((torch.zeros(1, dtype=torch.long), self._sizes.prod(1).cumsum(0)[:-1]))
+        self._positions = (self._sizes - lr_patch_px + 1).prod(1).cumsum(0)
+
+    def __len__(self) -> int:
+        return len(self._sizes)
+
+    def draw(self, batch: int, generator: torch.Generator, *, share: slice = slice(None)) -> list[Tensor]:
+        """Patches at every divisor, coarse to fine, (N, 3, h, w) uint8.
+
+        Args:
+            batch: how many to draw.
+            generator: on the CPU; the same state gives the same patches on every device.
+            share: the part of the batch that this process wants.
+        """
+        position = torch.randint(int(self._positions[-1]), (batch,), generator=generator)
+        flips = torch.randint(2, (3, batch), generator=generator, dtype=torch.bool)
+        picture = torch.searchsorted(self._positions, position, right=True)
+        position -= torch.where(picture > 0, self._positions[picture - 1], 0)
+        width = self._sizes[picture, 1]
+        top, left = position // (width - self.lr_patch_px + 1), position % (width - self.lr_patch_px + 1)
+        drawn = torch.stack((self._starts[picture], width, top, left))[:, share].to(self.device, non_blocking=True)
+        flips = flips[:, share].to(self.device, non_blocking=True)
+        return [
+            self._gather(level, self.divisors[0] // divisor, drawn, flips)
+            for level, divisor in zip(self._pixels, self.divisors, strict=True)
+        ]
+
+    def _gather(self, pixels: Tensor, factor: int, drawn: Tensor, flips: Tensor) -> Tensor:
+        start, width, top, left = drawn[:, :, None, None]
+        transposed, upside_down, mirrored = flips[:, :, None, None]
+        size = self.lr_patch_px * factor
+        i, j = torch.meshgrid(*(torch.arange(size, device=self.device),) * 2, indexing="ij")
+        row, column = torch.where(transposed, j, i), torch.where(transposed, i, j)
+        row = torch.where(upside_down, size - 1 - row, row) + top * factor
+        column = torch.where(mirrored, size - 1 - column, column) + left * factor
+        index = start * factor**2 + row * (width * factor) + column
+        return pixels[index].permute(0, 3, 1, 2)

@@ -1,0 +1,98 @@
+"""A folder tree of HR pictures: what is in it, what is broken, and which pictures are kept for validation."""
+
+import csv
+import hashlib
+import warnings
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from sr_infer.errors import ImageError
+
+VALIDATION_SHARE = 40
+"""One source picture in so many is kept for validation."""
+
+
+@dataclass(frozen=True)
+class Folder:
+    """Paths relative to `root`, sorted."""
+
+    root: Path
+    train: tuple[str, ...]
+    validation: tuple[str, ...]
+
+
+def scan_folder(root: Path) -> Folder:
+    """Find the pictures below `root` and split them.
+
+    A picture is for validation when the SHA-1 of its source's name is a multiple of 40. The source is the file itself;
+    tiles cut from larger pictures can name theirs in a `sources.csv` at the root (columns `file` and `source_file`), so
+    that no source is on both sides.
+
+    Raises:
+        ImageError: the folder does not exist or holds no picture.
+    """
+    endings = Image.registered_extensions()
+    names = sorted(
+        path.relative_to(root).as_posix()
+        for path in root.rglob("*")
+        if path.suffix.lower() in endings and path.is_file()
+    )
+    if not names:
+        raise ImageError(f"no pictures in {root.absolute()}; expected a folder tree of {', '.join(sorted(_COMMON))}")
+    sources = _read_sources(root / "sources.csv")
+    train, validation = [], []
+    for name in names:
+        (validation if is_validation(sources.get(name, name)) else train).append(name)
+    return Folder(root, tuple(train), tuple(validation))
+
+
+def is_validation(source: str) -> bool:
+    return int(hashlib.sha1(source.encode()).hexdigest(), 16) % VALIDATION_SHARE == 0
+
+
+def read_pictures(
+    root: Path, names: Iterable[str], *, least_px: int, skipped: dict[str, str]
+) -> Iterator[NDArray[np.uint8]]:
+    """The pictures as (H, W, 3) uint8 RGB, orientation applied.
+
+    Broken ones and those with a side below `least_px` are left out and noted in `skipped`, name -> reason.
+    """
+    for name in names:
+        try:
+            picture = read_rgb(root / name)
+        except ImageError as error:
+            skipped[name] = str(error)
+            continue
+        if min(picture.shape[:2]) < least_px:
+            skipped[name] = f"{picture.shape[1]}x{picture.shape[0]} is smaller than {least_px} px"
+            continue
+        yield picture
+
+
+def read_rgb(path: Path) -> NDArray[np.uint8]:
+    """One picture as (H, W, 3) uint8 RGB, orientation applied.
+
+    Raises:
+        ImageError: it cannot be decoded.
+    """
+    try:
+        with warnings.catch_warnings(), Image.open(path) as image:
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Warning) as error:
+        raise ImageError(f"cannot read {path}: {error}") from error
+
+
+_COMMON = (".png", ".jpg", ".tif", ".webp", ".bmp")
+
+
+def _read_sources(path: Path) -> dict[str, str]:
+    if not path.is_file():
+        return {}
+    with path.open(newline="", encoding="utf-8") as file:
+        return {row["file"]: row["source_file"] for row in csv.DictReader(file)}

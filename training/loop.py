@@ -1,0 +1,286 @@
+"""The training loop: one network, one recipe, one folder of pictures; interruptible at any step and resumable."""
+
+import csv
+import logging
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+from tqdm import tqdm
+
+from sr_infer.errors import ImageError, ModelError, OptionError
+from sr_infer.metrics import psnr_y
+from sr_infer.resize import downscale
+from training.checkpoint import load_matching, load_tensors, save_network, save_tensors
+from training.data.bank import PatchBank
+from training.data.folder import Folder, read_pictures
+from training.losses import ReconstructionLoss
+from training.networks import build_network
+from training.recipe import Recipe
+from training.schedule import learning_rate
+
+LOG = logging.getLogger(__name__)
+VALIDATION_PICTURES = 24
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What ends a run before the recipe's steps do; the learning rate reaches its floor there."""
+
+    steps: int | None = None
+    minutes: float | None = None
+
+
+class Trainer:
+    """One run in the folder `out`: `checkpoint.safetensors`, `log.csv`, and at the end `<name>.safetensors`."""
+
+    def __init__(self, recipe: Recipe, folder: Folder, out: Path, *, device: torch.device, limits: Limits) -> None:
+        """Read the pictures and build the network.
+
+        Raises:
+            ImageError: no picture of the folder can be used.
+            OptionError: the batch does not divide among the processes.
+        """
+        self.recipe, self.out, self.device, self.limits = recipe, out, device, limits
+        self.settings = recipe.training
+        self.world = dist.get_world_size() if dist.is_initialized() else 1
+        self.rank = dist.get_rank() if dist.is_initialized() else 0
+        if self.settings.batch % self.world:
+            raise OptionError(f"a batch of {self.settings.batch} does not divide among {self.world} processes")
+        torch.manual_seed(self.settings.seed)
+        self.network = build_network(recipe.architecture, recipe.network).to(device, memory_format=torch.channels_last)
+        self.loss = ReconstructionLoss(recipe.network, self.settings.dual_weight).to(device)
+        self.ema = AveragedModel(self.network, multi_avg_fn=self._average)
+        self.parameters = [p for p in (*self.network.parameters(), *self.loss.parameters()) if p.requires_grad]
+        self.optimizer = torch.optim.Adam(self.parameters, lr=0.0, betas=self.settings.betas)
+        self.step = 0
+        self.elapsed_s = 0.0
+        self.started_from = ""
+        self._read_data(folder)
+
+    def _read_data(self, folder: Folder) -> None:
+        divisors = self.loss.divisors
+        least_px = divisors[0] * self.settings.lr_patch_px
+        skipped: dict[str, str] = {}
+        self.bank = PatchBank(
+            read_pictures(folder.root, folder.train, least_px=least_px, skipped=skipped),
+            divisors=divisors,
+            lr_patch_px=self.settings.lr_patch_px,
+            device=self.device,
+        )
+        chosen = folder.validation[:: max(1, len(folder.validation) // VALIDATION_PICTURES)][:VALIDATION_PICTURES]
+        pictures = read_pictures(folder.root, chosen, least_px=16 * divisors[0], skipped=skipped)
+        self.validation = [_cropped(picture, divisors[0]) for picture in pictures]
+        if not self.validation:
+            raise ImageError(f"{folder.root} leaves no picture for validation; add more pictures")
+        for name, reason in skipped.items():
+            LOG.warning("skipped %s: %s", name, reason)
+        LOG.info("%d pictures to train on, %d to validate", len(self.bank), len(self.validation))
+
+    @property
+    def last_step(self) -> int:
+        return min(self.settings.steps, self.limits.steps or self.settings.steps)
+
+    @property
+    def progress(self) -> float:
+        """0 at the start, 1 at the end, by steps or by minutes, whichever is further."""
+        by_minutes = self.elapsed_s / (60 * self.limits.minutes) if self.limits.minutes else 0.0
+        return max(self.step / self.last_step, by_minutes)
+
+    def start_from(self, weights: Path) -> None:
+        """Take over the fitting tensors of an earlier network (x4 from x2, say), with a fresh schedule."""
+        fresh = load_matching(self.network, weights)
+        self.ema.module.load_state_dict(self.network.state_dict())
+        self.started_from = weights.name
+        LOG.info("started from %s; left fresh: %s", weights, ", ".join(fresh) or "nothing")
+
+    def run(self) -> Path:
+        """Train to the end and write `<name>.safetensors` (averaged weights, float16); returns its path.
+
+        KeyboardInterrupt leaves a checkpoint from which `resume` goes on, and is passed on.
+        """
+        self.network.train()
+        bar = tqdm(total=self.last_step, initial=self.step, unit="step", disable=None if self.rank == 0 else True)
+        try:
+            with bar:
+                self._steps(bar)
+        except KeyboardInterrupt:
+            self.save()
+            raise
+        self.save()
+        path = self.out / f"{self.recipe.name}.safetensors"
+        if self.rank == 0:
+            save_network(path, self.ema.module, self.recipe.tables, self.history())
+        return path
+
+    def _steps(self, bar: tqdm) -> None:
+        losses = []
+        began = time.monotonic() - self.elapsed_s
+        while self.progress < 1:
+            losses.append(self._one_step())
+            self.step += 1
+            self.elapsed_s = time.monotonic() - began
+            bar.update()
+            if self.step % self.settings.validate_every == 0 or self.progress >= 1:
+                loss = self._mean_over_processes(torch.stack(losses).mean()).item()
+                losses.clear()
+                psnr_db = self.validate()
+                self.elapsed_s = time.monotonic() - began
+                bar.set_postfix(loss=f"{loss:.3f}", psnr_y=f"{psnr_db:.2f}")
+                self._log(loss, psnr_db)
+                self.save()
+
+    def _one_step(self) -> Tensor:
+        rate = learning_rate(self.settings, step=self.step, progress=self.progress)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        generator = torch.Generator().manual_seed(self.settings.seed * 1_000_003 + self.step)
+        share = self.settings.batch // self.world
+        patches = self.bank.draw(
+            self.settings.batch, generator, share=slice(self.rank * share, (self.rank + 1) * share)
+        )
+        pyramid = [self._to_range(patch) for patch in patches]
+        with self._autocast():
+            loss = self.loss(self.network, pyramid)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        if self.world > 1:
+            for parameter in self.parameters:
+                dist.all_reduce(parameter.grad)
+                parameter.grad /= self.world
+        if self.settings.clip_norm:
+            nn.utils.clip_grad_norm_(self.parameters, self.settings.clip_norm)
+        self.optimizer.step()
+        self.ema.update_parameters(self.network)
+        return loss.detach()
+
+    def _average(self, averaged: list[Tensor], current: list[Tensor], count: Tensor) -> None:
+        """Exponential moving average whose decay rises from 0, so that short runs forget their start."""
+        decay = min(self.settings.ema_decay, (1 + int(count)) / (10 + int(count)))
+        for mean, value in zip(averaged, current, strict=True):
+            mean.lerp_(value, 1 - decay)
+
+    @torch.no_grad()
+    def validate(self) -> float:
+        """Mean PSNR-Y in dB of the averaged weights over the validation pictures."""
+        network = self.ema.module.eval()
+        return float(np.mean([self._psnr_db(network, hr) for hr in self.validation]))
+
+    def _psnr_db(self, network: nn.Module, hr: NDArray[np.uint8]) -> float:
+        scale = self.recipe.network.scale
+        lr = torch.from_numpy(downscale(hr, scale).transpose(2, 0, 1).copy())[None].to(self.device)
+        with self._autocast():
+            sr = network(self._to_range(lr)).float()
+        levels = (sr[0] * (255 / self.recipe.network.value_range)).round().clamp(0, 255)
+        return psnr_y(levels.byte().permute(1, 2, 0).cpu().numpy(), hr, border=scale)
+
+    def _to_range(self, levels: Tensor) -> Tensor:
+        pixels = levels.to(torch.float32, memory_format=torch.channels_last)
+        return pixels * (self.recipe.network.value_range / 255)
+
+    @contextmanager
+    def _autocast(self) -> Iterator[None]:
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.settings.precision == "bf16"):
+            yield
+
+    def _mean_over_processes(self, value: Tensor) -> Tensor:
+        if self.world > 1:
+            dist.all_reduce(value)
+        return value / self.world
+
+    def _log(self, loss: float, psnr_db: float) -> None:
+        if self.rank:
+            return
+        LOG.info("step %d: loss %.4f, validation %.3f dB, %.1f min", self.step, loss, psnr_db, self.elapsed_s / 60)
+        path = self.out / "log.csv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        is_new = not path.exists()
+        with path.open("a", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            if is_new:
+                writer.writerow(("step", "learning_rate", "loss", "validation_psnr_y_db", "elapsed_s"))
+            rate = self.optimizer.param_groups[0]["lr"]
+            writer.writerow((self.step, f"{rate:.3e}", f"{loss:.6f}", f"{psnr_db:.4f}", f"{self.elapsed_s:.1f}"))
+
+    def history(self) -> dict[str, object]:
+        """What was done so far, for the model card."""
+        return {
+            "steps": self.step,
+            "batch": self.settings.batch,
+            "lr_patch_px": self.settings.lr_patch_px,
+            "minutes": round(self.elapsed_s / 60, 1),
+            "device": self.device.type,
+            "started_from": self.started_from,
+            "pictures": len(self.bank),
+        }
+
+    def save(self) -> None:
+        """Write the whole state to `checkpoint.safetensors`, in one process."""
+        if self.rank:
+            return
+        tensors = {f"network.{name}": tensor for name, tensor in self.network.state_dict().items()}
+        tensors |= {f"ema.{name}": tensor for name, tensor in self.ema.state_dict().items()}
+        tensors |= {f"loss.{name}": tensor for name, tensor in self.loss.state_dict().items()}
+        for index, state in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"adam.{index}.{name}": tensor for name, tensor in state.items()}
+        header = {
+            "recipe": self.recipe.tables,
+            "step": self.step,
+            "elapsed_s": self.elapsed_s,
+            "started_from": self.started_from,
+        }
+        save_tensors(self.out / "checkpoint.safetensors", tensors, header)
+
+    def resume(self) -> None:
+        """Go on from the checkpoint in `out`.
+
+        Raises:
+            ModelNotFoundError: there is none.
+            ModelError: it belongs to another network.
+        """
+        path = self.out / "checkpoint.safetensors"
+        tensors, header = load_tensors(path)
+        try:
+            self.network.load_state_dict(_below("network.", tensors))
+            self.ema.load_state_dict(_below("ema.", tensors))
+            self.loss.load_state_dict(_below("loss.", tensors))
+        except RuntimeError as error:
+            raise ModelError(f"{path} belongs to another recipe: {error}") from error
+        state: dict[int, dict[str, Tensor]] = {}
+        for name, tensor in _below("adam.", tensors).items():
+            index, key = name.split(".")
+            state.setdefault(int(index), {})[key] = tensor
+        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state})
+        self.step, self.elapsed_s = header["step"], header["elapsed_s"]
+        self.started_from = header["started_from"]
+
+
+def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+def _cropped(picture: NDArray[np.uint8], multiple: int) -> NDArray[np.uint8]:
+    h, w = (side // multiple * multiple for side in picture.shape[:2])
+    return picture[:h, :w]
+
+
+def join_processes() -> torch.device | None:
+    """Under torchrun, join the process group and return this process's device; None when run alone."""
+    if "LOCAL_RANK" not in os.environ:
+        return None
+    if torch.cuda.is_available():
+        device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+        torch.cuda.set_device(device)
+        dist.init_process_group("nccl")
+        return device
+    dist.init_process_group("gloo")
+    return torch.device("cpu")

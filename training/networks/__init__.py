@@ -1,0 +1,60 @@
+"""The networks, each one file to be held beside its paper, and the table that finds them by name."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import nn
+
+from sr_infer.errors import OptionError
+from training.networks.drn import DRN, DRNConfig, DualStep
+from training.networks.edsr import EDSR, EDSRConfig
+from training.networks.plain import Plain, PlainConfig
+from training.networks.rir import RIR, RIRConfig
+from training.networks.srresnet import SRResNet, SRResNetConfig
+from training.settings import read_settings
+
+__all__ = [
+    "ARCHITECTURES",
+    "DRN",
+    "EDSR",
+    "RIR",
+    "DRNConfig",
+    "DualStep",
+    "EDSRConfig",
+    "NetworkConfig",
+    "Plain",
+    "PlainConfig",
+    "RIRConfig",
+    "SRResNet",
+    "SRResNetConfig",
+    "build_network",
+    "read_config",
+]
+
+NetworkConfig = DRNConfig | EDSRConfig | RIRConfig | SRResNetConfig | PlainConfig
+
+ARCHITECTURES: dict[str, tuple[type[NetworkConfig], type[nn.Module]]] = {
+    "drn": (DRNConfig, DRN),
+    "edsr": (EDSRConfig, EDSR),
+    "rir": (RIRConfig, RIR),
+    "srresnet": (SRResNetConfig, SRResNet),
+    "plain": (PlainConfig, Plain),
+}
+
+
+def read_config(values: Mapping[str, Any], *, where: str) -> tuple[str, NetworkConfig]:
+    """The architecture's name and its configuration from one table with the key `architecture`.
+
+    Raises:
+        OptionError: the architecture is unknown, or a setting is unknown, missing or refused.
+    """
+    settings = dict(values)
+    architecture = settings.pop("architecture", None)
+    if architecture not in ARCHITECTURES:
+        raise OptionError(f"{where}: architecture is one of {', '.join(ARCHITECTURES)}, not {architecture!r}")
+    return architecture, read_settings(ARCHITECTURES[architecture][0], settings, where=where)
+
+
+def build_network(architecture: str, config: NetworkConfig) -> nn.Module:
+    """A network with fresh weights; takes and gives (N, 3, H, W) RGB in 0 .. `config.value_range`."""
+    return ARCHITECTURES[architecture][1](config)

@@ -1,0 +1,55 @@
+"""The plain network of MemSR (Wu, Lee, Ma, "MemSR: Training Memory-efficient Lightweight Model for Image
+Super-Resolution", ICML 2022): a chain of 3x3 convolutions without any skip, so that two feature maps at a time are all
+the memory it needs.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import Tensor, nn
+
+from sr_infer.errors import OptionError
+from training.networks.blocks import MeanShift, conv3x3
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlainConfig:
+    """Plain-M by default: 34 layers of 64 channels and the tail.
+
+    Raises:
+        OptionError: a scale other than 2, 3, 4, an unknown activation, or no width.
+    """
+
+    scale: int
+    widths: tuple[int, ...] = (64,) * 34
+    """Output channels of each convolution before the tail."""
+    activation: Literal["every", "second"] = "every"
+    """ReLU behind every convolution (the paper), or behind every second one, none behind the last (its code)."""
+    value_range: float = 255.0
+
+    def __post_init__(self) -> None:
+        if self.scale not in (2, 3, 4):
+            raise OptionError(f"the plain network's scale is 2, 3 or 4, not {self.scale}")
+        if self.activation not in ("every", "second"):
+            raise OptionError(f'activation is "every" or "second", not {self.activation!r}')
+        if not self.widths or min(self.widths) < 1:
+            raise OptionError(f"widths needs positive channel counts, got {self.widths}")
+
+
+class Plain(nn.Module):
+    """Takes (N, 3, H, W), gives (N, 3, scale H, scale W), both RGB in 0 .. `config.value_range`."""
+
+    def __init__(self, config: PlainConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.sub_mean = MeanShift(-1, config.value_range)
+        self.body = nn.Sequential()
+        for index, (inputs, outputs) in enumerate(zip((3, *config.widths), config.widths, strict=False)):
+            self.body.append(conv3x3(inputs, outputs))
+            if config.activation == "every" or index % 2 == 1:
+                self.body.append(nn.ReLU())
+        self.tail = nn.Sequential(conv3x3(config.widths[-1], 3 * config.scale**2), nn.PixelShuffle(config.scale))
+        self.add_mean = MeanShift(1, config.value_range)
+
+    def forward(self, lr: Tensor) -> Tensor:
+        return self.add_mean(self.tail(self.body(self.sub_mean(lr))))

@@ -1,0 +1,91 @@
+"""A recipe: one TOML file that says which network is trained, and how."""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from sr_infer.errors import OptionError
+from training.networks import NetworkConfig, read_config
+from training.settings import read_settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """The table `[training]`.
+
+    Raises:
+        OptionError: a value is out of range.
+    """
+
+    steps: int
+    batch: int = 16
+    """Patches a step, over all processes together."""
+    lr_patch_px: int = 48
+    """Side of a patch at the low resolution."""
+    learning_rate: float = 1e-4
+    final_learning_rate: float = 1e-7
+    schedule: Literal["cosine", "one-cycle", "constant"] = "cosine"
+    warmup_steps: int = 0
+    """Steps over which the rate rises from 0 (one-cycle has its own rise)."""
+    betas: tuple[float, float] = (0.9, 0.999)
+    clip_norm: float = 0.0
+    """Largest norm of the whole gradient; 0 leaves it alone."""
+    ema_decay: float = 0.999
+    """Of the averaged weights, which are what is validated and kept."""
+    dual_weight: float = 0.0
+    """Lambda of the dual regression loss (DRN eq. 1); 0.1 in the paper."""
+    precision: Literal["bf16", "float32"] = "bf16"
+    validate_every: int = 500
+    """Steps between two validations, each followed by a checkpoint."""
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch", "lr_patch_px", "validate_every"):
+            if getattr(self, name) < 1:
+                raise OptionError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if not self.learning_rate >= self.final_learning_rate >= 0:
+            raise OptionError(f"learning_rate {self.learning_rate} must not be below {self.final_learning_rate=}")
+        if self.schedule not in ("cosine", "one-cycle", "constant"):
+            raise OptionError(f'schedule is "cosine", "one-cycle" or "constant", not {self.schedule!r}')
+        if self.precision not in ("bf16", "float32"):
+            raise OptionError(f'precision is "bf16" or "float32", not {self.precision!r}')
+        if not 0 <= self.ema_decay < 1:
+            raise OptionError(f"ema_decay must be in [0, 1), got {self.ema_decay}")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One network and its training; `tables` is the TOML as it was read."""
+
+    name: str
+    architecture: str
+    network: NetworkConfig
+    training: Training
+    tables: Mapping[str, Any]
+
+
+def read_recipe(path: Path) -> Recipe:
+    """
+    Raises:
+        OptionError: the file is missing or not TOML, or a key is unknown, missing or refused; the message names it.
+    """
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise OptionError(f"cannot read the recipe {path}: {error}") from error
+    return parse_recipe(tables, where=str(path))
+
+
+def parse_recipe(tables: Mapping[str, Any], *, where: str) -> Recipe:
+    """A recipe from its tables `name`, `[network]` and `[training]`.
+
+    Raises:
+        OptionError: a key is unknown, missing or refused; the message names it and `where`.
+    """
+    if set(tables) != {"name", "network", "training"}:
+        raise OptionError(f"{where}: expected name, [network] and [training], got {', '.join(tables) or 'nothing'}")
+    architecture, network = read_config(tables["network"], where=f"{where} [network]")
+    training = read_settings(Training, tables["training"], where=f"{where} [training]")
+    return Recipe(tables["name"], architecture, network, training, tables)

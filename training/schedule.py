@@ -1,0 +1,26 @@
+"""Learning rates as pure functions of how far a run is."""
+
+from math import cos, pi
+
+from training.recipe import Training
+
+
+def learning_rate(settings: Training, *, step: int, progress: float) -> float:
+    """The rate of one step.
+
+    Args:
+        settings: rates and the schedule's name.
+        step: steps done so far, for the warm-up.
+        progress: 0 at the start, 1 at the end of the run, whether steps or minutes end it.
+    """
+    high, low = settings.learning_rate, settings.final_learning_rate
+    if settings.schedule == "one-cycle":  # Smith 2018, with torch's shape: 30 % up from high / 25, then down
+        if progress < 0.3:
+            return _cosine(high / 25, high, progress / 0.3)
+        return _cosine(high, low, (progress - 0.3) / 0.7)
+    warmup = min(1.0, (step + 1) / settings.warmup_steps) if settings.warmup_steps else 1.0
+    return warmup * (high if settings.schedule == "constant" else _cosine(high, low, progress))
+
+
+def _cosine(start: float, end: float, progress: float) -> float:
+    return end + (start - end) * 0.5 * (1 + cos(pi * min(progress, 1.0)))
