@@ -26,7 +26,9 @@ class Training:
     """Side of a patch at the low resolution."""
     learning_rate: float = 1e-4
     final_learning_rate: float = 1e-7
-    schedule: Literal["cosine", "one-cycle", "constant"] = "cosine"
+    schedule: Literal["cosine", "one-cycle", "halving"] = "cosine"
+    halve_every: int = 0
+    """Steps after which "halving" halves the rate."""
     warmup_steps: int = 0
     """Steps over which the rate rises from 0 (one-cycle has its own rise)."""
     betas: tuple[float, float] = (0.9, 0.999)
@@ -47,8 +49,10 @@ class Training:
                 raise OptionError(f"{name} must be at least 1, got {getattr(self, name)}")
         if not self.learning_rate >= self.final_learning_rate >= 0:
             raise OptionError(f"learning_rate {self.learning_rate} must not be below {self.final_learning_rate=}")
-        if self.schedule not in ("cosine", "one-cycle", "constant"):
-            raise OptionError(f'schedule is "cosine", "one-cycle" or "constant", not {self.schedule!r}')
+        if self.schedule not in ("cosine", "one-cycle", "halving"):
+            raise OptionError(f'schedule is "cosine", "one-cycle" or "halving", not {self.schedule!r}')
+        if (self.schedule == "halving") != (self.halve_every > 0):
+            raise OptionError('the schedule "halving" and a positive halve_every belong together')
         if self.precision not in ("bf16", "float32"):
             raise OptionError(f'precision is "bf16" or "float32", not {self.precision!r}')
         if not 0 <= self.ema_decay < 1:

@@ -19,7 +19,9 @@ def learning_rate(settings: Training, *, step: int, progress: float) -> float:
             return _cosine(high / 25, high, progress / 0.3)
         return _cosine(high, low, (progress - 0.3) / 0.7)
     warmup = min(1.0, (step + 1) / settings.warmup_steps) if settings.warmup_steps else 1.0
-    return warmup * (high if settings.schedule == "constant" else _cosine(high, low, progress))
+    if settings.schedule == "halving":
+        return warmup * max(low, high * 0.5 ** (step // settings.halve_every))
+    return warmup * _cosine(high, low, progress)
 
 
 def _cosine(start: float, end: float, progress: float) -> float:

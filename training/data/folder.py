@@ -36,6 +36,20 @@ def scan_folder(root: Path) -> Folder:
     Raises:
         ImageError: the folder does not exist or holds no picture.
     """
+    names = picture_names(root)
+    sources = _read_sources(root / "sources.csv")
+    train, validation = [], []
+    for name in names:
+        (validation if is_validation(sources.get(name, name)) else train).append(name)
+    return Folder(root, tuple(train), tuple(validation))
+
+
+def picture_names(root: Path) -> list[str]:
+    """Paths below `root` with the ending of a picture format, relative to it, sorted.
+
+    Raises:
+        ImageError: there is none.
+    """
     endings = Image.registered_extensions()
     names = sorted(
         path.relative_to(root).as_posix()
@@ -43,12 +57,8 @@ def scan_folder(root: Path) -> Folder:
         if path.suffix.lower() in endings and path.is_file()
     )
     if not names:
-        raise ImageError(f"no pictures in {root.absolute()}; expected a folder tree of {', '.join(sorted(_COMMON))}")
-    sources = _read_sources(root / "sources.csv")
-    train, validation = [], []
-    for name in names:
-        (validation if is_validation(sources.get(name, name)) else train).append(name)
-    return Folder(root, tuple(train), tuple(validation))
+        raise ImageError(f"no pictures in {root}; expected a folder tree of .png, .jpg, .tif, .webp, ...")
+    return names
 
 
 def is_validation(source: str) -> bool:
@@ -64,18 +74,18 @@ def read_pictures(
     """
     for name in names:
         try:
-            picture = read_rgb(root / name)
+            picture = read_pixels(root / name)
         except ImageError as error:
             skipped[name] = str(error)
             continue
         if min(picture.shape[:2]) < least_px:
             skipped[name] = f"{picture.shape[1]}x{picture.shape[0]} is smaller than {least_px} px"
             continue
-        yield picture
+        yield picture if picture.ndim == 3 else np.repeat(picture[:, :, None], 3, axis=2)
 
 
-def read_rgb(path: Path) -> NDArray[np.uint8]:
-    """One picture as (H, W, 3) uint8 RGB, orientation applied.
+def read_pixels(path: Path) -> NDArray[np.uint8]:
+    """One picture as (H, W, 3) uint8 RGB, or (H, W) if it is stored as grey; orientation applied.
 
     Raises:
         ImageError: it cannot be decoded.
@@ -83,12 +93,10 @@ def read_rgb(path: Path) -> NDArray[np.uint8]:
     try:
         with warnings.catch_warnings(), Image.open(path) as image:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+            upright = ImageOps.exif_transpose(image)
+            return np.asarray(upright if upright.mode == "L" else upright.convert("RGB"))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Warning) as error:
         raise ImageError(f"cannot read {path}: {error}") from error
-
-
-_COMMON = (".png", ".jpg", ".tif", ".webp", ".bmp")
 
 
 def _read_sources(path: Path) -> dict[str, str]:

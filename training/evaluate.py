@@ -1,0 +1,140 @@
+"""`python -m training.evaluate --model MODEL --scale S FOLDER...`: PSNR and SSIM as the papers report them."""
+
+import argparse
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from sr_infer.errors import ImageError, OptionError, SrInferError
+from sr_infer.metrics import luma, psnr_y, ssim_y
+from sr_infer.resize import downscale, imresize
+from training.checkpoint import load_network
+from training.data.folder import picture_names, read_pixels
+
+Pixels = NDArray[np.uint8]
+Upscale = Callable[[Pixels], Pixels]
+
+
+@dataclass(frozen=True)
+class Score:
+    """Luma PSNR in dB and SSIM of one picture, or the mean of many."""
+
+    name: str
+    psnr_y: float
+    ssim_y: float
+
+
+def evaluate(upscale: Upscale, folder: Path, scale: int, *, luma_only: bool = False) -> list[Score]:
+    """Upscale every LR picture of a benchmark folder and compare it with its HR picture.
+
+    Args:
+        upscale: (h, w, 3) or (h, w) uint8 to (scale h, scale w[, 3]) uint8.
+        folder: pictures in `HR/` with their LR ones in `LR_bicubic/X<scale>/<name>x<scale>.png`, or HR pictures alone,
+            whose LR ones are then made by MATLAB's bicubic.
+        scale: of the network, and the border in pixels that is cut off before comparing.
+        luma_only: shrink, upscale and compare the rounded luma alone, as papers did before networks for RGB.
+
+    Raises:
+        ImageError: the folder holds no picture, or LR and HR do not fit.
+    """
+    hr_root = folder / "HR" if (folder / "HR").is_dir() else folder
+    scores = []
+    for name in picture_names(hr_root):
+        hr = read_pixels(hr_root / name)
+        hr = hr[: hr.shape[0] // scale * scale, : hr.shape[1] // scale * scale]
+        stem = Path(name).stem
+        lr_path = folder / "LR_bicubic" / f"X{scale}" / f"{stem}x{scale}.png"
+        if luma_only:
+            hr = np.floor(luma(hr) + 0.5).astype(np.uint8)
+        lr = read_pixels(lr_path) if lr_path.is_file() and not luma_only else downscale(hr, scale)
+        sr = upscale(lr)
+        if sr.shape != hr.shape:
+            raise ImageError(f"{name}: expected a result of {hr.shape}, got {sr.shape}; is the scale {scale}?")
+        scores.append(Score(stem, psnr_y(sr, hr, border=scale), ssim_y(sr, hr, border=scale)))
+    return scores
+
+
+def mean_score(scores: list[Score]) -> Score:
+    return Score("mean", float(np.mean([s.psnr_y for s in scores])), float(np.mean([s.ssim_y for s in scores])))
+
+
+def load_upscaler(model: str, scale: int) -> Upscale:
+    """What `--model` names: "bicubic", a .safetensors file of ours, or an .onnx file or shipped model's name.
+
+    Raises:
+        SrInferError: the model cannot be loaded, or its scale is another.
+    """
+    if model == "bicubic":
+        return lambda lr: _bicubic(lr, scale)
+    if model.endswith(".safetensors"):
+        return _torch_upscaler(Path(model), scale)
+    from sr_infer import Upscaler
+
+    upscaler = Upscaler(model)
+    _check_scale(model, upscaler.card.scale, scale)
+    return lambda lr: _through_rgb(upscaler, lr)
+
+
+def _bicubic(lr: Pixels, scale: int) -> Pixels:
+    sr = imresize(lr.astype(np.float64), (lr.shape[0] * scale, lr.shape[1] * scale))
+    return np.floor(np.clip(sr, 0, 255) + 0.5).astype(np.uint8)
+
+
+def _torch_upscaler(path: Path, scale: int) -> Upscale:
+    _, config, network, _ = load_network(path)
+    _check_scale(str(path), config.scale, scale)
+
+    @torch.no_grad()
+    def upscale(lr: Pixels) -> Pixels:
+        pixels = torch.from_numpy(lr.transpose(2, 0, 1).copy())[None].float()
+        sr = network(pixels * (config.value_range / 255))[0] * (255 / config.value_range)
+        return sr.round().clamp(0, 255).byte().permute(1, 2, 0).numpy()
+
+    return lambda lr: _through_rgb(upscale, lr)
+
+
+def _check_scale(model: str, has: int, wanted: int) -> None:
+    if has != wanted:
+        raise OptionError(f"{model} is a x{has} network; give --scale {has}")
+
+
+def _through_rgb(upscale: Upscale, lr: Pixels) -> Pixels:
+    """Grey pictures go through an RGB network as three equal channels, and come back as their luma."""
+    if lr.ndim == 3:
+        return upscale(lr)
+    rgb = upscale(np.repeat(lr[:, :, None], 3, axis=2))
+    return np.floor(rgb @ np.array([0.299, 0.587, 0.114]) + 0.5).astype(np.uint8)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m training.evaluate", description=__doc__)
+    parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="benchmark folders")
+    parser.add_argument("--model", required=True, help="bicubic, weights (.safetensors), .onnx file or shipped name")
+    parser.add_argument("--scale", type=int, required=True)
+    parser.add_argument("--luma-only", action="store_true", help="work on the rounded luma alone (bicubic only)")
+    parser.add_argument("--each", action="store_true", help="print every picture, not only the mean")
+    options = parser.parse_args(arguments)
+    try:
+        if options.luma_only and options.model != "bicubic":
+            raise OptionError("--luma-only works with --model bicubic; the networks take RGB")
+        upscale = load_upscaler(options.model, options.scale)
+        for folder in options.folders:
+            scores = evaluate(upscale, folder, options.scale, luma_only=options.luma_only)
+            for score in scores if options.each else []:
+                print(f"{folder.name:12} {score.name:16} {score.psnr_y:6.2f} dB  {score.ssim_y:.4f}")
+            mean = mean_score(scores)
+            head = f"{folder.name:12} x{options.scale} mean of {len(scores):3}"
+            print(f"{head}  {mean.psnr_y:6.2f} dB  {mean.ssim_y:.4f}")
+    except SrInferError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
