@@ -96,8 +96,8 @@ class DRN(nn.Module):
 
     def _features(self, lr: Tensor) -> list[Tensor]:
         # The mean shift acts on single pixels, so it commutes with the upsampling and is cheaper before it.
-        size_hw = [side * self.config.scale for side in lr.shape[2:]]
-        x = nn.functional.interpolate(self.sub_mean(lr), size_hw, mode="bicubic", align_corners=False)
+        scale = float(self.config.scale)
+        x = nn.functional.interpolate(self.sub_mean(lr), scale_factor=scale, mode="bicubic", align_corners=False)
         x = self.head(x)
         copies = []
         for down in self.down:

@@ -51,8 +51,8 @@ class SRResNet(nn.Module):
         self.tail = conv3x3(config.width, 3)
 
     def forward(self, lr: Tensor) -> Tensor:
-        size_hw = [side * self.config.scale for side in lr.shape[2:]]
-        base = nn.functional.interpolate(lr, size_hw, mode="bilinear", align_corners=False)
+        scale = float(self.config.scale)
+        base = nn.functional.interpolate(lr, scale_factor=scale, mode="bilinear", align_corners=False)
         x = self.body(nn.functional.leaky_relu(self.head(lr), 0.1))
         x = nn.functional.leaky_relu(self.last(self.upsampler(x)), 0.1)
         return self.tail(x) + base

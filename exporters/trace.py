@@ -1,0 +1,65 @@
+"""A torch network to an ONNX graph that speaks [0, 1] outside, whatever range the network speaks inside."""
+
+import logging
+import warnings
+
+import onnx
+import torch
+from torch import Tensor, nn
+
+from training.networks import NetworkConfig
+
+OPSET = 18
+"""What onnxruntime, onnxruntime-web and OpenVINO of the last years all read."""
+
+
+class UnitRange(nn.Module):
+    """`network(lr * value_range) / value_range`; (N, 3, H, W) in [0, 1] on both sides, not clipped."""
+
+    def __init__(self, network: nn.Module, config: NetworkConfig) -> None:
+        super().__init__()
+        self.network = network
+        self.scale = config.scale
+        self.value_range = config.value_range
+
+    def forward(self, lr: Tensor) -> Tensor:
+        sr: Tensor = self.network(lr * self.value_range) * (1 / self.value_range)
+        return sr
+
+
+def trace(network: UnitRange) -> onnx.ModelProto:
+    """The graph of `network`: input `lr`, output `sr`, axes batch, height and width dynamic and named."""
+    axes = {0: torch.export.Dim("batch"), 2: torch.export.Dim("height"), 3: torch.export.Dim("width")}
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            network.eval(),
+            (torch.rand(2, 3, 24, 20),),
+            dynamo=True,
+            opset_version=OPSET,
+            input_names=["lr"],
+            output_names=["sr"],
+            dynamic_shapes={"lr": axes},
+            verbose=False,
+        )
+    assert program is not None
+    model = program.model_proto
+    _strip_notes(model)
+    _name_output_axes(model, network.scale)
+    return model
+
+
+def _name_output_axes(model: onnx.ModelProto, scale: int) -> None:
+    """`4*height` instead of the formula that tracing leaves, and no guesses about what lies between."""
+    del model.graph.value_info[:]
+    axes = model.graph.output[0].type.tensor_type.shape.dim
+    axes[1].dim_value, axes[2].dim_param, axes[3].dim_param = 3, f"{scale}*height", f"{scale}*width"
+
+
+def _strip_notes(model: onnx.ModelProto) -> None:
+    """Drop the exporter's notes on every node and value: paths of this machine among them, and a third of the file."""
+    graph = model.graph
+    for item in (*graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer, graph, model):
+        del item.metadata_props[:]
+        item.doc_string = ""
