@@ -22,7 +22,6 @@ def share_pooling(model: onnx.ModelProto) -> int:
     means = [node for node in graph.node if _pools_whole_picture(node, constants)]
     if not means:
         return 0
-    _make_room_for_names(graph)
     channels = _channels(model)
     widths = [channels[node.output[0]] for node in means]
     total = sum(widths)
@@ -49,14 +48,6 @@ def share_pooling(model: onnx.ModelProto) -> int:
     graph.node.extend(nodes)
     graph.output.append(helper.make_tensor_value_info("pooled_out", TensorProto.FLOAT, ("batch", total, 1, 1)))
     return len(means)
-
-
-def _make_room_for_names(graph: onnx.GraphProto) -> None:
-    """Rename what tracing happened to call `pooled...`, after a variable of the network's source."""
-    del graph.value_info[:]
-    for node in graph.node:
-        for names in (node.input, node.output):
-            names[:] = [f"network.{name}" if name.startswith(("pooled", "use_pooled")) else name for name in names]
 
 
 def _pools_whole_picture(node: onnx.NodeProto, constants: dict[str, np.ndarray]) -> bool:

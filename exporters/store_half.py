@@ -14,9 +14,10 @@ LEAST_VALUES = 256
 
 def store_half(model: onnx.ModelProto) -> int:
     """Rewrite `model` in place; returns how many tensors are stored in half. The function stays the same, exactly."""
+    defaults = {value.name for value in model.graph.input}
     casts = []
     for tensor in model.graph.initializer:
-        if tensor.data_type != TensorProto.FLOAT or np.prod(tensor.dims) < LEAST_VALUES:
+        if tensor.name in defaults or tensor.data_type != TensorProto.FLOAT or np.prod(tensor.dims) < LEAST_VALUES:
             continue
         values = numpy_helper.to_array(tensor)
         with np.errstate(over="ignore"):
