@@ -25,5 +25,9 @@ class MemoryBudgetError(SrInferError):
     """`max_memory` is too small for this model and picture. The message names the smallest that works."""
 
 
+class CancelledError(SrInferError):
+    """The progress callback returned False."""
+
+
 class OutputError(SrInferError):
     """The result could not be written. A file that was there before is untouched."""

@@ -1,4 +1,4 @@
-"""PSNR and SSIM as the super-resolution field reports them: on MATLAB's luma, with a border of `scale` pixels cut off."""
+"""PSNR and SSIM as the super-resolution field reports them: on MATLAB's luma, a border of `scale` pixels cut off."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,9 +64,7 @@ def ssim_y(a: Pixels, b: Pixels, *, border: int) -> float:
     return float(np.mean(similarity / ((mean_a**2 + mean_b**2 + c1) * (var_a + var_b + c2))))
 
 
-def _cropped_luma(
-    a: Pixels, b: Pixels, border: int, *, least: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _cropped_luma(a: Pixels, b: Pixels, border: int, *, least: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     if a.shape != b.shape:
         raise ImageError(f"expected two pictures of one shape, got {a.shape} and {b.shape}")
     if border < 0 or min(a.shape[:2]) - 2 * border < least:

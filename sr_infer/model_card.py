@@ -1,4 +1,4 @@
-"""What a model file says of itself: one JSON object in the ONNX metadata, written by `exporters`, read by the runtime."""
+"""What a model file says of itself: one JSON object in the ONNX metadata, for the runtime to read."""
 
 import json
 from dataclasses import asdict, dataclass, field, fields
@@ -35,8 +35,8 @@ class ModelCard:
     """Input and output span 0 to this: 1.0 or 255.0."""
     halo_px: int = 0
     """Receptive-field radius: with so many pixels around it, a tile equals the whole picture."""
-    halo_8bit_px: int = 0
-    """The smallest halo measured to change no 8-bit value by more than 1."""
+    halo_8bit_px: int | None = None
+    """The smallest halo measured to change no 8-bit value by more than 1; None where nobody measured it."""
     global_pooling: bool = False
     """The network averages over its whole input (channel attention), so no halo makes tiles exactly equal."""
     multiple_of_px: int = 1
@@ -62,7 +62,7 @@ class ModelCard:
             if getattr(self, name) < 1:
                 raise ModelError(f"model card: {name} must be at least 1, got {getattr(self, name)}")
         for name in ("halo_px", "halo_8bit_px"):
-            if getattr(self, name) < 0:
+            if (getattr(self, name) or 0) < 0:
                 raise ModelError(f"model card: {name} must not be negative, got {getattr(self, name)}")
         if self.colour not in ("RGB", "Y"):
             raise ModelError(f"model card: colour must be RGB or Y, got {self.colour!r}")
@@ -86,7 +86,8 @@ class ModelCard:
         except json.JSONDecodeError as error:
             raise ModelError(f"the model card is not JSON ({error}); export the model again") from error
         if not isinstance(values, dict):
-            raise ModelError(f"the model card must be a JSON object, got {type(values).__name__}; export the model again")
+            kind = type(values).__name__
+            raise ModelError(f"the model card must be a JSON object, got {kind}; export the model again")
         known = {key: value for key, value in values.items() if key in {f.name for f in fields(cls)}}
         try:
             known["quality"] = {name: Quality(**figures) for name, figures in known.get("quality", {}).items()}

@@ -1,6 +1,7 @@
 """MATLAB-compatible bicubic resizing, with which super-resolution papers make their low-resolution pictures.
 
-Pillow and torch use other kernels or borders: to a network trained on MATLAB's pictures, theirs are another degradation.
+Pillow and torch use other kernels or borders: to a network trained on MATLAB's pictures, theirs are another
+degradation.
 """
 
 from typing import TypeVar
@@ -11,6 +12,9 @@ from numpy.typing import NDArray
 from sr_infer.errors import OptionError
 
 _T = TypeVar("_T", bound=np.generic)
+
+_STRIP_PX = 64
+"""Rows or columns resized at once: bounds the float64 sums, which are eight times the size of a uint8 picture."""
 
 
 def imresize(image: NDArray[_T], size_hw: tuple[int, int]) -> NDArray[_T]:
@@ -36,7 +40,7 @@ def imresize(image: NDArray[_T], size_hw: tuple[int, int]) -> NDArray[_T]:
 
 
 def downscale(image: NDArray[_T], scale: int) -> NDArray[_T]:
-    """The LR picture of an HR one: crop (H, W[, C]) to a multiple of `scale` at the top left, then bicubic by 1/scale."""
+    """The LR picture of an HR one: (H, W[, C]) cropped at the top left to a multiple of `scale`, bicubic by 1/scale."""
     h, w = image.shape[0] // scale, image.shape[1] // scale
     return imresize(image[: h * scale, : w * scale], (h, w))
 
@@ -45,14 +49,18 @@ def _resize_axis(image: NDArray[_T], size: int, axis: int) -> NDArray[_T]:
     if image.shape[axis] == size:
         return image
     weights, taps = _contributions(image.shape[axis], size)
-    shape = [1] * image.ndim
-    shape[axis] = size
-    total = np.zeros((*image.shape[:axis], size, *image.shape[axis + 1 :]))
-    for weight, tap in zip(weights, taps, strict=True):
-        total += image.take(tap, axis) * weight.reshape(shape)
-    if np.issubdtype(image.dtype, np.integer):
-        total = np.clip(np.floor(total + 0.5), 0, np.iinfo(image.dtype).max)
-    return total.astype(image.dtype)
+    result = np.empty((*image.shape[:axis], size, *image.shape[axis + 1 :]), image.dtype)
+    for first in range(0, size, _STRIP_PX):
+        strip = slice(first, min(first + _STRIP_PX, size))
+        shape = [1] * image.ndim
+        shape[axis] = strip.stop - first
+        total = np.zeros((*image.shape[:axis], strip.stop - first, *image.shape[axis + 1 :]))
+        for weight, tap in zip(weights[:, strip], taps[:, strip], strict=True):
+            total += image.take(tap, axis) * weight.reshape(shape)
+        if np.issubdtype(image.dtype, np.integer):
+            total = np.clip(np.floor(total + 0.5), 0, np.iinfo(image.dtype.str).max)
+        result[(slice(None),) * axis + (strip,)] = total
+    return result
 
 
 def _contributions(in_size: int, out_size: int) -> tuple[NDArray[np.float64], NDArray[np.intp]]:

@@ -1,0 +1,93 @@
+"""Pixels into picture files, with their metadata. What is written appears whole or not at all."""
+
+import io
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from sr_infer.errors import OptionError, OutputError
+from sr_infer.images import Pixels, has_pillow_mode, pillow_image
+from sr_infer.metadata import Metadata
+
+DEFAULT_QUALITY = 95
+"""Of JPEG, WebP and AVIF, 1 to 100."""
+
+
+def file_format(path: Path) -> str:
+    """Pillow's name of the format that a file name's extension stands for.
+
+    Raises:
+        OptionError: Pillow writes no such files.
+    """
+    extension = path.suffix.lower()
+    name = Image.registered_extensions().get(extension)
+    if name is None or name not in Image.SAVE:
+        raise OptionError(f"expected a file name such as out.png, out.jpg, out.tif or out.webp, got {path.name!r}")
+    return name
+
+
+def write(image: Image.Image | Pixels, path: Path, metadata: Metadata, *, quality: int = DEFAULT_QUALITY) -> None:
+    """Write a picture into a file whose extension names the format.
+
+    Args:
+        image: a Pillow image or pixels (H, W, C).
+        path: replaced only when the new file is complete.
+        metadata: with the size of `image` already in it.
+        quality: of lossy formats, 1 to 100.
+
+    Raises:
+        OptionError: the extension or quality is out of range.
+        OutputError: the format cannot hold such pixels, or the file cannot be written.
+    """
+    name = file_format(path)
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        file.write(encode(image, name, metadata, quality=quality))
+
+
+def encode(image: Image.Image | Pixels, name: str, metadata: Metadata, *, quality: int = DEFAULT_QUALITY) -> bytes:
+    """The bytes of a picture file of one of Pillow's formats.
+
+    Raises:
+        OptionError: the quality is out of range.
+        OutputError: the format cannot hold such pixels.
+    """
+    if not 1 <= quality <= 100:
+        raise OptionError(f"expected a quality from 1 to 100, got {quality}")
+    if not isinstance(image, Image.Image):
+        if not has_pillow_mode(image.shape[2], image.dtype):
+            raise OutputError(f"{name} files cannot hold {image.dtype} pixels of {image.shape[2]} channels")
+        image = pillow_image(image)
+    options: dict[str, Any] = metadata.save_options(name)
+    if name in ("JPEG", "WEBP", "AVIF"):
+        options["quality"] = quality
+    if name == "JPEG":
+        options["subsampling"] = 0
+    buffer = io.BytesIO()
+    try:
+        image.save(buffer, name, **options)
+    except (OSError, ValueError, SystemError) as error:
+        raise OutputError(f"cannot write this picture as {name} ({error}); PNG and TIFF hold all kinds") from error
+    return buffer.getvalue()
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path`, which takes its place when the block ends well and vanishes otherwise.
+
+    Raises:
+        OutputError: the folder is missing or not writable, or the disk is full.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        try:
+            yield temporary
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror or error}") from error

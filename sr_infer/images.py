@@ -1,0 +1,259 @@
+"""Whatever a caller has - path, bytes, file object, Pillow image, array - as pixels, and back to the type that came.
+
+Bit depth is decided by the file's header or the array's dtype, never by the values. The orientation that EXIF asks for
+is applied.
+
+| given            | pixels                          | returned                                    |
+|------------------|---------------------------------|---------------------------------------------|
+| path, file object| as decoded                      | Pillow image; uint16 array for 16-bit colour|
+| bytes            | as decoded                      | bytes of the same format (PNG for GIF)      |
+| Pillow image     | 1 as L, P as RGB(A), CMYK as RGB| Pillow image                                |
+| array            | as they are                     | array of the same dtype and dimensions      |
+"""
+
+import io
+import logging
+import os
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, BinaryIO, TypeAlias
+
+import numpy as np
+import PIL
+from numpy.typing import NDArray
+from PIL import Image, ImageCms, UnidentifiedImageError
+
+from sr_infer.errors import ImageError
+from sr_infer.metadata import Metadata, orientation
+
+Pixels = NDArray[Any]
+"""(H, W, C) of uint8, uint16, or float32 in [0, 1]; C is 1 grey, 2 grey + alpha, 3 RGB, 4 RGB + alpha."""
+ImageInput: TypeAlias = str | os.PathLike[str] | bytes | BinaryIO | Image.Image | NDArray[Any]
+ImageOutput: TypeAlias = bytes | Image.Image | NDArray[Any]
+
+MAX_PIXELS = 178_956_970
+"""Files that claim more pixels are refused unless `max_pixels` says otherwise; the same as Pillow's own limit."""
+
+_log = logging.getLogger(__name__)
+
+_PLAIN_MODES = {
+    "L": "L",
+    "LA": "LA",
+    "RGB": "RGB",
+    "RGBA": "RGBA",
+    "1": "L",
+    "YCbCr": "RGB",
+    "HSV": "RGB",
+    "RGBX": "RGB",
+}
+_ALPHA_MODES = {"PA": "RGBA", "La": "LA", "RGBa": "RGBA"}
+_GREY_16_MODES = ("I;16", "I;16L", "I;16B", "I;16N")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """A picture that was read, and what is needed to give the result back in its kind."""
+
+    pixels: Pixels
+    metadata: Metadata = field(default=Metadata())
+    array_ndim: int | None = None
+    """2 or 3 for what came as an array."""
+    file_format: str | None = None
+    """Pillow's name of the file format, such as "PNG"."""
+    as_bytes: bool = False
+    """It came as bytes, so bytes go back."""
+
+    @property
+    def size_hw(self) -> tuple[int, int]:
+        return self.pixels.shape[0], self.pixels.shape[1]
+
+    @property
+    def channels(self) -> int:
+        return int(self.pixels.shape[2])
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.pixels.dtype
+
+    def rows(self, start: int, stop: int) -> Pixels:
+        """Rows [start, stop), all columns."""
+        return self.pixels[start:stop]
+
+    @property
+    def is_pillow(self) -> bool:
+        """Pillow has a mode for these pixels, and the caller gets no array."""
+        return self.array_ndim is None and has_pillow_mode(self.channels, self.dtype)
+
+
+def read(image: ImageInput, *, max_pixels: int = MAX_PIXELS) -> Picture:
+    """Read whatever is a picture.
+
+    Args:
+        image: a path; encoded bytes; a binary file object; a Pillow image; an array (H, W), (H, W, 1), (H, W, 3) or
+            (H, W, 4) of uint8, uint16 or float32 in [0, 1].
+        max_pixels: files whose header claims more are refused before decoding.
+
+    Raises:
+        ImageError: it is none of these, is damaged, is too large, or holds NaN.
+    """
+    if isinstance(image, np.ndarray):
+        return _from_array(image)
+    if isinstance(image, Image.Image):
+        return _from_pillow(image)
+    if isinstance(image, bytes | bytearray | memoryview):
+        return replace(_decode(io.BytesIO(image), "these bytes", max_pixels), as_bytes=True)
+    if isinstance(image, str | os.PathLike):
+        try:
+            with Path(image).open("rb") as file:
+                return _decode(file, str(image), max_pixels)
+        except OSError as error:
+            raise ImageError(f"cannot read {image}: {error.strerror or error}") from error
+    if hasattr(image, "read"):
+        return _decode(io.BytesIO(image.read()), str(getattr(image, "name", "this file object")), max_pixels)
+    raise ImageError(
+        f"expected a path, bytes, a file object, a Pillow image or an array, got {type(image).__name__}; "
+        "convert torch tensors with .permute(1, 2, 0).numpy()"
+    )
+
+
+def given_back(result: Image.Image | Pixels, picture: Picture) -> Image.Image | NDArray[Any]:
+    """A result in the type that its LR picture came in; bytes are left to `sr_infer.encode`."""
+    if picture.array_ndim is not None:
+        assert isinstance(result, np.ndarray)
+        return result[..., 0] if picture.array_ndim == 2 else result
+    if picture.is_pillow and not isinstance(result, Image.Image):
+        result = pillow_image(result)
+    if isinstance(result, Image.Image):
+        result.info.update(picture.metadata.for_size((result.height, result.width)).info())
+    return result
+
+
+def canvas_bytes(picture: Picture, network_hw: tuple[int, int], size_hw: tuple[int, int]) -> int:
+    """Memory of the input and output pictures of a call, from decoding to giving back."""
+    sample = picture.dtype.itemsize
+    pillow_pixel = {1: sample, 2: 4, 3: 4, 4: 4}[picture.channels]
+    array_pixel = picture.channels * sample
+    network_px, output_px = network_hw[0] * network_hw[1], size_hw[0] * size_hw[1]
+    source = 0 if picture.array_ndim is not None else picture.size_hw[0] * picture.size_hw[1] * array_pixel
+    if size_hw == network_hw:
+        return source + network_px * (pillow_pixel if picture.is_pillow else array_pixel)
+    between_px = min(size_hw[0] * network_hw[1], network_hw[0] * size_hw[1])
+    return source + array_pixel * (network_px + between_px + output_px) + (pillow_pixel * output_px)
+
+
+def has_pillow_mode(channels: int, dtype: np.dtype[Any]) -> bool:
+    """Pillow can hold such pixels: all of 8 bits, and grey of 16."""
+    return dtype == np.uint8 or (dtype == np.uint16 and channels == 1)
+
+
+def pillow_image(pixels: Pixels) -> Image.Image:
+    """Pixels that `has_pillow_mode` as a Pillow image."""
+    return Image.fromarray(np.ascontiguousarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels))
+
+
+def pillow_mode(channels: int, dtype: np.dtype[Any]) -> str:
+    """The mode that `pillow_image` gives."""
+    return "I;16" if dtype == np.uint16 else ("L", "LA", "RGB", "RGBA")[channels - 1]
+
+
+def _from_array(array: NDArray[Any]) -> Picture:
+    if array.ndim not in (2, 3) or array.size == 0 or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
+        raise ImageError(
+            f"expected an array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) with at least one pixel, got {array.shape}"
+        )
+    if array.dtype.newbyteorder("=") not in (np.uint8, np.uint16, np.float32):
+        raise ImageError(f"expected uint8, uint16 or float32 in [0, 1], got {array.dtype}; convert it first")
+    array = array.astype(array.dtype.newbyteorder("="), copy=False)
+    if array.dtype == np.float32:
+        low, high = float(array.min()), float(array.max())
+        if not (low >= -1e-3 and high <= 1 + 1e-3):
+            raise ImageError(f"expected float32 in [0, 1], got values from {low:g} to {high:g}; scale them first")
+    return Picture(pixels=array.reshape(*array.shape[:2], -1), array_ndim=array.ndim)
+
+
+def _from_pillow(image: Image.Image) -> Picture:
+    if min(image.size) < 1:
+        raise ImageError(f"expected a picture with at least one pixel, got {image.width}x{image.height}")
+    pixels, icc_profile = _pillow_pixels(image)
+    metadata = replace(Metadata.of(image), icc_profile=icc_profile)
+    return Picture(pixels=_upright(pixels, orientation(image)), metadata=metadata, file_format=image.format)
+
+
+def _decode(file: BinaryIO, name: str, max_pixels: int) -> Picture:
+    try:
+        with Image.open(file) as image:
+            _check_pixels(image.width * image.height, name, max_pixels)
+            frames = getattr(image, "n_frames", 1)
+            if frames > 1:
+                _log.warning("%s has %d frames; only the first is used", name, frames)
+            image.load()
+            return _from_pillow(image)
+    except ImageError:
+        raise
+    except Image.DecompressionBombError as error:
+        raise ImageError(
+            f"{name} claims more pixels than Pillow allows ({error}); "
+            "if you trust it, raise both PIL.Image.MAX_IMAGE_PIXELS and max_pixels"
+        ) from error
+    except UnidentifiedImageError as error:
+        raise ImageError(f"{name} is not a picture that Pillow {PIL.__version__} can read") from error
+    except Exception as error:  # decoders raise many types on damaged files
+        raise ImageError(f"{name} is damaged or incomplete ({error or type(error).__name__})") from error
+
+
+def _check_pixels(count: int, name: str, max_pixels: int) -> None:
+    if count > max_pixels:
+        raise ImageError(
+            f"{name} has {count / 1e6:.0f} megapixels, max_pixels allows {max_pixels / 1e6:.0f}; "
+            "raise it if you trust the file"
+        )
+
+
+def _pillow_pixels(image: Image.Image) -> tuple[Pixels, bytes | None]:
+    """The pixels in a mode that can be upscaled, and the ICC profile that they are in."""
+    profile = image.info.get("icc_profile") or None
+    if image.mode == "CMYK":
+        return np.asarray(_srgb_of_cmyk(image, profile)), _srgb_profile()
+    if image.mode in _GREY_16_MODES:
+        return np.asarray(image).astype(np.uint16)[..., None], profile
+    if "transparency" in image.info and image.mode in ("1", "L", "P", "RGB"):
+        mode = "LA" if image.mode in ("1", "L") else "RGBA"
+    elif image.mode == "P":
+        mode = "RGB" if image.palette is None else image.palette.mode
+    elif image.mode in _PLAIN_MODES or image.mode in _ALPHA_MODES:
+        mode = (_PLAIN_MODES | _ALPHA_MODES)[image.mode]
+    else:
+        raise ImageError(
+            f"expected 8 bits per channel or 16-bit grey, got Pillow mode {image.mode!r}; convert it first"
+        )
+    pixels = np.asarray(image if image.mode == mode else image.convert(mode))
+    return (pixels[..., None] if pixels.ndim == 2 else pixels), profile
+
+
+def _srgb_of_cmyk(image: Image.Image, profile: bytes | None) -> Image.Image:
+    if profile is not None:
+        try:
+            converted = ImageCms.profileToProfile(
+                image, io.BytesIO(profile), ImageCms.createProfile("sRGB"), outputMode="RGB"
+            )
+        except ImageCms.PyCMSError as error:
+            _log.warning("the CMYK profile is not usable (%s); converted without it", error)
+        else:
+            assert converted is not None
+            return converted
+    return image.convert("RGB")
+
+
+def _srgb_profile() -> bytes:
+    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+def _upright(pixels: Pixels, exif_orientation: int) -> Pixels:
+    """Pixels turned as the EXIF orientation, 1 to 8, asks for."""
+    if exif_orientation >= 5:
+        pixels = pixels.transpose(1, 0, 2)
+    if exif_orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    if exif_orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    return pixels

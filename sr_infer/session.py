@@ -1,0 +1,226 @@
+"""One loaded network: an onnxruntime session, its card, and the checks that make it safe to run.
+
+Sessions are opened when first used and shared: one for each file and thread count of this process. A forked child opens
+its own, because onnxruntime's threads do not survive a fork. Running is safe from several threads.
+
+Networks with channel attention may bring their averages out and in (see `sr_infer.upscaler`):
+
+    output `pooled_out`  float32 (N, C_total, 1, 1): all averages over the input, channel by channel, layer after layer
+    input  `pooled`      float32 (1, C_total, 1, 1), an initialiser that the caller may override
+    input  `use_pooled`  bool or float32, scalar or one element, initially false: take `pooled` in place of averages
+"""
+
+import logging
+import os
+import threading
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sr_infer.errors import ModelError, ModelNotFoundError, OptionError
+from sr_infer.limits import usable_cpus
+from sr_infer.model_card import METADATA_KEY, ModelCard
+
+Batch = NDArray[np.float32]
+
+_log = logging.getLogger(__name__)
+
+_FOREIGN_HALO_PX = 32
+_PROBE_PX = 16
+
+
+@dataclass(frozen=True)
+class Session:
+    """A network that takes and gives (N, C, H, W) float32."""
+
+    card: ModelCard
+    path: Path
+    _runtime: Any
+    _input_name: str
+    _output_name: str
+    _use_pooled: NDArray[Any] | None
+    """What switches the network to given averages, in the type that it wants; None where it has no such switch."""
+
+    @property
+    def takes_averages(self) -> bool:
+        """The network can be run with averages that were taken elsewhere."""
+        return self._use_pooled is not None
+
+    def run(self, batch: Batch, averages: Batch | None = None) -> Batch:
+        """Upscale a batch.
+
+        Args:
+            batch: (N, C, H, W) float32 in [0, card.value_range].
+            averages: (1, C_total, 1, 1) from `averages`, in place of the batch's own.
+
+        Returns:
+            (N, C, H * scale, W * scale) float32, not clipped.
+
+        Raises:
+            ModelError: onnxruntime cannot run the network on this input, such as for want of memory.
+        """
+        feed: dict[str, NDArray[Any]] = {self._input_name: batch}
+        if averages is not None and self._use_pooled is not None:
+            feed |= {"pooled": averages, "use_pooled": self._use_pooled}
+        return self._run(self._output_name, feed)
+
+    def averages(self, batch: Batch) -> Batch:
+        """The network's channel averages over a batch: (1, C_total, 1, 1) float32, the mean over N."""
+        pooled = self._run("pooled_out", {self._input_name: batch})
+        return np.asarray(pooled.mean(axis=0, keepdims=True), np.float32)
+
+    def _run(self, output_name: str, feed: dict[str, NDArray[Any]]) -> Batch:
+        try:
+            result: Batch = self._runtime.run([output_name], feed)[0]
+        except Exception as error:
+            shape = tuple(feed[self._input_name].shape)
+            raise ModelError(f"{self.path.name} failed on an input of {shape}: {_first_line(error)}") from error
+        return result
+
+
+class _Cache:
+    """The sessions of this process, by file and thread count."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.sessions: dict[tuple[str, int, int, int], Session] = {}
+        self.of_parent: list[dict[tuple[str, int, int, int], Session]] = []
+        """Kept alive after a fork: closing them would wait for threads that the child does not have."""
+
+    def start_over_in_child(self) -> None:
+        self.lock = threading.Lock()
+        self.of_parent.append(self.sessions)
+        self.sessions = {}
+
+
+_cache = _Cache()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_cache.start_over_in_child)
+
+
+def shared(path: Path, *, threads: int | None = None) -> Session:
+    """The session of this process for a file, opened if need be.
+
+    Args:
+        path: an .onnx file.
+        threads: intra-op threads; None takes all processors that affinity and cgroup allow.
+
+    Raises:
+        ModelNotFoundError: there is no such file.
+        ModelError: onnxruntime refuses it, or it is not a super-resolution network.
+        OptionError: `threads` is out of range.
+    """
+    threads = default_threads() if threads is None else threads
+    if threads < 1:
+        raise OptionError(f"expected threads of at least 1, got {threads}")
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise ModelNotFoundError(f"no model file at {path}: {error.strerror}") from error
+    key = (str(path.resolve()), status.st_mtime_ns, status.st_size, threads)
+    with _cache.lock:
+        if key not in _cache.sessions:
+            _cache.sessions[key] = _open(path, threads)
+        return _cache.sessions[key]
+
+
+def default_threads() -> int:
+    """Intra-op threads when the caller names none."""
+    return usable_cpus()
+
+
+def read_card(path: Path) -> ModelCard | None:
+    """The card in a file's metadata, without preparing the network to run; None for a file without one.
+
+    Raises:
+        ModelError: onnxruntime cannot read the file, or the card is not valid.
+    """
+    runtime = _load(path, threads=1, optimise=False)
+    text = runtime.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+    return None if text is None else ModelCard.from_json(text)
+
+
+def _load(path: Path, *, threads: int, optimise: bool) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    level = onnxruntime.GraphOptimizationLevel
+    options.graph_optimization_level = level.ORT_ENABLE_ALL if optimise else level.ORT_DISABLE_ALL
+    try:
+        return onnxruntime.InferenceSession(os.fspath(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        raise ModelError(
+            f"{path} is not an ONNX model that onnxruntime {onnxruntime.__version__} can run: {_first_line(error)}"
+        ) from error
+
+
+def _open(path: Path, threads: int) -> Session:
+    runtime = _load(path, threads=threads, optimise=True)
+    inputs, outputs = runtime.get_inputs(), runtime.get_outputs()
+    if len(inputs) != 1:
+        raise ModelError(f"{path.name}: expected one input, an image batch, got {[i.name for i in inputs]}")
+    (image,) = inputs
+    names = [output.name for output in outputs]
+    enlarged = outputs[names.index("sr")] if "sr" in names else outputs[0]
+    for end in (image, enlarged):
+        if len(end.shape) != 4 or end.type != "tensor(float)":
+            found = f"{end.name!r} of {end.type} {end.shape}"
+            raise ModelError(f"{path.name}: expected float32 images of rank 4 (N, C, H, W), got {found}")
+    fixed = [side for side in image.shape[2:] if isinstance(side, int)]
+    if fixed:
+        raise ModelError(
+            f"{path.name}: its input size is fixed to {image.shape}; export it again with dynamic height and width"
+        )
+    overridable = {value.name: value for value in runtime.get_overridable_initializers()}
+    use_pooled: NDArray[Any] | None = None
+    if "pooled_out" in names and {"pooled", "use_pooled"} <= overridable.keys():
+        switch = overridable["use_pooled"]
+        use_pooled = np.ones(switch.shape, bool if switch.type == "tensor(bool)" else np.float32)
+
+    text = runtime.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+    if text is not None:
+        session = Session(ModelCard.from_json(text), path, runtime, image.name, enlarged.name, use_pooled)
+        scale = _probed_scale(session)
+        if scale != session.card.scale:
+            raise ModelError(
+                f"{path.name}: its card says scale {session.card.scale}, but it enlarges by {scale}; export it again"
+            )
+        return session
+
+    colour: Literal["RGB", "Y"] = "Y" if image.shape[1] == 1 else "RGB"
+    card = ModelCard(scale=1, architecture="unknown", colour=colour, halo_px=_FOREIGN_HALO_PX)
+    session = Session(card, path, runtime, image.name, enlarged.name, use_pooled)
+    session = replace(session, card=replace(card, scale=_probed_scale(session)))
+    _log.warning(
+        "%s has no model card: taken as %s, scale %d, values 0..1, halo %d px",
+        path.name,
+        colour,
+        session.card.scale,
+        _FOREIGN_HALO_PX,
+    )
+    return session
+
+
+def _probed_scale(session: Session) -> int:
+    """Run the network once on a small input and see by how much it enlarges."""
+    card = session.card
+    side = -(-max(_PROBE_PX, card.min_size_px) // card.multiple_of_px) * card.multiple_of_px
+    channels = 1 if card.colour == "Y" else 3
+    shape = session.run(np.zeros((1, channels, side, side), np.float32)).shape
+    scale = int(shape[-1]) // side
+    if scale < 1 or shape != (1, channels, side * scale, side * scale):
+        raise ModelError(
+            f"{session.path.name}: expected a picture enlarged by a whole number, got {shape} "
+            f"from {(1, channels, side, side)}"
+        )
+    return scale
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]

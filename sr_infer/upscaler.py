@@ -1,0 +1,386 @@
+"""One model with options, ready to upscale whatever is a picture: read, plan, put the blocks together, give back."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import KW_ONLY, dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, overload
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from sr_infer import encode, images, memory, model_zoo, session
+from sr_infer.blocks import upscaled_blocks
+from sr_infer.errors import CancelledError, OptionError
+from sr_infer.images import ImageInput, ImageOutput, Picture, Pixels
+from sr_infer.model_card import ModelCard
+from sr_infer.resize import imresize
+from sr_infer.session import Session
+from sr_infer.tiling import Grid, Span
+
+Halo: TypeAlias = Literal["8bit", "exact"] | int
+Alpha: TypeAlias = Literal["bicubic", "model"]
+Progress: TypeAlias = Callable[[int, int], bool | None]
+"""Called as progress(done_tiles, total_tiles); returning False cancels."""
+
+_BYTES_FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "BMP", "JPEG2000", "AVIF", "PPM")
+"""Formats in which bytes are given back; others, such as palette files, come back as PNG."""
+
+
+@dataclass(frozen=True)
+class Upscaler:
+    """A model with options. Loads the network when first used; safe to call from several threads and after a fork.
+
+    Raises:
+        OptionError: an option is out of range.
+        ModelNotFoundError: no such model.
+    """
+
+    model: str | PathLike[str] = model_zoo.DEFAULT_MODEL
+    """Name of a shipped model, or path to an .onnx file."""
+    _: KW_ONLY
+    tile: int | None = None
+    """Side in px of the tiles that the picture is cut into, without halo; None lets the memory budget choose."""
+    halo: Halo = "8bit"
+    """Overlap of the tiles: enough to change no 8-bit value by more than 1 (pictures of 16 bits and floats get the
+    exact one), enough for equality with the whole picture, or a number of px."""
+    max_memory: int | str | None = None
+    """What a call may add to the process, in bytes or such as "512MB"; None takes a share of what is available."""
+    max_pixels: int = images.MAX_PIXELS
+    """Files that claim more pixels are refused before they are decoded."""
+    threads: int | None = None
+    """Threads of one network run; None takes all processors that this process may use."""
+    alpha: Alpha = "bicubic"
+    """How transparency is enlarged."""
+    ensemble: bool = False
+    """Average over the 8 flips and rotations: eight times the work for a little more PSNR."""
+
+    def __post_init__(self) -> None:
+        for name, least in (("tile", 1), ("threads", 1), ("max_pixels", 1)):
+            value = getattr(self, name)
+            if value is not None and (not isinstance(value, int) or value < least):
+                raise OptionError(f"expected {name} to be a whole number of at least {least}, got {value!r}")
+        if self.halo not in ("8bit", "exact") and (not isinstance(self.halo, int) or self.halo < 0):
+            raise OptionError(f'expected halo to be "8bit", "exact" or a number of px, got {self.halo!r}')
+        if self.alpha not in ("bicubic", "model"):
+            raise OptionError(f'expected alpha to be "bicubic" or "model", got {self.alpha!r}')
+        if self.max_memory is not None:
+            memory.parse_bytes(self.max_memory)
+        model_zoo.find(self.model)
+
+    @property
+    def card(self) -> ModelCard:
+        """What the model says of itself.
+
+        Raises:
+            ModelError: the file is not a super-resolution network that can be run.
+        """
+        return self._session.card
+
+    @property
+    def _session(self) -> Session:
+        return session.shared(model_zoo.find(self.model), threads=self.threads)
+
+    @overload
+    def __call__(
+        self,
+        image: bytes,
+        *,
+        scale: float | None = None,
+        width: int | None = None,
+        height: int | None = None,
+        progress: Progress | None = None,
+    ) -> bytes: ...
+    @overload
+    def __call__(
+        self,
+        image: Image.Image,
+        *,
+        scale: float | None = None,
+        width: int | None = None,
+        height: int | None = None,
+        progress: Progress | None = None,
+    ) -> Image.Image: ...
+    @overload
+    def __call__(
+        self,
+        image: NDArray[Any],
+        *,
+        scale: float | None = None,
+        width: int | None = None,
+        height: int | None = None,
+        progress: Progress | None = None,
+    ) -> NDArray[Any]: ...
+    @overload
+    def __call__(
+        self,
+        image: ImageInput,
+        *,
+        scale: float | None = None,
+        width: int | None = None,
+        height: int | None = None,
+        progress: Progress | None = None,
+    ) -> ImageOutput: ...
+    def __call__(
+        self,
+        image: ImageInput,
+        *,
+        scale: float | None = None,
+        width: int | None = None,
+        height: int | None = None,
+        progress: Progress | None = None,
+    ) -> ImageOutput:
+        """Upscale a picture; see `sr_infer.images` for what is taken and what comes back.
+
+        Args:
+            image: path, bytes, file object, Pillow image or array.
+            scale: output side over input side; None takes the model's. Other sizes are reached by bicubic resizing
+                after the network.
+            width: of the output in px; alone it keeps the aspect ratio.
+            height: of the output in px; alone it keeps the aspect ratio.
+            progress: called after each tile.
+
+        Raises:
+            ImageError: not a picture that can be read.
+            MemoryBudgetError: it does not fit in the memory budget.
+            ModelError: the network cannot be run.
+            CancelledError: `progress` returned False.
+        """
+        picture = images.read(image, max_pixels=self.max_pixels)
+        size_hw = output_size(picture.size_hw, self.card.scale, scale=scale, width=width, height=height)
+        result = self._upscaled(picture, size_hw, progress)
+        if picture.as_bytes:
+            name = picture.file_format if picture.file_format in _BYTES_FORMATS else "PNG"
+            return encode.encode(result, name, picture.metadata.for_size(size_hw))
+        return images.given_back(result, picture)
+
+    def upscale_file(
+        self,
+        source: str | PathLike[str],
+        target: str | PathLike[str],
+        *,
+        scale: float | None = None,
+        width: int | None = None,
+        height: int | None = None,
+        quality: int = encode.DEFAULT_QUALITY,
+        progress: Progress | None = None,
+    ) -> None:
+        """Upscale a picture file into another, keeping its metadata.
+
+        Args:
+            source: a picture file.
+            target: its extension names the format; an existing file is replaced when the new one is complete.
+            scale, width, height, progress: as in calling the upscaler.
+            quality: of lossy formats, 1 to 100.
+
+        Raises:
+            OutputError: the result cannot be written.
+            SrInferError: as in calling the upscaler.
+        """
+        encode.file_format(Path(target))
+        picture = images.read(source, max_pixels=self.max_pixels)
+        size_hw = output_size(picture.size_hw, self.card.scale, scale=scale, width=width, height=height)
+        result = self._upscaled(picture, size_hw, progress)
+        encode.write(result, Path(target), picture.metadata.for_size(size_hw), quality=quality)
+
+    def _upscaled(self, picture: Picture, size_hw: tuple[int, int], progress: Progress | None) -> Image.Image | Pixels:
+        """The result at its final size: a Pillow image where the caller gets one and no resizing is needed."""
+        network = self._session
+        scale = network.card.scale
+        lr_height, lr_width = picture.size_hw
+        network_hw = (lr_height * scale, lr_width * scale)
+        channels, dtype = picture.pixels.shape[2], picture.pixels.dtype
+        grid = self._plan(picture, network.card, network_hw, size_hw)
+        blocks = _counted(
+            upscaled_blocks(network, picture, grid, alpha=self.alpha, ensemble=self.ensemble), len(grid), progress
+        )
+        if picture.is_pillow and size_hw == network_hw:
+            canvas = Image.new(images.pillow_mode(channels, dtype), network_hw[::-1])
+            for row, column, block in blocks:
+                canvas.paste(images.pillow_image(block), (column.keep_start * scale, row.keep_start * scale))
+            return canvas
+        pixels = np.empty((*network_hw, channels), dtype)
+        for row, column, block in blocks:
+            pixels[
+                row.keep_start * scale : row.keep_stop * scale, column.keep_start * scale : column.keep_stop * scale
+            ] = block
+        if size_hw != network_hw:
+            pixels = imresize(pixels, size_hw)
+            if pixels.dtype.kind == "f":
+                np.clip(pixels, 0, 1, out=pixels)
+        return pixels
+
+    def _plan(self, picture: Picture, card: ModelCard, network_hw: tuple[int, int], size_hw: tuple[int, int]) -> Grid:
+        return memory.fit(
+            picture.size_hw,
+            card,
+            halo_px=self._halo_px(card, picture.pixels.dtype),
+            tile_px=self.tile,
+            budget_bytes=None if self.max_memory is None else memory.parse_bytes(self.max_memory),
+            canvas_bytes=images.canvas_bytes(picture, network_hw, size_hw),
+        )
+
+    def _halo_px(self, card: ModelCard, dtype: np.dtype[Any]) -> int:
+        if isinstance(self.halo, int):
+            return self.halo
+        if self.halo == "8bit" and dtype == np.uint8 and card.halo_8bit_px is not None:
+            return card.halo_8bit_px
+        return card.halo_px
+
+
+@overload
+def upscale(
+    image: bytes,
+    model: str | PathLike[str] = ...,
+    *,
+    tile: int | None = ...,
+    halo: Halo = ...,
+    max_memory: int | str | None = ...,
+    max_pixels: int = ...,
+    threads: int | None = ...,
+    alpha: Alpha = ...,
+    ensemble: bool = ...,
+    scale: float | None = ...,
+    width: int | None = ...,
+    height: int | None = ...,
+    progress: Progress | None = ...,
+) -> bytes: ...
+@overload
+def upscale(
+    image: Image.Image,
+    model: str | PathLike[str] = ...,
+    *,
+    tile: int | None = ...,
+    halo: Halo = ...,
+    max_memory: int | str | None = ...,
+    max_pixels: int = ...,
+    threads: int | None = ...,
+    alpha: Alpha = ...,
+    ensemble: bool = ...,
+    scale: float | None = ...,
+    width: int | None = ...,
+    height: int | None = ...,
+    progress: Progress | None = ...,
+) -> Image.Image: ...
+@overload
+def upscale(
+    image: NDArray[Any],
+    model: str | PathLike[str] = ...,
+    *,
+    tile: int | None = ...,
+    halo: Halo = ...,
+    max_memory: int | str | None = ...,
+    max_pixels: int = ...,
+    threads: int | None = ...,
+    alpha: Alpha = ...,
+    ensemble: bool = ...,
+    scale: float | None = ...,
+    width: int | None = ...,
+    height: int | None = ...,
+    progress: Progress | None = ...,
+) -> NDArray[Any]: ...
+@overload
+def upscale(
+    image: ImageInput,
+    model: str | PathLike[str] = ...,
+    *,
+    tile: int | None = ...,
+    halo: Halo = ...,
+    max_memory: int | str | None = ...,
+    max_pixels: int = ...,
+    threads: int | None = ...,
+    alpha: Alpha = ...,
+    ensemble: bool = ...,
+    scale: float | None = ...,
+    width: int | None = ...,
+    height: int | None = ...,
+    progress: Progress | None = ...,
+) -> ImageOutput: ...
+def upscale(
+    image: ImageInput,
+    model: str | PathLike[str] = model_zoo.DEFAULT_MODEL,
+    *,
+    tile: int | None = None,
+    halo: Halo = "8bit",
+    max_memory: int | str | None = None,
+    max_pixels: int = images.MAX_PIXELS,
+    threads: int | None = None,
+    alpha: Alpha = "bicubic",
+    ensemble: bool = False,
+    scale: float | None = None,
+    width: int | None = None,
+    height: int | None = None,
+    progress: Progress | None = None,
+) -> ImageOutput:
+    """Upscale a picture in one call. The options are those of `Upscaler`, the rest that of calling one.
+
+    Networks stay loaded between calls, so this costs no more than holding an `Upscaler`.
+
+    Args:
+        image: path, bytes, file object, Pillow image, or array (H, W), (H, W, 1), (H, W, 3), (H, W, 4) of uint8, uint16
+            or float32 in [0, 1].
+        model: name of a shipped model, or path to an .onnx file.
+
+    Returns:
+        What `image` was: bytes for bytes, Pillow for Pillow, an array of the same dtype for an array. A path or file
+        object gives a Pillow image, or a uint16 array for 16-bit colour, which Pillow cannot hold.
+
+    Raises:
+        SrInferError: one of its children says what was expected, what came, and what to do.
+    """
+    upscaler = Upscaler(
+        model,
+        tile=tile,
+        halo=halo,
+        max_memory=max_memory,
+        max_pixels=max_pixels,
+        threads=threads,
+        alpha=alpha,
+        ensemble=ensemble,
+    )
+    return upscaler(image, scale=scale, width=width, height=height, progress=progress)
+
+
+def output_size(
+    size_hw: tuple[int, int],
+    model_scale: int,
+    *,
+    scale: float | None = None,
+    width: int | None = None,
+    height: int | None = None,
+) -> tuple[int, int]:
+    """Height and width that a picture is upscaled to.
+
+    Args:
+        size_hw: of the LR picture.
+        model_scale: taken when nothing else is asked for.
+        scale: output side over input side.
+        width, height: in px; one alone keeps the aspect ratio.
+
+    Raises:
+        OptionError: a number is not positive, or `scale` comes with a width or height.
+    """
+    lr_height, lr_width = size_hw
+    for name, value in (("scale", scale), ("width", width), ("height", height)):
+        if value is not None and not value > 0:
+            raise OptionError(f"expected {name} to be positive, got {value}")
+    if scale is not None and (width is not None or height is not None):
+        raise OptionError("expected either scale or a width and height, got both")
+    if width is not None or height is not None:
+        return (
+            height if height is not None else max(1, round(lr_height * (width or 0) / lr_width)),
+            width if width is not None else max(1, round(lr_width * (height or 0) / lr_height)),
+        )
+    factor = model_scale if scale is None else scale
+    return max(1, round(lr_height * factor)), max(1, round(lr_width * factor))
+
+
+def _counted(
+    blocks: Iterator[tuple[Span, Span, Pixels]], total: int, progress: Progress | None
+) -> Iterator[tuple[Span, Span, Pixels]]:
+    """The same blocks, telling `progress` when each has been used."""
+    for done, block in enumerate(blocks, start=1):
+        yield block
+        if progress is not None and progress(done, total) is False:
+            raise CancelledError(f"cancelled after {done} of {total} tiles")
