@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from sr_infer import Upscaler
 from sr_infer.errors import ImageError, OptionError, SrInferError
 from sr_infer.metrics import luma, psnr_y, ssim_y
 from sr_infer.resize import downscale, imresize
@@ -73,11 +74,9 @@ def load_upscaler(model: str, scale: int) -> Upscale:
         return lambda lr: _bicubic(lr, scale)
     if model.endswith(".safetensors"):
         return _torch_upscaler(Path(model), scale)
-    from sr_infer import Upscaler
-
     upscaler = Upscaler(model)
     _check_scale(model, upscaler.card.scale, scale)
-    return lambda lr: _through_rgb(upscaler, lr)
+    return upscaler
 
 
 def _bicubic(lr: Pixels, scale: int) -> Pixels:
@@ -95,7 +94,7 @@ def _torch_upscaler(path: Path, scale: int) -> Upscale:
         sr = network(pixels * (config.value_range / 255))[0] * (255 / config.value_range)
         return sr.round().clamp(0, 255).byte().permute(1, 2, 0).numpy()
 
-    return lambda lr: _through_rgb(upscale, lr)
+    return through_rgb(upscale)
 
 
 def _check_scale(model: str, has: int, wanted: int) -> None:
@@ -103,12 +102,16 @@ def _check_scale(model: str, has: int, wanted: int) -> None:
         raise OptionError(f"{model} is a x{has} network; give --scale {has}")
 
 
-def _through_rgb(upscale: Upscale, lr: Pixels) -> Pixels:
-    """Grey pictures go through an RGB network as three equal channels, and come back as their luma."""
-    if lr.ndim == 3:
-        return upscale(lr)
-    rgb = upscale(np.repeat(lr[:, :, None], 3, axis=2))
-    return np.floor(rgb @ np.array([0.299, 0.587, 0.114]) + 0.5).astype(np.uint8)
+def through_rgb(upscale: Upscale) -> Upscale:
+    """Let grey pictures go through an RGB network as three equal channels and come back as their luma."""
+
+    def upscale_any(lr: Pixels) -> Pixels:
+        if lr.ndim == 3:
+            return upscale(lr)
+        rgb = upscale(np.repeat(lr[:, :, None], 3, axis=2))
+        return np.floor(rgb @ np.array([0.299, 0.587, 0.114]) + 0.5).astype(np.uint8)
+
+    return upscale_any
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -65,6 +65,7 @@ class Trainer:
         self.step = 0
         self.elapsed_s = 0.0
         self.started_from = ""
+        self.attribution = folder.attribution
         self._read_data(folder)
 
     def _read_data(self, folder: Folder) -> None:
@@ -221,6 +222,7 @@ class Trainer:
             "device": self.device.type,
             "started_from": self.started_from,
             "pictures": len(self.bank),
+            "data": self.attribution,
         }
 
     def save(self) -> None:

@@ -61,13 +61,14 @@ class Training:
 
 @dataclass(frozen=True)
 class Recipe:
-    """One network and its training; `tables` is the TOML as it was read."""
+    """One network and its training."""
 
     name: str
     architecture: str
     network: NetworkConfig
     training: Training
     tables: Mapping[str, Any]
+    """`name`, `[network]`, `[training]`, and perhaps a `note` that goes into the model card."""
 
 
 def read_recipe(path: Path) -> Recipe:
@@ -83,13 +84,15 @@ def read_recipe(path: Path) -> Recipe:
 
 
 def parse_recipe(tables: Mapping[str, Any], *, where: str) -> Recipe:
-    """A recipe from its tables `name`, `[network]` and `[training]`.
+    """A recipe from its tables.
 
     Raises:
         OptionError: a key is unknown, missing or refused; the message names it and `where`.
     """
-    if set(tables) != {"name", "network", "training"}:
-        raise OptionError(f"{where}: expected name, [network] and [training], got {', '.join(tables) or 'nothing'}")
+    if set(tables) - {"note"} != {"name", "network", "training"}:
+        raise OptionError(
+            f"{where}: expected name, perhaps note, [network] and [training], got {', '.join(tables) or 'nothing'}"
+        )
     architecture, network = read_config(tables["network"], where=f"{where} [network]")
     training = read_settings(Training, tables["training"], where=f"{where} [training]")
     return Recipe(tables["name"], architecture, network, training, tables)

@@ -24,24 +24,28 @@ class Folder:
     root: Path
     train: tuple[str, ...]
     validation: tuple[str, ...]
+    attribution: str
+    """Sets and licences that a `sources.csv` names, or nothing."""
 
 
 def scan_folder(root: Path) -> Folder:
     """Find the pictures below `root` and split them.
 
     A picture is for validation when the SHA-1 of its source's name is a multiple of 40. The source is the file itself;
-    tiles cut from larger pictures can name theirs in a `sources.csv` at the root (columns `file` and `source_file`), so
-    that no source is on both sides.
+    tiles cut from larger pictures can name theirs in a `sources.csv` at the root (columns `file`, `source_file`, `set`,
+    `licence`), so that no source is on both sides.
 
     Raises:
-        ImageError: the folder does not exist or holds no picture.
+        ImageError: the folder does not exist or holds no picture, or its `sources.csv` lacks a column.
     """
     names = picture_names(root)
-    sources = _read_sources(root / "sources.csv")
+    rows = _read_sources(root / "sources.csv")
     train, validation = [], []
     for name in names:
-        (validation if is_validation(sources.get(name, name)) else train).append(name)
-    return Folder(root, tuple(train), tuple(validation))
+        source = rows[name]["source_file"] if name in rows else name
+        (validation if is_validation(source) else train).append(name)
+    sets = sorted({f"{rows[name]['set']}: {rows[name]['licence']}" for name in train if name in rows})
+    return Folder(root, tuple(train), tuple(validation), "; ".join(sets))
 
 
 def picture_names(root: Path) -> list[str]:
@@ -99,8 +103,11 @@ def read_pixels(path: Path) -> NDArray[np.uint8]:
         raise ImageError(f"cannot read {path}: {error}") from error
 
 
-def _read_sources(path: Path) -> dict[str, str]:
+def _read_sources(path: Path) -> dict[str, dict[str, str]]:
     if not path.is_file():
         return {}
     with path.open(newline="", encoding="utf-8") as file:
-        return {row["file"]: row["source_file"] for row in csv.DictReader(file)}
+        reader = csv.DictReader(file)
+        if missing := {"file", "source_file", "set", "licence"} - set(reader.fieldnames or ()):
+            raise ImageError(f"{path} lacks the columns {', '.join(sorted(missing))}")
+        return {row["file"]: row for row in reader}

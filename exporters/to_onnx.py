@@ -1,0 +1,152 @@
+"""`python -m exporters.to_onnx CHECKPOINT`: a network that training made, to a verified ONNX file with a model card.
+
+The file computes what the network computes: it is compared with torch at five sizes, tiny and odd ones among them, and
+is not written when any value in [0, 1] differs by more than 1e-4.
+"""
+
+import argparse
+import os
+import sys
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+
+from exporters import measurements
+from exporters.receptive_field import halo_px
+from exporters.share_pooling import share_pooling
+from exporters.simplify import simplify
+from exporters.store_half import store_half
+from exporters.trace import UnitRange, trace
+from exporters.verify import verify
+from sr_infer.errors import OutputError, SrInferError
+from sr_infer.model_card import METADATA_KEY, ModelCard
+from sr_infer.session import shared
+from training.checkpoint import load_network
+from training.networks.cost import count_macs, count_parameters
+
+WEIGHTS_LICENCE = "Apache-2.0"
+COST_PX = 96
+
+
+def export(checkpoint: Path, output: Path, *, benchmarks: tuple[Path, ...] = ()) -> ModelCard:
+    """Write `output` from `checkpoint` and return the card that is in it.
+
+    Args:
+        checkpoint: a .safetensors file that training wrote.
+        output: the .onnx file; one that is there is replaced only when all went well.
+        benchmarks: folders on which PSNR and SSIM are measured for the card.
+
+    Raises:
+        SrInferError: the checkpoint cannot be read, the graph differs from the network, a folder holds no picture, or
+            the file cannot be written.
+    """
+    architecture, config, network, header = load_network(checkpoint)
+    unit = UnitRange(network, config).eval()
+    model = simplify(trace(unit))
+    halo = halo_px(model)
+    pools = share_pooling(model) > 0
+    store_half(model)
+    verify(unit, model)
+    card = ModelCard(
+        scale=config.scale,
+        architecture=architecture,
+        halo_px=halo,
+        halo_8bit_px=halo,
+        global_pooling=pools,
+        params=count_parameters(network, mean_shift=False),
+        macs_per_px=round(count_macs(network, (COST_PX, COST_PX), bias=False) / COST_PX**2),
+        trained_on=_training_note(header),
+        licence=WEIGHTS_LICENCE,
+        exporter={tool: version(tool) for tool in ("sr-infer", "torch", "onnx", "onnxscript", "onnxsim")},
+    )
+    temporary = output.with_name(f".{output.name}.{os.getpid()}.tmp")
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        _write(model, card, temporary)
+        session = shared(temporary)
+        card = replace(
+            card,
+            halo_8bit_px=measurements.halo_8bit_px(session, _photographs(), halo_px=halo),
+            bytes_per_px=measurements.bytes_per_px(temporary),
+            quality=measurements.quality(session, benchmarks),
+        )
+        _write(model, card, temporary)
+        temporary.replace(output)
+    except OSError as error:
+        raise OutputError(f"cannot write {output}: {error}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    return card
+
+
+def save_example(checkpoint: Path, path: Path) -> None:
+    """Write what torch makes of a photograph's 24x32 px, for a test to replay: `lr` and `sr`, uint8 (H, W, 3)."""
+    _, config, network, _ = load_network(checkpoint)
+    lr = np.ascontiguousarray(_photographs()[0][100:124, 200:232])
+    batch = torch.from_numpy(lr.transpose(2, 0, 1).copy())[None].float() / 255
+    with torch.no_grad():
+        sr = UnitRange(network, config)(batch)[0].permute(1, 2, 0).clamp(0, 1).mul(255).round().byte().numpy()
+    np.savez_compressed(path, lr=lr, sr=sr)
+
+
+def _write(model: onnx.ModelProto, card: ModelCard, path: Path) -> None:
+    del model.metadata_props[:]
+    model.metadata_props.add(key=METADATA_KEY, value=card.to_json())
+    model.producer_name, model.producer_version = "sr-infer", card.exporter["sr-infer"]
+    path.write_bytes(model.SerializeToString())
+
+
+def _training_note(header: dict[str, Any]) -> str:
+    history = header.get("history", {})
+    parts = [
+        header["recipe"].get("note", ""),
+        f"{history['steps']:,} steps of {history['batch']} LR patches of {history['lr_patch_px']} px"
+        if "steps" in history
+        else "",
+        f"from {history['started_from']}" if history.get("started_from") else "",
+        f"on {history['pictures']:,} pictures" if "pictures" in history else "",
+        f"({history['data']})" if history.get("data") else "",
+    ]
+    return " ".join(part for part in parts if part)
+
+
+def _photographs() -> list[np.ndarray[Any, np.dtype[np.uint8]]]:
+    """Photographs to measure on, uint8 RGB."""
+    from skimage import data
+
+    return [data.astronaut(), data.coffee(), data.chelsea()]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m exporters.to_onnx", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help=".safetensors file that training wrote")
+    parser.add_argument("--output", type=Path, metavar="X.onnx", help="default: the checkpoint's name, .onnx, here")
+    parser.add_argument(
+        "--benchmark", type=Path, action="append", default=[], metavar="DIR", help="measure PSNR and SSIM for the card"
+    )
+    parser.add_argument("--example", type=Path, metavar="X.npz", help="also write an input and torch's output")
+    options = parser.parse_args(arguments)
+    output = options.output or Path(options.checkpoint.with_suffix(".onnx").name)
+    try:
+        card = export(options.checkpoint, output, benchmarks=tuple(options.benchmark))
+        if options.example:
+            save_example(options.checkpoint, options.example)
+    except SrInferError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(f"{output}: x{card.scale}, {card.params:,} parameters, {card.macs_per_px:,} MACs/px, halo {card.halo_px} px")
+    print(f"  8-bit halo {card.halo_8bit_px} px, {card.bytes_per_px:,.0f} bytes/px")
+    for folder, figures in card.quality.items():
+        print(f"  {folder}: {figures.psnr_y:.2f} dB, SSIM {figures.ssim_y:.4f}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
