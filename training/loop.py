@@ -30,6 +30,8 @@ from training.schedule import learning_rate
 
 LOG = logging.getLogger(__name__)
 VALIDATION_PICTURES = 24
+VALIDATION_PX = 256
+"""Side of the middle part of each that is validated on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +82,7 @@ class Trainer:
         )
         chosen = folder.validation[:: max(1, len(folder.validation) // VALIDATION_PICTURES)][:VALIDATION_PICTURES]
         pictures = read_pictures(folder.root, chosen, least_px=16 * divisors[0], skipped=skipped)
-        self.validation = [_cropped(picture, divisors[0]) for picture in pictures]
+        self.validation = [_middle(picture, divisors[0]) for picture in pictures]
         if not self.validation:
             raise ImageError(f"{folder.root} leaves no picture for validation; add more pictures")
         for name, reason in skipped.items():
@@ -270,9 +272,10 @@ def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
-def _cropped(picture: NDArray[np.uint8], multiple: int) -> NDArray[np.uint8]:
-    h, w = (side // multiple * multiple for side in picture.shape[:2])
-    return picture[:h, :w]
+def _middle(picture: NDArray[np.uint8], multiple: int) -> NDArray[np.uint8]:
+    h, w = (min(side, VALIDATION_PX) // multiple * multiple for side in picture.shape[:2])
+    top, left = (picture.shape[0] - h) // 2, (picture.shape[1] - w) // 2
+    return picture[top : top + h, left : left + w]
 
 
 def join_processes() -> torch.device | None:
