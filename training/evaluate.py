@@ -60,6 +60,19 @@ def evaluate(upscale: Upscale, folder: Path, scale: int, *, luma_only: bool = Fa
     return scores
 
 
+def matching_lr_files(folder: Path, scale: int) -> tuple[int, int]:
+    """How many of a benchmark folder's LR files equal `sr_infer.resize.downscale` bit for bit, and how many there are.
+
+    Raises:
+        ImageError: the folder holds no picture, or a file is missing.
+    """
+    equal = []
+    for name in picture_names(folder / "HR"):
+        given = read_pixels(folder / "LR_bicubic" / f"X{scale}" / f"{Path(name).stem}x{scale}.png")
+        equal.append(np.array_equal(given, downscale(read_pixels(folder / "HR" / name), scale)))
+    return sum(equal), len(equal)
+
+
 def mean_score(scores: list[Score]) -> Score:
     return Score("mean", float(np.mean([s.psnr_y for s in scores])), float(np.mean([s.ssim_y for s in scores])))
 
@@ -121,6 +134,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--scale", type=int, required=True)
     parser.add_argument("--luma-only", action="store_true", help="work on the rounded luma alone (bicubic only)")
     parser.add_argument("--each", action="store_true", help="print every picture, not only the mean")
+    parser.add_argument("--check-lr", action="store_true", help="count the LR files that equal our bicubic")
     options = parser.parse_args(arguments)
     try:
         if options.luma_only and options.model != "bicubic":
@@ -133,6 +147,9 @@ def main(arguments: list[str] | None = None) -> int:
             mean = mean_score(scores)
             head = f"{folder.name:12} x{options.scale} mean of {len(scores):3}"
             print(f"{head}  {mean.psnr_y:6.2f} dB  {mean.ssim_y:.4f}")
+            if options.check_lr:
+                equal, files = matching_lr_files(folder, options.scale)
+                print(f"{folder.name:12} x{options.scale} {equal} of {files} LR files equal ours bit for bit")
     except SrInferError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
