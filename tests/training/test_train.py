@@ -1,0 +1,164 @@
+"""Real runs of `python -m training.train` on a tiny network."""
+
+import csv
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from training.checkpoint import load_network, load_tensors
+from training.recipe import read_recipe
+from training.schedule import learning_rate
+from training.train import main
+
+
+def test_the_same_seed_gives_the_same_run(tiny_recipe: Path, pictures: Path, tmp_path: Path) -> None:
+    for out in ("first", "second"):
+        assert main([str(tiny_recipe), "--data", str(pictures), "--out", str(tmp_path / out)]) == 0
+    assert _losses(tmp_path / "first") == _losses(tmp_path / "second")
+    _assert_same_weights(tmp_path / "first", tmp_path / "second")
+
+
+def test_a_resumed_run_ends_where_an_unbroken_one_does(tiny_recipe: Path, pictures: Path, tmp_path: Path) -> None:
+    """Constant rate, so that stopping at step 3 is the first half of the unbroken run."""
+    text = tiny_recipe.read_text().replace("learning_rate = 1e-3", "learning_rate = 1e-3\nfinal_learning_rate = 1e-3")
+    tiny_recipe.write_text(text)
+    common = [str(tiny_recipe), "--data", str(pictures), "--out"]
+    assert main([*common, str(tmp_path / "unbroken")]) == 0
+    assert main([*common, str(tmp_path / "resumed"), "--max-steps", "3"]) == 0
+    assert main([*common, str(tmp_path / "resumed"), "--resume"]) == 0
+    assert _losses(tmp_path / "unbroken") == _losses(tmp_path / "resumed")
+    _assert_same_weights(tmp_path / "unbroken", tmp_path / "resumed")
+
+
+def test_interrupting_leaves_a_checkpoint_to_resume(tiny_recipe: Path, pictures: Path, tmp_path: Path) -> None:
+    tiny_recipe.write_text(tiny_recipe.read_text().replace("steps = 6", "steps = 100_000"))
+    command = [sys.executable, "-m", "training.train", tiny_recipe, "--data", pictures, "--out", tmp_path / "run"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "run" / "checkpoint.safetensors").exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert errors.rstrip().endswith("--resume goes on")
+    _, header = load_tensors(tmp_path / "run" / "checkpoint.safetensors")
+    more = header["step"] + 2
+    arguments = [str(tiny_recipe), "--data", str(pictures), "--out", str(tmp_path / "run")]
+    assert main([*arguments, "--resume", "--max-steps", str(more)]) == 0
+    assert load_tensors(tmp_path / "run" / "checkpoint.safetensors")[1]["step"] == more
+
+
+def test_training_learns(tiny_recipe: Path, pictures: Path, tmp_path: Path) -> None:
+    text = (
+        tiny_recipe.read_text().replace("steps = 6", "steps = 60").replace("validate_every = 3", "validate_every = 20")
+    )
+    tiny_recipe.write_text(text.replace('"float32"', '"bf16"'))
+    assert main([str(tiny_recipe), "--data", str(pictures), "--out", str(tmp_path / "run")]) == 0
+    losses = _losses(tmp_path / "run")
+    assert losses[-1] < 0.7 * losses[0]
+
+
+def test_drn_trains_with_its_dual_networks(pictures: Path, tmp_path: Path) -> None:
+    recipe = tmp_path / "dual.toml"
+    recipe.write_text(
+        'name = "dual"\n[network]\narchitecture = "drn"\nscale = 4\nblocks = 1\nfeatures = 4\n'
+        "[training]\nsteps = 3\nbatch = 2\nlr_patch_px = 8\nlearning_rate = 1e-3\ndual_weight = 0.1\n"
+    )
+    assert main([str(recipe), "--data", str(pictures), "--out", str(tmp_path / "run")]) == 0
+    tensors, _ = load_tensors(tmp_path / "run" / "checkpoint.safetensors")
+    assert {"loss.duals.0.0.weight", "loss.duals.1.2.weight"} <= tensors.keys()
+    _, config, network, header = load_network(tmp_path / "run" / "dual.safetensors")
+    assert config.scale == 4
+    assert header["history"]["steps"] == 3
+    assert torch.isfinite(network(torch.rand(1, 3, 5, 7) * 255)).all()
+
+
+def test_two_processes_train_as_one_with_the_joined_batch(tiny_recipe: Path, pictures: Path, tmp_path: Path) -> None:
+    command = ["-m", "training.train", tiny_recipe, "--data", pictures, "--device", "cpu", "--out"]
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    subprocess.run([*torchrun, *command, tmp_path / "two"], env=environment, check=True, capture_output=True)
+    subprocess.run([sys.executable, *command, tmp_path / "one"], env=environment, check=True, capture_output=True)
+    assert _losses(tmp_path / "two") == pytest.approx(_losses(tmp_path / "one"), rel=1e-4)
+
+
+def test_minutes_end_the_schedule_at_its_floor(tiny_recipe: Path, pictures: Path, tmp_path: Path) -> None:
+    tiny_recipe.write_text(tiny_recipe.read_text().replace("steps = 6", "steps = 1_000_000"))
+    arguments = ["--data", str(pictures), "--out", str(tmp_path / "run"), "--max-minutes", "0.03"]
+    assert main([str(tiny_recipe), *arguments]) == 0
+    last = _rows(tmp_path / "run")[-1]
+    assert float(last["elapsed_s"]) >= 1.8
+    assert float(last["learning_rate"]) < 0.1 * 1e-3
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "one-cycle"])
+def test_schedules_end_at_the_final_rate(schedule: str, tiny_recipe: Path) -> None:
+    extra = f'schedule = "{schedule}"\nfinal_learning_rate = 1e-6\nwarmup_steps = 2\n'
+    tiny_recipe.write_text(tiny_recipe.read_text() + extra)
+    settings = read_recipe(tiny_recipe).training
+    rates = [learning_rate(settings, step=step, progress=step / 100) for step in range(101)]
+    assert max(rates) == pytest.approx(1e-3, rel=0.01)
+    assert rates[0] <= 5e-4
+    assert rates[-1] == pytest.approx(1e-6)
+
+
+def test_x4_starts_from_x2(tiny_recipe: Path, pictures: Path, tmp_path: Path) -> None:
+    assert main([str(tiny_recipe), "--data", str(pictures), "--out", str(tmp_path / "x2")]) == 0
+    tiny_recipe.write_text(tiny_recipe.read_text().replace("scale = 2", "scale = 4").replace("_px = 16", "_px = 8"))
+    arguments = ["--out", str(tmp_path / "x4"), "--from", str(tmp_path / "x2" / "tiny.safetensors")]
+    assert main([str(tiny_recipe), "--data", str(pictures), *arguments]) == 0
+    assert load_tensors(tmp_path / "x4" / "tiny.safetensors")[1]["history"]["started_from"] == "tiny.safetensors"
+
+
+def test_a_broken_picture_is_named_and_skipped(
+    tiny_recipe: Path, pictures: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    shutil.copytree(pictures, tmp_path / "data")
+    (tmp_path / "data" / "broken.jpg").write_bytes(b"not a picture")
+    assert main([str(tiny_recipe), "--data", str(tmp_path / "data"), "--out", str(tmp_path / "run")]) == 0
+    assert "broken.jpg" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("steps = 6", "stepps = 6"), "unknown key stepps"),
+        (("steps = 6", "steps = 0"), "steps must be at least 1, got 0"),
+        (('"edsr"', '"esdr"'), "architecture is one of drn, edsr"),
+        (("scale = 2", 'scale = "two"'), "not two"),
+        (("steps = 6", "steps ="), "cannot read the recipe"),
+        (("[network]", "[netwrok]"), "expected name, perhaps note, [network] and [training]"),
+    ],
+    ids=["unknown key", "range", "architecture", "type", "not TOML", "table"],
+)
+def test_a_wrong_recipe_is_one_line_and_exit_code_2(
+    change: tuple[str, str], message: str, tiny_recipe: Path, pictures: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tiny_recipe.write_text(tiny_recipe.read_text().replace(*change))
+    assert main([str(tiny_recipe), "--data", str(pictures), "--out", str(tiny_recipe.parent / "run")]) == 2
+    errors = capsys.readouterr().err
+    assert errors.count("\n") == 1
+    assert message in errors
+
+
+def _rows(run: Path) -> list[dict[str, str]]:
+    with (run / "log.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def _losses(run: Path) -> list[float]:
+    return [float(row["loss"]) for row in _rows(run)]
+
+
+def _assert_same_weights(first: Path, second: Path) -> None:
+    a, _ = load_tensors(first / "checkpoint.safetensors")
+    b, _ = load_tensors(second / "checkpoint.safetensors")
+    assert a.keys() == b.keys()
+    assert all(torch.equal(a[name], b[name]) for name in a)
