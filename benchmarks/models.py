@@ -1,0 +1,56 @@
+"""`python -m benchmarks.models`: the README's table of shipped models, measured on this machine, as Markdown."""
+
+import platform
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from sr_infer import ShippedModel, Upscaler, available_models
+from sr_infer.limits import usable_cpus
+from sr_infer.measure import latency, peak_memory
+
+LR_PX = 96
+
+
+def main() -> int:
+    print(f"Measured on {cpu_name()}, {usable_cpus()} cores: a {LR_PX}x{LR_PX} px picture from array to array (median of")
+    print("20), and the memory that one call adds to a process with the model loaded. PSNR-Y by the field's convention.")
+    print()
+    print("| model | scale | parameters | file | Set5 | Set14 | 96x96 | memory |")
+    print("|---|---|---|---|---|---|---|---|")
+    for model in available_models():
+        print(_row(model))
+    return 0
+
+
+def cpu_name() -> str:
+    """The processor as the system names it."""
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _row(model: ShippedModel) -> str:
+    card = model.card
+    lr = np.random.default_rng(0).integers(0, 256, (LR_PX, LR_PX, 3), np.uint8)
+    upscaler = Upscaler(model.name)
+    median_ms = latency(lambda: upscaler(lr), repeats=20, warm_up=2).median_ms
+    added_mb = peak_memory("sr_infer.measure:upscale_case", model.name, LR_PX, LR_PX).added_bytes / 1e6
+    cells = [
+        f"`{model.name}`",
+        f"x{card.scale}",
+        f"{card.params:,}",
+        f"{model.size_bytes / 1e6:.1f} MB",
+        *(f"{card.quality[folder].psnr_y:.2f} dB" if folder in card.quality else "-" for folder in ("Set5", "Set14")),
+        f"{median_ms:.0f} ms",
+        f"{added_mb:.0f} MB",
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
