@@ -14,8 +14,8 @@ LR_PX = 96
 
 
 def main() -> int:
-    print(f"Measured on {cpu_name()}, {usable_cpus()} cores: a {LR_PX}x{LR_PX} px picture from array to array (median of")
-    print("20), and the memory that one call adds to a process with the model loaded. PSNR-Y by the field's convention.")
+    print(f"Measured on {cpu_name()}, {usable_cpus()} cores. Time and memory: one call on {LR_PX}x{LR_PX} px, array to")
+    print("array, median of 20; memory is what that call adds to a process with the model loaded. PSNR is on luma.")
     print()
     print("| model | scale | parameters | file | Set5 | Set14 | 96x96 | memory |")
     print("|---|---|---|---|---|---|---|---|")
