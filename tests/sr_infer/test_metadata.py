@@ -44,7 +44,10 @@ def photo(astronaut: np.ndarray, extension: str, orientation: int = 1, **more: A
         text.add_itxt("Beschreibung", "Übergrößenträger")
         options["pnginfo"] = text
     if extension == "tif":
-        options["exif"][700] = options.pop("xmp")
+        tags = Image.Exif()
+        tags.load(options["exif"].tobytes())
+        tags[700] = options.pop("xmp")
+        options["exif"] = tags
     buffer = io.BytesIO()
     image_format = Image.registered_extensions()[f".{extension}"]
     Image.fromarray(astronaut).save(buffer, image_format, **(options | more))
