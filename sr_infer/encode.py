@@ -10,12 +10,15 @@ from typing import Any
 
 from PIL import Image
 
+from sr_infer import deep_colour
 from sr_infer.errors import OptionError, OutputError
 from sr_infer.images import Pixels, has_pillow_mode, pillow_image
 from sr_infer.metadata import Metadata
 
 DEFAULT_QUALITY = 95
 """Of JPEG, WebP and AVIF, 1 to 100."""
+
+_GREY_16_FORMATS = ("PNG", "TIFF", "JPEG2000", "PPM")
 
 
 def file_format(path: Path) -> str:
@@ -60,8 +63,10 @@ def encode(image: Image.Image | Pixels, name: str, metadata: Metadata, *, qualit
         raise OptionError(f"expected a quality from 1 to 100, got {quality}")
     if not isinstance(image, Image.Image):
         if not has_pillow_mode(image.shape[2], image.dtype):
-            raise OutputError(f"{name} files cannot hold {image.dtype} pixels of {image.shape[2]} channels")
+            return deep_colour.encode(image, name, metadata)
         image = pillow_image(image)
+    if image.mode == "I;16" and name not in _GREY_16_FORMATS:
+        raise OutputError(f"{name} files cannot hold 16-bit grey; choose .png or .tif")
     options: dict[str, Any] = metadata.save_options(name)
     if name in ("JPEG", "WEBP", "AVIF"):
         options["quality"] = quality

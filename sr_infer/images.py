@@ -14,6 +14,8 @@ is applied.
 import io
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
@@ -23,6 +25,7 @@ import PIL
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, UnidentifiedImageError
 
+from sr_infer import deep_colour
 from sr_infer.errors import ImageError
 from sr_infer.metadata import Metadata, orientation
 
@@ -48,6 +51,7 @@ _PLAIN_MODES = {
 }
 _ALPHA_MODES = {"PA": "RGBA", "La": "LA", "RGBa": "RGBA"}
 _GREY_16_MODES = ("I;16", "I;16L", "I;16B", "I;16N")
+_DEEP_MODES = (*_GREY_16_MODES, "I", "F")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +103,8 @@ def read(image: ImageInput, *, max_pixels: int = MAX_PIXELS) -> Picture:
     if isinstance(image, np.ndarray):
         return _from_array(image)
     if isinstance(image, Image.Image):
-        return _from_pillow(image)
+        with _decoder_errors(f"this {image.format or 'Pillow'} image"):
+            return _from_pillow(image)
     if isinstance(image, bytes | bytearray | memoryview):
         return replace(_decode(io.BytesIO(image), "these bytes", max_pixels), as_bytes=True)
     if isinstance(image, str | os.PathLike):
@@ -174,20 +179,31 @@ def _from_array(array: NDArray[Any]) -> Picture:
 def _from_pillow(image: Image.Image) -> Picture:
     if min(image.size) < 1:
         raise ImageError(f"expected a picture with at least one pixel, got {image.width}x{image.height}")
+    metadata = Metadata.of(image)  # before the pixels: once these are loaded, a TIFF's file is no longer read
     pixels, icc_profile = _pillow_pixels(image)
-    metadata = replace(Metadata.of(image), icc_profile=icc_profile)
-    return Picture(pixels=_upright(pixels, orientation(image)), metadata=metadata, file_format=image.format)
+    return Picture(
+        pixels=_upright(pixels, orientation(image)),
+        metadata=replace(metadata, icc_profile=icc_profile),
+        file_format="JPEG" if image.format == "MPO" else image.format,
+    )
 
 
 def _decode(file: BinaryIO, name: str, max_pixels: int) -> Picture:
+    with _decoder_errors(name), Image.open(file) as image:
+        _check_pixels(image.width * image.height, name, max_pixels)
+        frames = getattr(image, "n_frames", 1)
+        if frames > 1 and image.format != "MPO":
+            _log.warning("%s has %d frames; only the first is used", name, frames)
+        if image.mode not in _DEEP_MODES and deep_colour.stored_bits(file, image) > 8:
+            return _decode_deep(file, image, name)
+        return _from_pillow(image)
+
+
+@contextmanager
+def _decoder_errors(name: str) -> Iterator[None]:
+    """The many errors that decoders raise on damaged files, as ours."""
     try:
-        with Image.open(file) as image:
-            _check_pixels(image.width * image.height, name, max_pixels)
-            frames = getattr(image, "n_frames", 1)
-            if frames > 1:
-                _log.warning("%s has %d frames; only the first is used", name, frames)
-            image.load()
-            return _from_pillow(image)
+        yield
     except ImageError:
         raise
     except Image.DecompressionBombError as error:
@@ -197,8 +213,14 @@ def _decode(file: BinaryIO, name: str, max_pixels: int) -> Picture:
         ) from error
     except UnidentifiedImageError as error:
         raise ImageError(f"{name} is not a picture that Pillow {PIL.__version__} can read") from error
-    except Exception as error:  # decoders raise many types on damaged files
+    except Exception as error:
         raise ImageError(f"{name} is damaged or incomplete ({error or type(error).__name__})") from error
+
+
+def _decode_deep(file: BinaryIO, image: Image.Image, name: str) -> Picture:
+    file.seek(0)
+    pixels = _upright(deep_colour.decode(file.read(), name, image.format), orientation(image))
+    return Picture(pixels=pixels, metadata=Metadata.of(image), file_format=image.format)
 
 
 def _check_pixels(count: int, name: str, max_pixels: int) -> None:
@@ -214,7 +236,7 @@ def _pillow_pixels(image: Image.Image) -> tuple[Pixels, bytes | None]:
     profile = image.info.get("icc_profile") or None
     if image.mode == "CMYK":
         return np.asarray(_srgb_of_cmyk(image, profile)), _srgb_profile()
-    if image.mode in _GREY_16_MODES:
+    if image.mode in _GREY_16_MODES or (image.mode == "I" and image.format == "PPM"):
         return np.asarray(image).astype(np.uint16)[..., None], profile
     if "transparency" in image.info and image.mode in ("1", "L", "P", "RGB"):
         mode = "LA" if image.mode in ("1", "L") else "RGBA"

@@ -1,6 +1,7 @@
 """What a picture file carries beside its pixels: ICC profile, EXIF, XMP, resolution, PNG text."""
 
 import re
+import sys
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
@@ -27,6 +28,7 @@ _DESCRIPTIVE_TIFF_TAGS = frozenset(
     }
 )
 """Of a TIFF's main directory, what describes the picture and not how the file stores it."""
+_TIFF_XMP = 700
 _XMP_TEXT_KEY = "XML:com.adobe.xmp"
 _MAX_JPEG_SEGMENT = 65_500
 
@@ -46,11 +48,7 @@ class Metadata:
     def of(cls, image: Image.Image) -> Self:
         """All that Pillow knows of a loaded picture."""
         info = image.info
-        exif = image.getexif()
-        if isinstance(image, TiffImagePlugin.TiffImageFile):
-            for tag in set(exif) - _DESCRIPTIVE_TIFF_TAGS:
-                del exif[tag]
-        exif.pop(_ORIENTATION, None)
+        exif = _descriptive(image)
         xmp = info.get("xmp")
         if xmp is None and _XMP_TEXT_KEY in info:
             xmp = info[_XMP_TEXT_KEY].encode()
@@ -104,20 +102,27 @@ class Metadata:
             options["icc_profile"] = self.icc_profile
         if self.dpi is not None:
             options["dpi"] = self.dpi
-        if self.exif is not None:
-            if file_format == "TIFF":
-                options["exif"] = Image.Exif()
-                options["exif"].load(self.exif)
-            elif file_format != "JPEG" or len(self.exif) < _MAX_JPEG_SEGMENT:
-                options["exif"] = self.exif
-        if self.xmp is not None and (file_format != "JPEG" or len(self.xmp) < _MAX_JPEG_SEGMENT):
-            options["xmp"] = self.xmp
+        if file_format == "TIFF":
+            options["exif"] = self._tiff_tags()
+            return options
+        limit = _MAX_JPEG_SEGMENT if file_format == "JPEG" else sys.maxsize
+        if self.exif is not None and len(self.exif) < limit:
+            options["exif"] = self.exif
         if file_format == "PNG":
-            options.pop("xmp", None)
             options["pnginfo"] = self._png_text()
-        if file_format == "TIFF" and self.xmp is not None:
-            options["tiffinfo"] = {700: options.pop("xmp")}
+        elif self.xmp is not None and len(self.xmp) < limit:
+            options["xmp"] = self.xmp
         return options
+
+    def _tiff_tags(self) -> Image.Exif:
+        tags = Image.Exif()
+        if self.exif is not None:
+            tags.load(self.exif)
+            for tag in set(tags) - _DESCRIPTIVE_TIFF_TAGS:
+                del tags[tag]
+        if self.xmp is not None:
+            tags[_TIFF_XMP] = self.xmp
+        return tags
 
     def _png_text(self) -> PngImagePlugin.PngInfo:
         info = PngImagePlugin.PngInfo()
@@ -132,6 +137,19 @@ def orientation(image: Image.Image) -> int:
     """The EXIF orientation, 1 to 8; 1 where there is none or an impossible one."""
     value = image.getexif().get(_ORIENTATION, 1)
     return value if value in range(1, 9) else 1
+
+
+def _descriptive(image: Image.Image) -> Image.Exif:
+    """A copy of the EXIF tags that still hold when the picture is upright and stored anew."""
+    source, copy = image.getexif(), Image.Exif()
+    is_tiff = isinstance(image, TiffImagePlugin.TiffImageFile)
+    for tag, value in source.items():
+        if tag != _ORIENTATION and (not is_tiff or tag in _DESCRIPTIVE_TIFF_TAGS):
+            copy[tag] = value
+    for tag in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
+        if directory := source.get_ifd(tag):
+            copy[tag] = dict(directory)
+    return copy
 
 
 def _without_orientation(xmp: bytes | str) -> bytes:
