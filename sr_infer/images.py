@@ -190,7 +190,7 @@ def _from_pillow(image: Image.Image) -> Picture:
 
 def _decode(file: BinaryIO, name: str, max_pixels: int) -> Picture:
     with _decoder_errors(name), Image.open(file) as image:
-        _check_pixels(image.width * image.height, name, max_pixels)
+        check_pixels(image.width * image.height, name, max_pixels)
         frames = getattr(image, "n_frames", 1)
         if frames > 1 and image.format != "MPO":
             _log.warning("%s has %d frames; only the first is used", name, frames)
@@ -223,7 +223,8 @@ def _decode_deep(file: BinaryIO, image: Image.Image, name: str) -> Picture:
     return Picture(pixels=pixels, metadata=Metadata.of(image), file_format=image.format)
 
 
-def _check_pixels(count: int, name: str, max_pixels: int) -> None:
+def check_pixels(count: int, name: str, max_pixels: int) -> None:
+    """Raises ImageError for a file with more pixels than allowed."""
     if count > max_pixels:
         raise ImageError(
             f"{name} has {count / 1e6:.0f} megapixels, max_pixels allows {max_pixels / 1e6:.0f}; "
