@@ -88,6 +88,11 @@ class Picture:
         """Pillow has a mode for these pixels, and the caller gets no array."""
         return self.array_ndim is None and has_pillow_mode(self.channels, self.dtype)
 
+    @property
+    def is_deep_file(self) -> bool:
+        """It came from a file, and Pillow has no mode for these pixels."""
+        return self.array_ndim is None and not self.is_pillow
+
 
 def read(image: ImageInput, *, max_pixels: int = MAX_PIXELS) -> Picture:
     """Read whatever is a picture.
@@ -140,10 +145,11 @@ def canvas_bytes(picture: Picture, network_hw: tuple[int, int], size_hw: tuple[i
     array_pixel = picture.channels * sample
     network_px, output_px = network_hw[0] * network_hw[1], size_hw[0] * size_hw[1]
     source = 0 if picture.array_ndim is not None else picture.size_hw[0] * picture.size_hw[1] * array_pixel
+    encoded = output_px * array_pixel if picture.as_bytes or picture.is_deep_file else 0
     if size_hw == network_hw:
-        return source + network_px * (pillow_pixel if picture.is_pillow else array_pixel)
+        return source + encoded + network_px * (pillow_pixel if picture.is_pillow else array_pixel)
     between_px = min(size_hw[0] * network_hw[1], network_hw[0] * size_hw[1])
-    return source + array_pixel * (network_px + between_px + output_px) + (pillow_pixel * output_px)
+    return source + encoded + array_pixel * (network_px + between_px + output_px) + pillow_pixel * output_px
 
 
 def has_pillow_mode(channels: int, dtype: np.dtype[Any]) -> bool:
