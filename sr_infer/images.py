@@ -110,7 +110,7 @@ def read(image: ImageInput, *, max_pixels: int = MAX_PIXELS) -> Picture:
     if isinstance(image, Image.Image):
         with _decoder_errors(f"this {image.format or 'Pillow'} image"):
             return _from_pillow(image)
-    if isinstance(image, bytes | bytearray | memoryview):
+    if isinstance(image, bytes):
         return replace(_decode(io.BytesIO(image), "these bytes", max_pixels), as_bytes=True)
     if isinstance(image, str | os.PathLike):
         try:

@@ -36,6 +36,11 @@ def parse_bytes(amount: int | str) -> int:
     return parsed
 
 
+def budget_bytes(max_memory: int | str | None) -> int:
+    """What a call may add: `max_memory`, or a share of what is available now."""
+    return int(available_memory_bytes() * DEFAULT_SHARE) if max_memory is None else parse_bytes(max_memory)
+
+
 def format_bytes(amount: int) -> str:
     """In whole MB, rounded up, so that a printed amount that is given back suffices: "512MB"."""
     return f"{-(-amount // 10**6)}MB"
@@ -66,7 +71,7 @@ def fit(
     *,
     halo_px: int,
     tile_px: int | None,
-    budget_bytes: int | None,
+    max_memory: int | str | None,
     canvas_bytes: Callable[[Grid], int],
     threads: int,
 ) -> Division:
@@ -80,7 +85,7 @@ def fit(
         card: for bytes per pixel and size requirements.
         halo_px: overlap on each side of a tile.
         tile_px: the tile side that the caller insists on; None chooses one.
-        budget_bytes: what the call may add to the process; None takes a share of what is available now.
+        max_memory: what the call may add to the process; None takes a share of what is available now.
         canvas_bytes: tells what input and output pictures take beside the network's working set.
         threads: processors that may be kept busy.
 
@@ -98,7 +103,7 @@ def fit(
         for workers in range(1, threads + 1)
     ]
     needs = [canvas_bytes(division.grid) + division.network_bytes(card) for division in divisions]
-    budget = int(available_memory_bytes() * DEFAULT_SHARE) if budget_bytes is None else budget_bytes
+    budget = budget_bytes(max_memory)
     fitting = [(division, need) for division, need in zip(divisions, needs, strict=True) if need <= budget]
     if card.global_pooling:
         fitting = [choice for choice in fitting if len(choice[0].grid) == 1] or fitting
@@ -109,7 +114,7 @@ def fit(
     height, width = size_hw
     what = f"{width}x{height} px" + ("" if tile_px is None else f" in tiles of {tile_px} px")
     least = format_bytes(min(needs))
-    if budget_bytes is None:
+    if max_memory is None:
         raise MemoryBudgetError(
             f"{what} needs {least}, and a call may take {format_bytes(budget)}, {DEFAULT_SHARE:.0%} of what is "
             f"available; free memory, or insist with max_memory={least!r}"

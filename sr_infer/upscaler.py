@@ -82,6 +82,14 @@ class Upscaler:
         """
         return session.shared(model_zoo.find(self.model), threads=1).card
 
+    def load(self) -> None:
+        """Load the network now rather than in the first call.
+
+        Raises:
+            ModelError: as `card`.
+        """
+        session.shared(model_zoo.find(self.model), threads=1)
+
     @overload
     def __call__(
         self,
@@ -147,13 +155,11 @@ class Upscaler:
             ModelError: the network cannot be run.
             CancelledError: `progress` returned False.
         """
+        if isinstance(image, bytes):
+            return self.upscale_bytes(image, scale=scale, width=width, height=height, progress=progress)
         picture = images.read(image, max_pixels=self.max_pixels)
         size_hw = output_size(picture.size_hw, self.card.scale, scale=scale, width=width, height=height)
-        result = self._upscaled(picture, size_hw, progress)
-        if picture.as_bytes:
-            name = picture.file_format if picture.file_format in _BYTES_FORMATS else "PNG"
-            return encode.encode(result, name, picture.metadata.for_size(size_hw))
-        return images.given_back(result, picture)
+        return images.given_back(self._upscaled(picture, size_hw, progress), picture)
 
     def upscale_file(
         self,
@@ -178,9 +184,9 @@ class Upscaler:
             OutputError: the result cannot be written.
             SrInferError: as in calling the upscaler.
         """
-        source, target = Path(source), Path(target)
+        target = Path(target)
         if encode.file_format(target) == "TIFF" and scale is width is height is None:
-            rows = TiffRows.open(source, least_px=_BANDED_PIXELS)
+            rows = TiffRows.open(Path(source), least_px=_BANDED_PIXELS)
             if rows is not None:
                 with rows:
                     self._upscale_in_bands(rows, target, progress)
@@ -189,6 +195,37 @@ class Upscaler:
         size_hw = output_size(picture.size_hw, self.card.scale, scale=scale, width=width, height=height)
         result = self._upscaled(picture, size_hw, progress)
         encode.write(result, target, picture.metadata.for_size(size_hw), quality=quality)
+
+    def upscale_bytes(
+        self,
+        data: bytes,
+        *,
+        extension: str | None = None,
+        scale: float | None = None,
+        width: int | None = None,
+        height: int | None = None,
+        quality: int = encode.DEFAULT_QUALITY,
+        progress: Progress | None = None,
+    ) -> bytes:
+        """Upscale an encoded picture into another, keeping its metadata.
+
+        Args:
+            data: the bytes of a picture file.
+            extension: names the result's format, such as "png"; None keeps the picture's own, PNG standing in for
+                palette formats.
+            scale, width, height, progress: as in calling the upscaler.
+            quality: of lossy formats, 1 to 100.
+
+        Raises:
+            OutputError: the format cannot hold the result.
+            SrInferError: as in calling the upscaler.
+        """
+        picture = images.read(data, max_pixels=self.max_pixels)
+        own = picture.file_format if picture.file_format in _BYTES_FORMATS else "PNG"
+        name = own if extension is None else encode.file_format(Path(f"out.{extension.removeprefix('.')}"))
+        size_hw = output_size(picture.size_hw, self.card.scale, scale=scale, width=width, height=height)
+        result = self._upscaled(picture, size_hw, progress)
+        return encode.encode(result, name, picture.metadata.for_size(size_hw), quality=quality)
 
     def _upscaled(self, picture: Picture, size_hw: tuple[int, int], progress: Progress | None) -> Image.Image | Pixels:
         """The result at its final size: a Pillow image where the caller gets one and no resizing is needed."""
@@ -240,7 +277,7 @@ class Upscaler:
             self.card,
             halo_px=self._halo_px(source.dtype),
             tile_px=self.tile,
-            budget_bytes=None if self.max_memory is None else memory.parse_bytes(self.max_memory),
+            max_memory=self.max_memory,
             canvas_bytes=canvas_bytes,
             threads=threads,
         )
