@@ -103,10 +103,10 @@ def confirm_halo(model: onnx.ModelProto, *, halo_px: int) -> None:
             scale = sr.shape[axis] // side
             window = slice(middle.start * scale, middle.stop * scale)
             results.append(sr[tuple(window if at == axis else slice(None) for at in range(4))])
-        if not np.array_equal(*results):
+        if not np.array_equal(results[0], results[1]):
             raise VerificationError(
-                f"pixels further away than the halo of {halo_px} px change the result, along axis {axis}: the receptive "
-                "field was taken too small; nothing was written"
+                f"pixels further away than the halo of {halo_px} px change the result, along axis {axis}: the "
+                "receptive field was taken too small; nothing was written"
             )
 
 
