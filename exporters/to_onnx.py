@@ -22,7 +22,7 @@ from exporters.share_pooling import share_pooling
 from exporters.simplify import simplify
 from exporters.store_half import store_half
 from exporters.trace import UnitRange, trace
-from exporters.verify import verify
+from exporters.verify import confirm_halo, references, verify
 from sr_infer.errors import OutputError, SrInferError
 from sr_infer.model_card import METADATA_KEY, ModelCard
 from sr_infer.session import shared
@@ -46,12 +46,14 @@ def export(checkpoint: Path, output: Path, *, benchmarks: tuple[Path, ...] = ())
             the file cannot be written.
     """
     architecture, config, network, header = load_network(checkpoint)
+    temporary = _temporary_beside(output)
     unit = UnitRange(network, config).eval()
     model = simplify(trace(unit))
     halo = halo_px(model)
     pools = share_pooling(model) > 0
     store_half(model)
-    verify(unit, model)
+    verify(model, references(unit))
+    confirm_halo(model, halo_px=halo)
     card = ModelCard(
         scale=config.scale,
         architecture=architecture,
@@ -64,14 +66,12 @@ def export(checkpoint: Path, output: Path, *, benchmarks: tuple[Path, ...] = ())
         licence=WEIGHTS_LICENCE,
         exporter={tool: version(tool) for tool in ("sr-infer", "torch", "onnx", "onnxscript", "onnxsim")},
     )
-    temporary = output.with_name(f".{output.name}.{os.getpid()}.tmp")
     try:
-        output.parent.mkdir(parents=True, exist_ok=True)
         _write(model, card, temporary)
         session = shared(temporary)
         card = replace(
             card,
-            halo_8bit_px=measurements.halo_8bit_px(session, _photographs(), halo_px=halo),
+            halo_8bit_px=measurements.halo_8bit_px(session, measurements.photographs(), halo_px=halo),
             bytes_per_px=measurements.bytes_per_px(temporary),
             quality=measurements.quality(session, benchmarks),
         )
@@ -87,11 +87,33 @@ def export(checkpoint: Path, output: Path, *, benchmarks: tuple[Path, ...] = ())
 def save_example(checkpoint: Path, path: Path) -> None:
     """Write what torch makes of a photograph's 24x32 px, for a test to replay: `lr` and `sr`, uint8 (H, W, 3)."""
     _, config, network, _ = load_network(checkpoint)
-    lr = np.ascontiguousarray(_photographs()[0][100:124, 200:232])
+    lr = np.ascontiguousarray(measurements.photographs()[0][100:124, 200:232])
     batch = torch.from_numpy(lr.transpose(2, 0, 1).copy())[None].float() / 255
     with torch.no_grad():
         sr = UnitRange(network, config)(batch)[0].permute(1, 2, 0).clamp(0, 1).mul(255).round().byte().numpy()
-    np.savez_compressed(path, lr=lr, sr=sr)
+    temporary = _temporary_beside(path)
+    try:
+        with temporary.open("wb") as file:
+            np.savez_compressed(file, lr=lr, sr=sr)
+        temporary.replace(path)
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _temporary_beside(path: Path) -> Path:
+    """Where a file is written before it takes its name; fails at once where nothing can be written."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(f"{path} is a folder")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.touch()
+        temporary.unlink()
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error}") from error
+    return temporary
 
 
 def _write(model: onnx.ModelProto, card: ModelCard, path: Path) -> None:
@@ -115,13 +137,6 @@ def _training_note(header: dict[str, Any]) -> str:
     return " ".join(part for part in parts if part)
 
 
-def _photographs() -> list[np.ndarray[Any, np.dtype[np.uint8]]]:
-    """Photographs to measure on, uint8 RGB."""
-    from skimage import data
-
-    return [data.astronaut(), data.coffee(), data.chelsea()]
-
-
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m exporters.to_onnx", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -139,7 +154,7 @@ def main(arguments: list[str] | None = None) -> int:
         if options.example:
             save_example(options.checkpoint, options.example)
     except SrInferError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     print(f"{output}: x{card.scale}, {card.params:,} parameters, {card.macs_per_px:,} MACs/px, halo {card.halo_px} px")
     print(f"  8-bit halo {card.halo_8bit_px} px, {card.bytes_per_px:,.0f} bytes/px")
