@@ -14,6 +14,7 @@ Networks with channel attention may bring their averages out and in (see `sr_inf
     input  `use_pooled`  bool or float32, scalar or one element, initially false: take `pooled` in place of averages
 """
 
+import ctypes
 import logging
 import os
 import threading
@@ -95,12 +96,13 @@ class _Cache:
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.sessions: dict[_FileState, dict[int, Session]] = {}
-        self.of_parent: list[dict[_FileState, dict[int, Session]]] = []
-        """Kept alive after a fork: closing them would wait for threads that the child does not have."""
 
     def start_over_in_child(self) -> None:
+        """Forget the parent's sessions without ever closing them, which would wait for threads that a child lacks."""
+        for by_threads in self.sessions.values():
+            for session in by_threads.values():
+                ctypes.pythonapi.Py_IncRef(ctypes.py_object(session._runtime))
         self.lock = threading.Lock()
-        self.of_parent.append(self.sessions)
         self.sessions = {}
 
 
@@ -155,9 +157,20 @@ def read_card(path: Path) -> ModelCard | None:
     return None if text is None else ModelCard.from_json(text)
 
 
-def _load(path: Path, *, threads: int, optimise: bool = True) -> Any:
+def import_onnxruntime() -> Any:
+    """onnxruntime without its telemetry, unless the user's environment asks for it.
+
+    From 1.29 on it uploads from threads of its own, which must not happen unasked in a library, and which let a forked
+    child hang when it exits.
+    """
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     import onnxruntime
 
+    return onnxruntime
+
+
+def _load(path: Path, *, threads: int, optimise: bool = True) -> Any:
+    onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
