@@ -18,6 +18,8 @@ import ctypes
 import logging
 import os
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -25,7 +27,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from sr_infer.errors import ModelError, ModelNotFoundError, OptionError
+from sr_infer.errors import ModelError, ModelNotFoundError, OptionError, SrInferError
 from sr_infer.limits import usable_cpus
 from sr_infer.model_card import METADATA_KEY, ModelCard
 
@@ -135,9 +137,10 @@ def shared(path: Path, *, threads: int | None = None) -> Session:
         by_threads = _cache.sessions.setdefault(file, {})
         if threads not in by_threads:
             checked = next(iter(by_threads.values()), None)
-            by_threads[threads] = (
-                _open(path, threads) if checked is None else replace(checked, _runtime=_load(path, threads=threads))
-            )
+            with _model_errors(path):
+                by_threads[threads] = (
+                    _open(path, threads) if checked is None else replace(checked, _runtime=_load(path, threads=threads))
+                )
         return by_threads[threads]
 
 
@@ -152,9 +155,9 @@ def read_card(path: Path) -> ModelCard | None:
     Raises:
         ModelError: onnxruntime cannot read the file, or the card is not valid.
     """
-    runtime = _load(path, threads=1, optimise=False)
-    text = runtime.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
-    return None if text is None else ModelCard.from_json(text)
+    with _model_errors(path):
+        text = _load(path, threads=1, optimise=False).get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+        return None if text is None else ModelCard.from_json(text)
 
 
 def import_onnxruntime() -> Any:
@@ -179,12 +182,18 @@ def _load(path: Path, *, threads: int, optimise: bool = True) -> Any:
     options.log_severity_level = 4
     level = onnxruntime.GraphOptimizationLevel
     options.graph_optimization_level = level.ORT_ENABLE_ALL if optimise else level.ORT_DISABLE_ALL
+    return onnxruntime.InferenceSession(os.fspath(path), options, providers=["CPUExecutionProvider"])
+
+
+@contextmanager
+def _model_errors(path: Path) -> Iterator[None]:
+    """The many errors that onnxruntime and its bindings raise on files that are no good, as ours."""
     try:
-        return onnxruntime.InferenceSession(os.fspath(path), options, providers=["CPUExecutionProvider"])
+        yield
+    except SrInferError:
+        raise
     except Exception as error:
-        raise ModelError(
-            f"{path} is not an ONNX model that onnxruntime {onnxruntime.__version__} can run: {_first_line(error)}"
-        ) from error
+        raise ModelError(f"{path} is not an ONNX model that onnxruntime can run: {_first_line(error)}") from error
 
 
 def _open(path: Path, threads: int) -> Session:
