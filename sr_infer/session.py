@@ -14,9 +14,12 @@ Networks with channel attention may bring their averages out and in (see `sr_inf
     input  `use_pooled`  bool or float32, scalar or one element, initially false: take `pooled` in place of averages
 """
 
+import ctypes
 import logging
 import os
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -24,7 +27,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from sr_infer.errors import ModelError, ModelNotFoundError, OptionError
+from sr_infer.errors import ModelError, ModelNotFoundError, OptionError, SrInferError
 from sr_infer.limits import usable_cpus
 from sr_infer.model_card import METADATA_KEY, ModelCard
 
@@ -95,12 +98,13 @@ class _Cache:
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.sessions: dict[_FileState, dict[int, Session]] = {}
-        self.of_parent: list[dict[_FileState, dict[int, Session]]] = []
-        """Kept alive after a fork: closing them would wait for threads that the child does not have."""
 
     def start_over_in_child(self) -> None:
+        """Forget the parent's sessions without ever closing them, which would wait for threads that a child lacks."""
+        for by_threads in self.sessions.values():
+            for session in by_threads.values():
+                ctypes.pythonapi.Py_IncRef(ctypes.py_object(session._runtime))
         self.lock = threading.Lock()
-        self.of_parent.append(self.sessions)
         self.sessions = {}
 
 
@@ -133,9 +137,10 @@ def shared(path: Path, *, threads: int | None = None) -> Session:
         by_threads = _cache.sessions.setdefault(file, {})
         if threads not in by_threads:
             checked = next(iter(by_threads.values()), None)
-            by_threads[threads] = (
-                _open(path, threads) if checked is None else replace(checked, _runtime=_load(path, threads=threads))
-            )
+            with _model_errors(path):
+                by_threads[threads] = (
+                    _open(path, threads) if checked is None else replace(checked, _runtime=_load(path, threads=threads))
+                )
         return by_threads[threads]
 
 
@@ -150,14 +155,25 @@ def read_card(path: Path) -> ModelCard | None:
     Raises:
         ModelError: onnxruntime cannot read the file, or the card is not valid.
     """
-    runtime = _load(path, threads=1, optimise=False)
-    text = runtime.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
-    return None if text is None else ModelCard.from_json(text)
+    with _model_errors(path):
+        text = _load(path, threads=1, optimise=False).get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+        return None if text is None else ModelCard.from_json(text)
+
+
+def import_onnxruntime() -> Any:
+    """onnxruntime without its telemetry, unless the user's environment asks for it.
+
+    From 1.29 on it uploads from threads of its own, which must not happen unasked in a library, and which let a forked
+    child hang when it exits.
+    """
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    import onnxruntime
+
+    return onnxruntime
 
 
 def _load(path: Path, *, threads: int, optimise: bool = True) -> Any:
-    import onnxruntime
-
+    onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -166,12 +182,18 @@ def _load(path: Path, *, threads: int, optimise: bool = True) -> Any:
     options.log_severity_level = 4
     level = onnxruntime.GraphOptimizationLevel
     options.graph_optimization_level = level.ORT_ENABLE_ALL if optimise else level.ORT_DISABLE_ALL
+    return onnxruntime.InferenceSession(os.fspath(path), options, providers=["CPUExecutionProvider"])
+
+
+@contextmanager
+def _model_errors(path: Path) -> Iterator[None]:
+    """The many errors that onnxruntime and its bindings raise on files that are no good, as ours."""
     try:
-        return onnxruntime.InferenceSession(os.fspath(path), options, providers=["CPUExecutionProvider"])
+        yield
+    except SrInferError:
+        raise
     except Exception as error:
-        raise ModelError(
-            f"{path} is not an ONNX model that onnxruntime {onnxruntime.__version__} can run: {_first_line(error)}"
-        ) from error
+        raise ModelError(f"{path} is not an ONNX model that onnxruntime can run: {_first_line(error)}") from error
 
 
 def _open(path: Path, threads: int) -> Session:

@@ -154,7 +154,7 @@ assert np.array_equal(upscaler(picture), expected[0])
 sys.exit(any(codes))
 """
     environment = {"PYTHONPATH": str(Path(sr_infer.__file__).parents[1]), "PATH": ""}
-    done = subprocess.run([sys.executable, "-c", program], timeout=60, env=environment, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", program], timeout=20, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
 
