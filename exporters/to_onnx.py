@@ -1,7 +1,12 @@
 """`python -m exporters.to_onnx CHECKPOINT`: a network that training made, to a verified ONNX file with a model card.
 
-The file computes what the network computes: it is compared with torch at five sizes, tiny and odd ones among them, and
-is not written when any value in [0, 1] differs by more than 1e-4.
+The graph is rewritten to run fast on a CPU without changing what it computes: mean shifts and 1x1 convolutions are
+folded into their neighbours, parallel branches merged; channels are padded to the SIMD block and bicubic enlargement is
+done by convolution where that is measured to be faster here. What each step does and refuses: docs/passes.md.
+
+The file computes what the network computes: every step is compared with torch at five sizes, tiny and odd ones among
+them. A step that changes any value in [0, 1] by more than 1e-4 is left out with a warning; a file that does is not
+written. Measured figures (halo, memory, quality) go into the file's model card.
 """
 
 import argparse
@@ -17,9 +22,10 @@ import onnx
 import torch
 
 from exporters import measurements
+from exporters.passes import apply_passes
 from exporters.receptive_field import halo_px
+from exporters.report import report_json, size_of
 from exporters.share_pooling import share_pooling
-from exporters.simplify import simplify
 from exporters.store_half import store_half
 from exporters.trace import UnitRange, trace
 from exporters.verify import confirm_halo, references, verify
@@ -33,13 +39,16 @@ WEIGHTS_LICENCE = "Apache-2.0"
 COST_PX = 96
 
 
-def export(checkpoint: Path, output: Path, *, benchmarks: tuple[Path, ...] = ()) -> ModelCard:
+def export(
+    checkpoint: Path, output: Path, *, benchmarks: tuple[Path, ...] = (), report: Path | None = None
+) -> ModelCard:
     """Write `output` from `checkpoint` and return the card that is in it.
 
     Args:
         checkpoint: a .safetensors file that training wrote.
         output: the .onnx file; one that is there is replaced only when all went well.
         benchmarks: folders on which PSNR and SSIM are measured for the card.
+        report: where to write what was measured on the way, as JSON; every pass is timed for it.
 
     Raises:
         SrInferError: the checkpoint cannot be read, the graph differs from the network, a folder holds no picture, or
@@ -47,12 +56,19 @@ def export(checkpoint: Path, output: Path, *, benchmarks: tuple[Path, ...] = ())
     """
     architecture, config, network, header = load_network(checkpoint)
     temporary = _temporary_beside(output)
+    if report is not None:
+        _temporary_beside(report)
     unit = UnitRange(network, config).eval()
-    model = simplify(trace(unit))
+    pairs = references(unit)
+    traced = trace(unit)
+    verify(traced, pairs)
+    model, outcomes = apply_passes(traced, pairs, time_all=report is not None)
+    shipped_size = size_of(model)
     halo = halo_px(model)
     pools = share_pooling(model) > 0
     store_half(model)
-    verify(model, references(unit))
+    onnx.checker.check_model(model, full_check=True)
+    differences = verify(model, pairs)
     confirm_halo(model, halo_px=halo)
     card = ModelCard(
         scale=config.scale,
@@ -76,6 +92,11 @@ def export(checkpoint: Path, output: Path, *, benchmarks: tuple[Path, ...] = ())
             quality=measurements.quality(session, benchmarks),
         )
         _write(model, card, temporary)
+        if report is not None:
+            figures = report_json(
+                card, traced=size_of(traced), shipped=shipped_size, outcomes=outcomes, differences=differences
+            )
+            _write_text(report, figures)
         temporary.replace(output)
     except OSError as error:
         raise OutputError(f"cannot write {output}: {error}") from error
@@ -98,6 +119,15 @@ def save_example(checkpoint: Path, path: Path) -> None:
         temporary.replace(path)
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _write_text(path: Path, text: str) -> None:
+    temporary = _temporary_beside(path)
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -146,11 +176,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--benchmark", type=Path, action="append", default=[], metavar="DIR", help="measure PSNR and SSIM for the card"
     )
+    parser.add_argument("--report", type=Path, metavar="X.json", help="also write what was measured, pass by pass")
     parser.add_argument("--example", type=Path, metavar="X.npz", help="also write an input and torch's output")
     options = parser.parse_args(arguments)
     output = options.output or Path(options.checkpoint.with_suffix(".onnx").name)
     try:
-        card = export(options.checkpoint, output, benchmarks=tuple(options.benchmark))
+        card = export(options.checkpoint, output, benchmarks=tuple(options.benchmark), report=options.report)
         if options.example:
             save_example(options.checkpoint, options.example)
     except SrInferError as error:

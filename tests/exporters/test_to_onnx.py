@@ -72,7 +72,7 @@ def test_another_process_prints_the_card_and_measures_quality(tmp_path: Path) ->
 
     (tmp_path / "pictures").mkdir()
     Image.fromarray(data.astronaut()[:90, :90]).save(tmp_path / "pictures" / "astronaut.png")
-    arguments = [str(checkpoint), "--benchmark", "pictures", "--example", "example.npz"]
+    arguments = [str(checkpoint), "--benchmark", "pictures", "--example", "example.npz", "--report", "report.json"]
     done = subprocess.run(
         [sys.executable, "-m", "exporters.to_onnx", *arguments],
         cwd=tmp_path,
@@ -84,6 +84,13 @@ def test_another_process_prints_the_card_and_measures_quality(tmp_path: Path) ->
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("tiny.onnx: x3, ")
     assert "pictures: " in done.stdout
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["traced"]["nodes"] > report["shipped"]["nodes"]
+    assert {outcome["name"]: outcome["kept"] for outcome in report["passes"]}["fold_mean_shift"]
+    assert all(outcome["speed"]["before_ms"] > 0 for outcome in report["passes"] if outcome["kept"])
+    assert report["halo"]["propagated_px"] == 3
+    assert set(report["largest_difference"]) == {"1x1", "2x3", "7x5", "24x33", "64x48"}
+    assert report["quality"]["pictures"]["psnr_y"] > 0
     example = np.load(tmp_path / "example.npz")
     assert (example["lr"].shape, example["sr"].shape) == ((24, 32, 3), (72, 96, 3))
 
@@ -147,6 +154,11 @@ def test_target_that_is_a_folder(checkpoint: Path, tmp_path: Path, capsys: pytes
     (tmp_path / "x.onnx").mkdir()
     assert "is a folder" in refusal(capsys, checkpoint, "--output", tmp_path / "x.onnx")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "x.onnx"]
+
+
+def test_report_that_cannot_be_written(checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "cannot write" in refusal(capsys, checkpoint, "--output", tmp_path / "x.onnx", "--report", "/proc/x.json")
+    assert [path.name for path in tmp_path.iterdir()] == ["in"]
 
 
 def test_read_only_target(checkpoint: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -117,8 +117,8 @@ def behind_shuffle(first: Convolution, pointwise: Convolution, factor: int) -> C
             f"expected a 1x1 convolution of {first.outputs / offsets:g} channels, got {tuple(pointwise.weight.shape)}"
         )
     mix = pointwise.weight.double()[:, :, 0, 0]
-    weight = first.weight.double().unflatten(0, (pointwise.inputs, offsets))
-    bias = first.bias.double().unflatten(0, (pointwise.inputs, offsets))
+    weight = first.weight.double().reshape(pointwise.inputs, offsets, *first.weight.shape[1:])
+    bias = first.bias.double().reshape(pointwise.inputs, offsets)
     merged = torch.einsum("oc,ckihw->okihw", mix, weight).flatten(0, 1)
     return _like(first, merged, (mix @ bias + pointwise.bias.double()[:, None]).flatten())
 
