@@ -5,10 +5,11 @@ import csv
 import logging
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -42,6 +43,22 @@ class Limits:
     minutes: float | None = None
 
 
+class Penalty(Protocol):
+    """What drives weights beside the loss. `step` counts from 0."""
+
+    def before_update(self, step: int) -> None:
+        """Add to the gradients."""
+
+    def after_update(self, step: int, learning_rate: float) -> None:
+        """Change the weights."""
+
+    def state(self) -> dict[str, Tensor]:
+        """What a checkpoint must keep."""
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """Go on from what `state` gave."""
+
+
 class Trainer:
     """One run in the folder `out`: `checkpoint.safetensors`, `log.csv`, and at the end `<name>.safetensors`."""
 
@@ -64,6 +81,7 @@ class Trainer:
         self.ema = copy.deepcopy(self.network).eval().requires_grad_(False)
         self.parameters = [p for p in (*self.network.parameters(), *self.loss.parameters()) if p.requires_grad]
         self.optimizer = torch.optim.Adam(self.parameters, lr=0.0, betas=self.settings.betas, fused=True)
+        self.penalty: Penalty | None = None
         self.step = 0
         self.elapsed_s = 0.0
         self.started_from = ""
@@ -123,6 +141,8 @@ class Trainer:
         path = self.out / f"{self.recipe.name}.safetensors"
         if self.rank == 0:
             save_network(path, self.ema, self.recipe.tables, self.history())
+        if self.world > 1:
+            dist.barrier()
         return path
 
     def _steps(self, bar: tqdm) -> None:
@@ -162,7 +182,11 @@ class Trainer:
                 parameter.grad /= self.world
         if self.settings.clip_norm:
             nn.utils.clip_grad_norm_(self.parameters, self.settings.clip_norm)
+        if self.penalty:
+            self.penalty.before_update(self.step)
         self.optimizer.step()
+        if self.penalty:
+            self.penalty.after_update(self.step, rate)
         self._update_average()
         return loss.detach()
 
@@ -234,6 +258,8 @@ class Trainer:
         tensors = {f"network.{name}": tensor for name, tensor in self.network.state_dict().items()}
         tensors |= {f"ema.{name}": tensor for name, tensor in self.ema.state_dict().items()}
         tensors |= {f"loss.{name}": tensor for name, tensor in self.loss.state_dict().items()}
+        if self.penalty:
+            tensors |= {f"penalty.{name}": tensor for name, tensor in self.penalty.state().items()}
         for index, state in self.optimizer.state_dict()["state"].items():
             tensors |= {f"adam.{index}.{name}": tensor for name, tensor in state.items()}
         header = {
@@ -249,7 +275,7 @@ class Trainer:
 
         Raises:
             ModelNotFoundError: there is none.
-            ModelError: it belongs to another network.
+            ModelError: it belongs to another network or penalty.
         """
         path = self.out / "checkpoint.safetensors"
         tensors, header = load_tensors(path)
@@ -259,6 +285,8 @@ class Trainer:
             self.loss.load_state_dict(_below("loss.", tensors))
         except RuntimeError as error:
             raise ModelError(f"{path} belongs to another recipe: {error}") from error
+        if self.penalty:
+            self.penalty.load_state(_below("penalty.", tensors))
         state: dict[int, dict[str, Tensor]] = {}
         for name, tensor in _below("adam.", tensors).items():
             index, key = name.split(".")
@@ -276,6 +304,13 @@ def _middle(picture: NDArray[np.uint8], multiple: int) -> NDArray[np.uint8]:
     h, w = (min(side, VALIDATION_PX) // multiple * multiple for side in picture.shape[:2])
     top, left = (picture.shape[0] - h) // 2, (picture.shape[1] - w) // 2
     return picture[top : top + h, left : left + w]
+
+
+def choose_device(name: str) -> torch.device:
+    """This process's device under torchrun, else `name`, where "auto" means a GPU if there is one."""
+    if device := join_processes():
+        return device
+    return torch.device(("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name)
 
 
 def join_processes() -> torch.device | None:

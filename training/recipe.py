@@ -76,11 +76,19 @@ def read_recipe(path: Path) -> Recipe:
     Raises:
         OptionError: the file is missing or not TOML, or a key is unknown, missing or refused; the message names it.
     """
+    return parse_recipe(read_tables(path), where=str(path))
+
+
+def read_tables(path: Path) -> dict[str, Any]:
+    """What a TOML file holds.
+
+    Raises:
+        OptionError: the file is missing or not TOML.
+    """
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise OptionError(f"cannot read the recipe {path}: {error}") from error
-    return parse_recipe(tables, where=str(path))
 
 
 def parse_recipe(tables: Mapping[str, Any], *, where: str) -> Recipe:

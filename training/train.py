@@ -1,17 +1,12 @@
 """`python -m training.train RECIPE.toml --data DIR`: train one network."""
 
 import argparse
-import logging
-import signal
 import sys
 from pathlib import Path
 
-import torch
-import torch.distributed as dist
-
-from sr_infer.errors import SrInferError
+from training.command import run_command
 from training.data.folder import scan_folder
-from training.loop import Limits, Trainer, join_processes
+from training.loop import Limits, Trainer, choose_device
 from training.recipe import read_recipe
 
 
@@ -26,31 +21,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--max-minutes", type=float, help="end the schedule after so many minutes of training")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, ... (default: auto)")
     options = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        return _train(options)
-    except SrInferError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted; the same command with --resume goes on", file=sys.stderr)
-        return 130
-    finally:
-        if dist.is_initialized():
-            dist.destroy_process_group()
+    return run_command(lambda: _train(options))
 
 
-def _train(options: argparse.Namespace) -> int:
+def _train(options: argparse.Namespace) -> None:
     recipe = read_recipe(options.recipe)
-    device = join_processes() or torch.device(
-        ("cuda" if torch.cuda.is_available() else "cpu") if options.device == "auto" else options.device
-    )
     trainer = Trainer(
         recipe,
         scan_folder(options.data),
         options.out or Path("runs") / recipe.name,
-        device=device,
+        device=choose_device(options.device),
         limits=Limits(steps=options.max_steps, minutes=options.max_minutes),
     )
     if options.resume:
@@ -58,7 +38,6 @@ def _train(options: argparse.Namespace) -> int:
     elif options.weights:
         trainer.start_from(options.weights)
     print(trainer.run())
-    return 0
 
 
 if __name__ == "__main__":

@@ -97,7 +97,7 @@ def test_other_published_sizes() -> None:
 
 
 def test_every_recipe_is_read_and_built() -> None:
-    recipes = sorted(PAPER.parent.rglob("*.toml"))
+    recipes = [*PAPER.parent.glob("*.toml"), *PAPER.glob("*.toml")]
     assert len(recipes) > 20
     for path in recipes:
         recipe = read_recipe(path)

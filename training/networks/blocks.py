@@ -1,5 +1,7 @@
 """The few layers that several networks share."""
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 
@@ -42,11 +44,21 @@ class ResidualBlock(nn.Module):
         return x + (residual if self.residual_scale == 1.0 else residual * self.residual_scale)
 
 
-class Upsampler(nn.Sequential):
-    """EDSR's: a convolution to factor^2 times the width and a PixelShuffle; x4 does x2 twice."""
+UPSAMPLING_FACTORS = {2: (2,), 3: (3,), 4: (2, 2)}
+"""PixelShuffles that EDSR's upsampler does at each scale."""
 
-    def __init__(self, width: int, scale: int) -> None:
-        steps = {2: (2,), 3: (3,), 4: (2, 2), 8: (2, 2, 2)}[scale]
-        super().__init__(
-            *(layer for factor in steps for layer in (conv3x3(width, factor**2 * width), nn.PixelShuffle(factor)))
-        )
+
+class Upsampler(nn.Sequential):
+    """EDSR's: for each step a convolution to factor^2 times the step's width and a PixelShuffle; x4 does x2 twice."""
+
+    def __init__(self, width: int, widths: tuple[int, ...], scale: int) -> None:
+        super().__init__()
+        for factor, inputs, outputs in zip(UPSAMPLING_FACTORS[scale], (width, *widths), widths, strict=False):
+            self.append(conv3x3(inputs, factor**2 * outputs))
+            self.append(nn.PixelShuffle(factor))
+
+
+def upsampler_widths(name: str, scale: int, shapes: Mapping[str, torch.Size]) -> tuple[int, ...]:
+    """Channels behind each PixelShuffle of the `Upsampler` that is called `name` in tensors of these shapes."""
+    factors = UPSAMPLING_FACTORS[scale]
+    return tuple(shapes[f"{name}.{2 * step}.weight"][0] // factor**2 for step, factor in enumerate(factors))

@@ -3,13 +3,15 @@ arXiv 2207.07929): a U-net that goes down from the bicubic picture and up again 
 an image at every resolution. The compressed networks S30, S50 and S70 differ from DRN-S by their inner widths alone.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
 from sr_infer.errors import OptionError
 from training.networks.blocks import MeanShift, conv3x3
+from training.networks.widths import fill_widths
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +33,12 @@ class DRNConfig:
     """Inner widths of each stage's blocks, coarsest stage first."""
     upsampler_widths: tuple[int, ...] = ()
     """Channels behind each stage's PixelShuffle."""
+    level_widths: tuple[int, ...] = ()
+    """Channels at each resolution on the way down, finest first."""
+    stage_widths: tuple[int, ...] = ()
+    """Channels that each stage gives, coarsest stage first."""
+    attention_widths: tuple[tuple[int, ...], ...] = ()
+    """Channels inside each block's attention, coarsest stage first; dense means a 16th of what the stage works at."""
     negative_slope: float = 0.2
     value_range: float = 255.0
 
@@ -39,20 +47,30 @@ class DRNConfig:
             raise OptionError(
                 f"DRN halves the picture step by step, so its scale is 2, 4 or 8, not {self.scale}; use edsr for 3"
             )
-        trunks = self.trunk_widths
-        dense = {
-            "down_widths": tuple(self.features * 2**step for step in range(self.steps)),
-            "block_widths": tuple((trunk,) * self.blocks for trunk in trunks),
-            "upsampler_widths": trunks,
-        }
-        for name, widths in dense.items():
-            if not getattr(self, name):
-                object.__setattr__(self, name, widths)
-            if len(getattr(self, name)) != self.steps:
-                raise OptionError(f"{name} needs {self.steps} entries at x{self.scale}, got {len(getattr(self, name))}")
-        for stage, widths in enumerate(self.block_widths):
-            if len(widths) != self.blocks:
-                raise OptionError(f"block_widths[{stage}] needs {self.blocks} entries, got {len(widths)}")
+        widths = tuple(self.features * 2**step for step in range(self.steps + 1))
+        fill_widths(self, "level_widths", widths)
+        fill_widths(self, "down_widths", self.level_widths[:-1])
+        fill_widths(self, "stage_widths", widths[-2::-1])
+        fill_widths(self, "upsampler_widths", self.trunk_widths)
+        fill_widths(self, "block_widths", tuple((trunk,) * self.blocks for trunk in self.trunk_widths))
+        fill_widths(self, "attention_widths", tuple((trunk // 16,) * self.blocks for trunk in self.trunk_widths))
+
+    def with_widths_of(self, shapes: Mapping[str, torch.Size]) -> "DRNConfig":
+        """This configuration with the widths of tensors that have these shapes, by their names in the state."""
+
+        def filters(name: str) -> int:
+            return shapes[f"{name}.weight"][0]
+
+        steps, blocks = range(self.steps), range(self.blocks)
+        return replace(
+            self,
+            down_widths=tuple(filters(f"down.{step}.conv1") for step in steps),
+            block_widths=tuple(tuple(filters(f"up.{stage}.blocks.{b}.conv1") for b in blocks) for stage in steps),
+            upsampler_widths=tuple(filters(f"up.{stage}.upsampler") // 4 for stage in steps),
+            level_widths=(filters("head"), *(filters(f"down.{step}.conv2") for step in steps)),
+            stage_widths=tuple(filters(f"up.{stage}.squeeze") for stage in steps),
+            attention_widths=tuple(tuple(filters(f"up.{stage}.blocks.{b}.squeeze") for b in blocks) for stage in steps),
+        )
 
     @property
     def steps(self) -> int:
@@ -61,7 +79,8 @@ class DRNConfig:
     @property
     def trunk_widths(self) -> tuple[int, ...]:
         """Channels that each stage works at, coarsest first."""
-        return tuple(self.features * 2 ** min(self.steps, self.steps + 1 - stage) for stage in range(self.steps))
+        joined = zip(self.stage_widths, self.level_widths[-2::-1], strict=True)
+        return (self.level_widths[-1], *(stage + level for stage, level in joined))[: self.steps]
 
 
 class DRN(nn.Module):
@@ -70,21 +89,27 @@ class DRN(nn.Module):
     def __init__(self, config: DRNConfig) -> None:
         super().__init__()
         self.config = config
-        finest = config.features
+        levels = config.level_widths
         self.sub_mean = MeanShift(-1, config.value_range)
-        self.head = conv3x3(3, finest)
+        self.head = conv3x3(3, levels[0])
         self.down = nn.ModuleList(
-            _StepDown(finest * 2**step, inner, finest * 2 ** (step + 1), config.negative_slope)
-            for step, inner in enumerate(config.down_widths)
+            _StepDown(inputs, inner, outputs, config.negative_slope)
+            for inputs, inner, outputs in zip(levels, config.down_widths, levels[1:], strict=False)
         )
         self.up = nn.ModuleList(
-            _StageUp(trunk, blocks, upsampler, finest * 2 ** (config.steps - 1 - stage))
-            for stage, (trunk, blocks, upsampler) in enumerate(
-                zip(config.trunk_widths, config.block_widths, config.upsampler_widths, strict=True)
+            _StageUp(*widths)
+            for widths in zip(
+                config.trunk_widths,
+                config.block_widths,
+                config.attention_widths,
+                config.upsampler_widths,
+                config.stage_widths,
+                strict=True,
             )
         )
-        self.tails = nn.ModuleList(conv3x3(finest * 2**step, 3) for step in range(config.steps, 0, -1))
-        self.tails.insert(0, conv3x3(finest * 2**config.steps, 3))
+        self.tails = nn.ModuleList(
+            conv3x3(width, 3) for width in (*config.trunk_widths, config.stage_widths[-1] + levels[0])
+        )
         self.add_mean = MeanShift(1, config.value_range)
 
     def forward(self, lr: Tensor) -> Tensor:
@@ -133,9 +158,18 @@ class _StepDown(nn.Module):
 
 
 class _StageUp(nn.Module):
-    def __init__(self, trunk: int, block_widths: tuple[int, ...], upsampler_width: int, outputs: int) -> None:
+    def __init__(
+        self,
+        trunk: int,
+        block_widths: tuple[int, ...],
+        attention_widths: tuple[int, ...],
+        upsampler_width: int,
+        outputs: int,
+    ) -> None:
         super().__init__()
-        self.blocks = nn.Sequential(*(_AttentionBlock(trunk, inner) for inner in block_widths))
+        self.blocks = nn.Sequential(
+            *(_AttentionBlock(trunk, *widths) for widths in zip(block_widths, attention_widths, strict=True))
+        )
         self.upsampler = conv3x3(trunk, 4 * upsampler_width)
         self.shuffle = nn.PixelShuffle(2)
         self.squeeze = nn.Conv2d(upsampler_width, outputs, 1)
@@ -145,14 +179,14 @@ class _StageUp(nn.Module):
 
 
 class _AttentionBlock(nn.Module):
-    """RCAN's residual channel attention block (Zhang et al. 2018), reduction 16."""
+    """RCAN's residual channel attention block (Zhang et al. 2018)."""
 
-    def __init__(self, trunk: int, inner: int) -> None:
+    def __init__(self, trunk: int, inner: int, attention: int) -> None:
         super().__init__()
         self.conv1 = conv3x3(trunk, inner)
         self.conv2 = conv3x3(inner, trunk)
-        self.squeeze = nn.Conv2d(trunk, trunk // 16, 1)
-        self.excite = nn.Conv2d(trunk // 16, trunk, 1)
+        self.squeeze = nn.Conv2d(trunk, attention, 1)
+        self.excite = nn.Conv2d(attention, trunk, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         residual = self.conv2(self.conv1(x).relu())

@@ -2,13 +2,16 @@
 Super-Resolution Networks via Structure-Regularized Pruning", ICLR 2022): 16 residual blocks of 45 channels.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 
 from sr_infer.errors import OptionError
-from training.networks.blocks import MeanShift, ResidualBlock, Upsampler, conv3x3
+from training.networks.blocks import UPSAMPLING_FACTORS, MeanShift, ResidualBlock, Upsampler, conv3x3, upsampler_widths
+from training.networks.widths import fill_widths
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,7 +19,8 @@ class EDSRConfig:
     """The EDSR baseline by default.
 
     Raises:
-        OptionError: a scale other than 2, 3, 4, an unknown tail, or inner widths that are not one a block.
+        OptionError: a scale other than 2, 3, 4, an unknown tail, inner widths that are not one a block, or
+            upsampler widths that are not one a PixelShuffle.
     """
 
     scale: int
@@ -26,6 +30,8 @@ class EDSRConfig:
     """Channels inside each block; empty means `width` in all."""
     tail: Literal["upsampler", "shuffle"] = "upsampler"
     """EDSR's upsampler and convolution, or SRPN-Lite's single convolution and PixelShuffle."""
+    upsampler_widths: tuple[int, ...] = ()
+    """Channels behind each PixelShuffle of EDSR's upsampler; empty means `width`."""
     residual_scale: float = 1.0
     value_range: float = 255.0
 
@@ -34,10 +40,15 @@ class EDSRConfig:
             raise OptionError(f"EDSR's scale is 2, 3 or 4, not {self.scale}")
         if self.tail not in ("upsampler", "shuffle"):
             raise OptionError(f'tail is "upsampler" or "shuffle", not {self.tail!r}')
-        if not self.inner_widths:
-            object.__setattr__(self, "inner_widths", (self.width,) * self.blocks)
-        if len(self.inner_widths) != self.blocks:
-            raise OptionError(f"inner_widths needs {self.blocks} entries, got {len(self.inner_widths)}")
+        fill_widths(self, "inner_widths", (self.width,) * self.blocks)
+        shuffles = len(UPSAMPLING_FACTORS[self.scale]) if self.tail == "upsampler" else 0
+        fill_widths(self, "upsampler_widths", (self.width,) * shuffles)
+
+    def with_widths_of(self, shapes: Mapping[str, torch.Size]) -> "EDSRConfig":
+        """This configuration with the widths of tensors that have these shapes, by their names in the state."""
+        upsampler = upsampler_widths("tail.0", self.scale, shapes) if self.tail == "upsampler" else ()
+        inner = tuple(shapes[f"body.{block}.conv1.weight"][0] for block in range(self.blocks))
+        return replace(self, width=shapes["head.weight"][0], inner_widths=inner, upsampler_widths=upsampler)
 
 
 class EDSR(nn.Module):
@@ -54,7 +65,9 @@ class EDSR(nn.Module):
             conv3x3(width, width),
         )
         if config.tail == "upsampler":
-            self.tail = nn.Sequential(Upsampler(width, config.scale), conv3x3(width, 3))
+            self.tail = nn.Sequential(
+                Upsampler(width, config.upsampler_widths, config.scale), conv3x3(config.upsampler_widths[-1], 3)
+            )
         else:
             self.tail = nn.Sequential(conv3x3(width, 3 * config.scale**2), nn.PixelShuffle(config.scale))
         self.add_mean = MeanShift(1, config.value_range)

@@ -3,9 +3,11 @@ Super-Resolution", ICML 2022): a chain of 3x3 convolutions without any skip, so 
 the memory it needs.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 
 from sr_infer.errors import OptionError
@@ -34,6 +36,10 @@ class PlainConfig:
             raise OptionError(f'activation is "every" or "second", not {self.activation!r}')
         if not self.widths or min(self.widths) < 1:
             raise OptionError(f"widths needs positive channel counts, got {self.widths}")
+
+    def with_widths_of(self, shapes: Mapping[str, torch.Size]) -> "PlainConfig":
+        """This configuration with the widths of tensors that have these shapes, by their names in the state."""
+        return replace(self, widths=tuple(s[0] for n, s in shapes.items() if n.startswith("body.") and len(s) == 4))
 
 
 class Plain(nn.Module):

@@ -2,12 +2,15 @@
 in "Learning Efficient Image Super-Resolution Networks via Structure-Regularized Pruning" (ICLR 2022).
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
+import torch
 from torch import Tensor, nn
 
 from sr_infer.errors import OptionError
-from training.networks.blocks import MeanShift, ResidualBlock, Upsampler, conv3x3
+from training.networks.blocks import UPSAMPLING_FACTORS, MeanShift, ResidualBlock, Upsampler, conv3x3, upsampler_widths
+from training.networks.widths import fill_widths
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,7 +18,8 @@ class RIRConfig:
     """SRPN (96 channels pruned to 64) by default.
 
     Raises:
-        OptionError: a scale other than 2, 3, 4, or inner widths that are not one a block.
+        OptionError: a scale other than 2, 3, 4, inner widths that are not one a block, or upsampler widths that are
+            not one a PixelShuffle.
     """
 
     scale: int
@@ -25,15 +29,24 @@ class RIRConfig:
     width: int = 64
     inner_widths: tuple[tuple[int, ...], ...] = ()
     """Channels inside each block of each group; empty means `width` in all."""
+    upsampler_widths: tuple[int, ...] = ()
+    """Channels behind each PixelShuffle of the upsampler; empty means `width`."""
     value_range: float = 255.0
 
     def __post_init__(self) -> None:
         if self.scale not in (2, 3, 4):
             raise OptionError(f"SRPN's scale is 2, 3 or 4, not {self.scale}")
-        if not self.inner_widths:
-            object.__setattr__(self, "inner_widths", ((self.width,) * self.blocks,) * self.groups)
-        if [len(group) for group in self.inner_widths] != [self.blocks] * self.groups:
-            raise OptionError(f"inner_widths needs {self.groups} lists of {self.blocks} entries")
+        fill_widths(self, "inner_widths", ((self.width,) * self.blocks,) * self.groups)
+        fill_widths(self, "upsampler_widths", (self.width,) * len(UPSAMPLING_FACTORS[self.scale]))
+
+    def with_widths_of(self, shapes: Mapping[str, torch.Size]) -> "RIRConfig":
+        """This configuration with the widths of tensors that have these shapes, by their names in the state."""
+        inner = tuple(
+            tuple(shapes[f"body.{group}.body.{block}.conv1.weight"][0] for block in range(self.blocks))
+            for group in range(self.groups)
+        )
+        upsampler = upsampler_widths("tail.0", self.scale, shapes)
+        return replace(self, width=shapes["head.weight"][0], inner_widths=inner, upsampler_widths=upsampler)
 
 
 class RIR(nn.Module):
@@ -46,7 +59,9 @@ class RIR(nn.Module):
         self.sub_mean = MeanShift(-1, config.value_range)
         self.head = conv3x3(3, width)
         self.body = nn.Sequential(*(_Group(width, inner) for inner in config.inner_widths), conv3x3(width, width))
-        self.tail = nn.Sequential(Upsampler(width, config.scale), conv3x3(width, 3))
+        self.tail = nn.Sequential(
+            Upsampler(width, config.upsampler_widths, config.scale), conv3x3(config.upsampler_widths[-1], 3)
+        )
         self.add_mean = MeanShift(1, config.value_range)
 
     def forward(self, lr: Tensor) -> Tensor:

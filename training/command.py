@@ -1,0 +1,28 @@
+"""What every training command does around its work: log to stderr, report errors in one line, end on a signal."""
+
+import logging
+import signal
+import sys
+from collections.abc import Callable
+
+import torch.distributed as dist
+
+from sr_infer.errors import SrInferError
+
+
+def run_command(work: Callable[[], None]) -> int:
+    """Run `work`; returns the exit code: 0 done, 2 an error of ours, 130 interrupted (SIGINT or SIGTERM)."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        work()
+    except SrInferError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted; the same command with --resume goes on", file=sys.stderr)
+        return 130
+    finally:
+        if dist.is_initialized():
+            dist.destroy_process_group()
+    return 0

@@ -1,0 +1,116 @@
+"""The growing penalty that drives chosen filters to zero before they are removed (SRP, eq. 4 and 5)."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from math import ceil
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from sr_infer.errors import ModelError, OptionError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Growth:
+    """The table `[growth]`; the paper's values by default.
+
+    Raises:
+        OptionError: a value is out of range.
+    """
+
+    increment: float = 1e-4
+    """Delta, by which alpha grows."""
+    every: int = 20
+    """T, the steps after which it does."""
+    ceiling: float = 0.5
+    """Tau, where it stops; 0 removes the filters at once, without regularisation."""
+    through: Literal["adam", "decoupled"] = "adam"
+    """alpha W goes into the gradient and through Adam's normalisation, as the authors' code does it, or learning rate x
+    alpha W off the weights after Adam's step (Loshchilov and Hutter, ICLR 2019)."""
+
+    def __post_init__(self) -> None:
+        if self.increment <= 0 or self.ceiling < 0 or self.every < 1:
+            raise OptionError(f"increment and every must be positive and ceiling not negative, got {self}")
+        if self.through not in ("adam", "decoupled"):
+            raise OptionError(f'through is "adam" or "decoupled", not {self.through!r}')
+
+    @property
+    def steps(self) -> int:
+        """Steps until alpha stands at the ceiling."""
+        return self.every * ceil(round(self.ceiling / self.increment, 6))
+
+    def alpha(self, step: int) -> float:
+        """The strength of the penalty at a step, from 0 up."""
+        return min(self.ceiling, step // self.every * self.increment)
+
+
+class GrowingPenalty:
+    """`0.5 alpha ||W||^2` on chosen filters and their biases; the others are never touched.
+
+    The trainer calls it around every update and keeps its state in the checkpoint. It records the mean |W| of chosen
+    and other filters of the watched layers as it goes: `record` has rows of step, then chosen and other mean of each.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        chosen: Mapping[str, Tensor],
+        growth: Growth,
+        *,
+        watched: Iterable[str],
+        record_every: int,
+    ) -> None:
+        """
+        Args:
+            network: whose parameters are driven.
+            chosen: filter indices by the module name of their convolution, int64.
+            growth: how strong, when.
+            watched: layers among `chosen` that the record follows.
+            record_every: steps between two rows of the record.
+        """
+        self.growth = growth
+        self.chosen = dict(chosen)
+        self.watched = tuple(watched)
+        self.record: list[tuple[float, ...]] = []
+        self._record_every = record_every
+        self._layers = {layer: network.get_submodule(layer) for layer in self.chosen}
+
+    def before_update(self, step: int) -> None:
+        if step % self._record_every == 0:
+            self.record.append((step, *(mean for layer in self.watched for mean in self._means(layer))))
+        if self.growth.through == "adam":
+            for parameter, filters in self._driven():
+                parameter.grad.index_add_(0, filters, parameter.detach()[filters], alpha=self.growth.alpha(step))
+
+    @torch.no_grad()
+    def after_update(self, step: int, learning_rate: float) -> None:
+        if self.growth.through == "decoupled":
+            for parameter, filters in self._driven():
+                parameter.index_add_(0, filters, parameter[filters], alpha=-learning_rate * self.growth.alpha(step))
+
+    def state(self) -> dict[str, Tensor]:
+        chosen = {f"chosen.{layer}": filters for layer, filters in self.chosen.items()}
+        return {**chosen, "record": torch.tensor(self.record, dtype=torch.float64)}
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """
+        Raises:
+            ModelError: the state belongs to another choice of filters.
+        """
+        record = state.get("record", torch.empty(0))
+        own = self.state()
+        if state.keys() != own.keys() or any(not torch.equal(state[k], own[k]) for k in own if k != "record"):
+            raise ModelError("the checkpoint drives other filters; resume with the weights and settings it began with")
+        self.record = [tuple(row) for row in record.tolist()]
+
+    def _driven(self) -> Iterable[tuple[nn.Parameter, Tensor]]:
+        for layer, filters in self.chosen.items():
+            for parameter in self._layers[layer].parameters():
+                yield parameter, filters.to(parameter.device)
+
+    def _means(self, layer: str) -> tuple[float, float]:
+        means = self._layers[layer].weight.detach().abs().mean(dim=(1, 2, 3))
+        chosen = torch.zeros_like(means, dtype=torch.bool)
+        chosen[self.chosen[layer]] = True
+        return means[chosen].mean().item(), means[~chosen].mean().item()

@@ -1,0 +1,180 @@
+"""Structure-regularised pruning (Zhang, Wang, Qin, Fu, "Learning Efficient Image Super-Resolution Networks via
+Structure-Regularized Pruning", ICLR 2022): choose filters, drive them to zero, remove them, fine-tune.
+"""
+
+import logging
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from sr_infer.errors import ModelError, OptionError
+from training.checkpoint import load_network, save_network
+from training.compress.curves import draw_curves
+from training.compress.penalty import GrowingPenalty, Growth
+from training.compress.removal import remove_channels
+from training.compress.selection import Selection, select_channels
+from training.compress.structure import trace_structure
+from training.data.folder import Folder
+from training.loop import Limits, Trainer
+from training.networks import NetworkConfig
+from training.networks.cost import count_parameters
+from training.recipe import Recipe, Training, parse_recipe, read_tables
+from training.settings import read_settings
+
+LOG = logging.getLogger(__name__)
+RECORDED_POINTS = 200
+"""Points of each curve, over the regularised steps."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SRPRecipe:
+    """How to prune; the network comes from the dense weights.
+
+    Raises:
+        OptionError: the regularised steps end before the penalty stands at its ceiling.
+    """
+
+    name: str
+    selection: Selection
+    growth: Growth
+    regularisation: Training
+    """Its steps beyond `growth.steps` are the stabilising phase."""
+    fine_tuning: Training
+
+    def __post_init__(self) -> None:
+        if self.regularisation.steps < self.growth.steps:
+            raise OptionError(
+                f"the penalty grows for {self.growth.steps} steps (every x ceiling / increment), but [regularisation] "
+                f"has {self.regularisation.steps}; give it more steps, or grow faster"
+            )
+
+
+def read_srp_recipe(path: Path) -> SRPRecipe:
+    """
+    Raises:
+        OptionError: the file is missing or not TOML, or a key is unknown, missing or refused; the message names it.
+    """
+    tables = read_tables(path)
+    sections = {"selection": Selection, "growth": Growth, "regularisation": Training, "fine_tuning": Training}
+    if set(tables) != {"name", *sections}:
+        expected = ", ".join(f"[{name}]" for name in sections)
+        raise OptionError(f"{path}: expected name, {expected}, got {', '.join(tables) or 'nothing'}")
+    settings = {name: read_settings(cls, tables[name], where=f"{path} [{name}]") for name, cls in sections.items()}
+    return SRPRecipe(name=tables["name"], **settings)
+
+
+class StructuredPruning:
+    """One run in the folder `out`, from dense weights to `<name>-x<scale>.safetensors`.
+
+    The regularised training has its own folder `out/regularised`, with the curves of kept and removed filters in
+    `filters.png`; the network behind the removal is `out/removed.safetensors`.
+    """
+
+    def __init__(self, recipe: SRPRecipe, dense: Path, out: Path) -> None:
+        """Load the dense network, trace it and choose what goes.
+
+        Raises:
+            ModelNotFoundError, ModelError: there are no such weights.
+            OptionError: the selection does not fit the network.
+        """
+        self.recipe, self.dense, self.out = recipe, dense, out
+        self.architecture, self.config, self.network, _ = load_network(dense)
+        selection = recipe.selection
+        self.structure = trace_structure(
+            self.network, tied=selection.tied, kept=selection.kept, upsamplers=selection.upsamplers
+        )
+        self.removed = select_channels(self.network, self.structure, selection)
+        self.filters = self.structure.filters(self.removed)
+        self._regularised = out / "regularised"
+
+    def describe(self) -> str:
+        """The table of groups and the sizes before and after."""
+        narrow = remove_channels(self.network, self.structure, self.removed)
+        before, after = (count_parameters(network, mean_shift=False) for network in (self.network, narrow))
+        return f"{self.structure.table(self.removed)}\n{before:,} parameters, {after:,} left"
+
+    def run(self, folder: Folder, *, device: torch.device, limits: Limits, resume: bool) -> Path:
+        """Regularise, remove, fine-tune; returns the path of the result.
+
+        Args:
+            folder: pictures to train on.
+            device: where to train.
+            limits: of the regularised training and of the fine-tuning, each.
+            resume: go on from where a run in `out` was stopped.
+
+        Raises:
+            OptionError: `out` holds a run and `resume` is not set.
+            ModelError: the run in `out` began with other weights or another selection.
+        """
+        removed = self.out / "removed.safetensors"
+        begun = removed.exists() or (self._regularised / "checkpoint.safetensors").exists()
+        if begun and not resume:
+            raise OptionError(f"{self.out} holds a run; go on with --resume, or give another --out")
+        if not removed.exists():
+            network = self._regularise(folder, device, limits) if self.recipe.growth.ceiling else self.network
+            self._remove(network, removed)
+        return self._fine_tune(removed, folder, device, limits)
+
+    def _regularise(self, folder: Folder, device: torch.device, limits: Limits) -> nn.Module:
+        recipe = self._trainer_recipe(self.config, self.recipe.regularisation)
+        trainer = Trainer(recipe, folder, self._regularised, device=device, limits=limits)
+        watched = self._watched_layers()
+        penalty = GrowingPenalty(
+            trainer.network,
+            self.filters,
+            self.recipe.growth,
+            watched=watched.values(),
+            record_every=max(1, self.recipe.regularisation.steps // RECORDED_POINTS),
+        )
+        trainer.penalty = penalty
+        _resume_or_start(trainer, self.dense)
+        _, _, network, _ = load_network(trainer.run())
+        if trainer.rank == 0:
+            draw_curves(penalty.record, list(watched.items()), self._regularised / "filters.png")
+        return network
+
+    def _watched_layers(self) -> dict[str, str]:
+        """A free and a tied layer from the middle of the network, where there are such."""
+        layers: dict[str, list[str]] = {}
+        for group in self.structure.groups:
+            layers.setdefault("tied" if group.is_tied else "free", []).extend(group.layers)
+        pruned = {kind: [name for name in names if name in self.filters] for kind, names in layers.items()}
+        return {kind: names[len(names) // 2] for kind, names in pruned.items() if names}
+
+    def _remove(self, network: nn.Module, path: Path) -> None:
+        narrow = remove_channels(network, self.structure, self.removed)
+        recipe = self._trainer_recipe(narrow.config, self.recipe.fine_tuning)
+        save_network(path, narrow, recipe.tables, {"removed_filters": self._removed_filters()})
+        LOG.info("removed the filters: %s", path)
+
+    def _fine_tune(self, removed: Path, folder: Folder, device: torch.device, limits: Limits) -> Path:
+        _, config, _, header = load_network(removed)
+        if header["history"]["removed_filters"] != self._removed_filters():
+            raise ModelError(f"{removed} lacks other filters; resume with the weights and settings the run began with")
+        recipe = self._trainer_recipe(config, self.recipe.fine_tuning)
+        trainer = Trainer(recipe, folder, self.out, device=device, limits=limits)
+        _resume_or_start(trainer, removed)
+        trainer.started_from = self.dense.name
+        return trainer.run()
+
+    def _removed_filters(self) -> dict[str, list[int]]:
+        return {layer: filters.tolist() for layer, filters in self.filters.items()}
+
+    def _trainer_recipe(self, config: NetworkConfig, training: Training) -> Recipe:
+        selection = self.recipe.selection
+        tables = {
+            "name": f"{self.recipe.name}-x{config.scale}",
+            "note": f"Pruned by SRP, tied filters by {selection.tied_by}, seed {selection.seed}.",
+            "network": {"architecture": self.architecture, **asdict(config)},
+            "training": asdict(training),
+        }
+        return parse_recipe(tables, where=f"the recipe {self.recipe.name}")
+
+
+def _resume_or_start(trainer: Trainer, weights: Path) -> None:
+    if (trainer.out / "checkpoint.safetensors").exists():
+        trainer.resume()
+    else:
+        trainer.start_from(weights)
