@@ -1,6 +1,7 @@
 """What only running the exported file tells: the 8-bit halo, bytes per pixel, quality."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 
 from sr_infer.measure import peak_memory
 from sr_infer.model_card import Quality
-from sr_infer.session import Session, shared
+from sr_infer.session import Session
 from training.evaluate import evaluate, mean_score, through_rgb
 
 Pixels = NDArray[np.uint8]
@@ -21,40 +22,36 @@ TILE_PX = 64
 MEMORY_PROBE_PX = 256
 
 
-def halo_8bit_px(session: Session, photographs: Sequence[Pixels], *, halo_px: int) -> int:
+def photographs() -> list[Pixels]:
+    """Photographs to measure on, (H, W, 3) uint8 RGB."""
+    from skimage import data
+
+    pictures: list[Pixels] = [data.astronaut(), data.coffee(), data.chelsea()]  # type: ignore[no-untyped-call]
+    return pictures
+
+
+def halo_8bit_px(session: Session, pictures: Sequence[Pixels], *, halo_px: int) -> int:
     """The smallest halo with which tiles of 64 px change no 8-bit value by more than 1, and few at all.
 
     Networks that pool over the picture are given the whole picture's averages in every tile.
 
     Args:
         session: the exported file.
-        photographs: (H, W, 3) uint8 RGB, used as LR pictures; their middle 192x192 px are taken.
+        pictures: (H, W, 3) uint8 RGB, used as LR pictures; their middle 192x192 px are taken.
         halo_px: the receptive-field radius, returned when nothing smaller is enough.
     """
-    wholes = []
-    for photograph in photographs:
-        lr = _middle(photograph, 3 * TILE_PX)
-        averages = session.averages(_batch(session, lr)) if session.takes_averages else None
-        wholes.append((lr, averages, _levels(session, lr, averages)))
+    wholes = [_whole(session, _middle(picture, 3 * TILE_PX)) for picture in pictures]
     for halo in (halo for halo in HALOS_PX if halo < halo_px):
-        differences = [_tile_difference(session, *whole, halo) for whole in wholes]
-        changed = np.mean([np.mean(difference > 0) for difference in differences])
-        if max(difference.max() for difference in differences) <= 1 and changed <= CHANGED_SHARE:
+        differences = (_tile_difference(session, whole, halo) for whole in wholes)
+        if all(difference.max() <= 1 and np.mean(difference > 0) <= CHANGED_SHARE for difference in differences):
             return halo
     return halo_px
 
 
 def bytes_per_px(path: Path) -> float:
     """Peak memory of one network run per LR pixel, at 256x256, in a process of its own."""
-    peak = peak_memory("exporters.measurements:network_case", str(path), MEMORY_PROBE_PX)
+    peak = peak_memory("exporters.network_case:network_case", str(path), MEMORY_PROBE_PX)
     return round(peak.added_bytes / MEMORY_PROBE_PX**2, 1)
-
-
-def network_case(path: str, side_px: int) -> Callable[[], object]:
-    """A case of `sr_infer.measure.peak_memory`: the network alone on a square."""
-    session = shared(Path(path))
-    lr = np.random.default_rng(0).random((1, 3, side_px, side_px), np.float32)
-    return lambda: session.run(lr)
 
 
 def quality(session: Session, folders: Sequence[Path]) -> dict[str, Quality]:
@@ -70,32 +67,45 @@ def quality(session: Session, folders: Sequence[Path]) -> dict[str, Quality]:
     return figures
 
 
-def _tile_difference(
-    session: Session, lr: Pixels, averages: NDArray[np.float32] | None, whole: Pixels, halo: int
-) -> NDArray[np.int16]:
+@dataclass(frozen=True)
+class _Whole:
+    """A picture that went through the network in one piece."""
+
+    lr: Pixels
+    averages: NDArray[np.float32] | None
+    sr: Pixels
+
+
+def _whole(session: Session, lr: Pixels) -> _Whole:
+    averages = session.averages(_batch(session, lr)) if session.takes_averages else None
+    return _Whole(lr, averages, _levels(session, lr, averages))
+
+
+def _tile_difference(session: Session, whole: _Whole, halo: int) -> NDArray[np.int16]:
     scale = session.card.scale
-    difference = np.zeros(whole.shape, np.int16)
-    for top in range(0, lr.shape[0], TILE_PX):
-        for left in range(0, lr.shape[1], TILE_PX):
+    difference = np.zeros(whole.sr.shape, np.int16)
+    for top in range(0, whole.lr.shape[0], TILE_PX):
+        for left in range(0, whole.lr.shape[1], TILE_PX):
             first_row, first_column = max(top - halo, 0), max(left - halo, 0)
-            window = lr[first_row : top + TILE_PX + halo, first_column : left + TILE_PX + halo]
+            window = whole.lr[first_row : top + TILE_PX + halo, first_column : left + TILE_PX + halo]
             rows = slice((top - first_row) * scale, (top - first_row + TILE_PX) * scale)
             columns = slice((left - first_column) * scale, (left - first_column + TILE_PX) * scale)
-            tile = _levels(session, window, averages)[rows, columns].astype(np.int16)
+            tile = _levels(session, window, whole.averages)[rows, columns].astype(np.int16)
             there = slice(top * scale, (top + TILE_PX) * scale), slice(left * scale, (left + TILE_PX) * scale)
-            difference[there] = np.abs(tile - whole[there])
+            difference[there] = np.abs(tile - whole.sr[there])
     return difference
 
 
 def _levels(session: Session, lr: Pixels, averages: NDArray[np.float32] | None) -> Pixels:
     sr = session.run(_batch(session, lr), averages)[0].transpose(1, 2, 0) * (255 / session.card.value_range)
-    return np.clip(np.rint(sr), 0, 255).astype(np.uint8)
+    levels: Pixels = np.clip(np.rint(sr), 0, 255).astype(np.uint8)
+    return levels
 
 
 def _batch(session: Session, lr: Pixels) -> NDArray[np.float32]:
     return np.ascontiguousarray(lr.transpose(2, 0, 1)[None], np.float32) * np.float32(session.card.value_range / 255)
 
 
-def _middle(photograph: Pixels, side_px: int) -> Pixels:
-    top, left = ((side - side_px) // 2 for side in photograph.shape[:2])
-    return photograph[top : top + side_px, left : left + side_px]
+def _middle(picture: Pixels, side_px: int) -> Pixels:
+    top, left = ((side - side_px) // 2 for side in picture.shape[:2])
+    return picture[top : top + side_px, left : left + side_px]

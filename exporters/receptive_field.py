@@ -5,6 +5,8 @@ from math import ceil
 import onnx
 from onnx import helper
 
+from exporters.shapes import shapes_at
+
 PROBE_PX = 32
 
 
@@ -14,7 +16,9 @@ def halo_px(model: onnx.ModelProto) -> int:
     A layer adds its own reach, (kernel - 1) / 2 * dilation (2 for bicubic Resize), times the size of its input's pixels
     in LR pixels, which shape inference on a picture of 32x32 gives.
     """
-    pixel = _pixel_sizes(model)
+    pixel = {
+        name: PROBE_PX / shape[2] for name, shape in shapes_at(model, (PROBE_PX, PROBE_PX)).items() if len(shape) == 4
+    }
     radius = {"lr": 0.0}
     for node in model.graph.node:
         reach = 0.0
@@ -29,21 +33,3 @@ def halo_px(model: onnx.ModelProto) -> int:
             for name in node.output:
                 radius[name] = furthest
     return ceil(radius["sr"])
-
-
-def _pixel_sizes(model: onnx.ModelProto) -> dict[str, float]:
-    """Tensor name -> side of its pixels in pixels of `lr`."""
-    fixed = onnx.ModelProto()
-    fixed.CopyFrom(model)
-    for axis, size in ((0, 1), (2, PROBE_PX), (3, PROBE_PX)):
-        fixed.graph.input[0].type.tensor_type.shape.dim[axis].dim_value = size
-    del fixed.graph.value_info[:]
-    for output in fixed.graph.output:
-        output.type.tensor_type.ClearField("shape")
-    inferred = onnx.shape_inference.infer_shapes(fixed, data_prop=True).graph
-    heights = {
-        info.name: info.type.tensor_type.shape.dim[2].dim_value
-        for info in (*inferred.input, *inferred.value_info, *inferred.output)
-        if len(info.type.tensor_type.shape.dim) == 4
-    }
-    return {name: PROBE_PX / height for name, height in heights.items() if height}

@@ -34,7 +34,7 @@ def share_pooling(model: onnx.ModelProto) -> int:
 
     given = [f"pooled_{index}" for index in range(len(means))]
     nodes = [helper.make_node("Split", ["pooled", "pooled_widths"], given, name="split pooled", axis=1)]
-    measured = []
+    measured: list[str] = []
     for node in graph.node:
         nodes.append(node)
         if node in means:

@@ -1,4 +1,4 @@
-"""onnxsim, the ONNX checker and shape inference."""
+"""Pass: onnxsim, followed by the ONNX checker."""
 
 import onnx
 import onnxsim
@@ -11,7 +11,7 @@ class SimplifyError(SrInferError):
 
 
 def simplify(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Constants folded, identities dropped, shapes inferred.
+    """Constants folded, identities dropped, no notes on the shapes in between, which passes would make untrue.
 
     Raises:
         SimplifyError: onnxsim's own comparison fails, or the ONNX checker refuses the graph.
@@ -23,4 +23,6 @@ def simplify(model: onnx.ModelProto) -> onnx.ModelProto:
         onnx.checker.check_model(simplified, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError, RuntimeError) as error:
         raise SimplifyError(f"onnxsim left a graph that is not valid: {error}") from error
-    return onnx.shape_inference.infer_shapes(simplified)
+    graph: onnx.ModelProto = simplified
+    del graph.graph.value_info[:]
+    return graph

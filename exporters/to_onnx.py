@@ -1,7 +1,12 @@
 """`python -m exporters.to_onnx CHECKPOINT`: a network that training made, to a verified ONNX file with a model card.
 
-The file computes what the network computes: it is compared with torch at five sizes, tiny and odd ones among them, and
-is not written when any value in [0, 1] differs by more than 1e-4.
+The graph is rewritten to run fast on a CPU without changing what it computes: mean shifts and 1x1 convolutions are
+folded into their neighbours, parallel branches merged; channels are padded to the SIMD block and bicubic enlargement is
+done by convolution where that is measured to be faster here. What each step does and refuses: docs/passes.md.
+
+The file computes what the network computes: every step is compared with torch at five sizes, tiny and odd ones among
+them. A step that changes any value in [0, 1] by more than 1e-4 is left out with a warning; a file that does is not
+written. Measured figures (halo, memory, quality) go into the file's model card.
 """
 
 import argparse
@@ -17,12 +22,13 @@ import onnx
 import torch
 
 from exporters import measurements
+from exporters.passes import apply_passes
 from exporters.receptive_field import halo_px
+from exporters.report import report_json, size_of
 from exporters.share_pooling import share_pooling
-from exporters.simplify import simplify
 from exporters.store_half import store_half
 from exporters.trace import UnitRange, trace
-from exporters.verify import verify
+from exporters.verify import confirm_halo, references, verify
 from sr_infer.errors import OutputError, SrInferError
 from sr_infer.model_card import METADATA_KEY, ModelCard
 from sr_infer.session import shared
@@ -33,25 +39,37 @@ WEIGHTS_LICENCE = "Apache-2.0"
 COST_PX = 96
 
 
-def export(checkpoint: Path, output: Path, *, benchmarks: tuple[Path, ...] = ()) -> ModelCard:
+def export(
+    checkpoint: Path, output: Path, *, benchmarks: tuple[Path, ...] = (), report: Path | None = None
+) -> ModelCard:
     """Write `output` from `checkpoint` and return the card that is in it.
 
     Args:
         checkpoint: a .safetensors file that training wrote.
         output: the .onnx file; one that is there is replaced only when all went well.
         benchmarks: folders on which PSNR and SSIM are measured for the card.
+        report: where to write what was measured on the way, as JSON; every pass is timed for it.
 
     Raises:
         SrInferError: the checkpoint cannot be read, the graph differs from the network, a folder holds no picture, or
             the file cannot be written.
     """
     architecture, config, network, header = load_network(checkpoint)
+    temporary = _temporary_beside(output)
+    if report is not None:
+        _temporary_beside(report)
     unit = UnitRange(network, config).eval()
-    model = simplify(trace(unit))
+    pairs = references(unit)
+    traced = trace(unit)
+    verify(traced, pairs)
+    model, outcomes = apply_passes(traced, pairs, time_all=report is not None)
+    shipped_size = size_of(model)
     halo = halo_px(model)
     pools = share_pooling(model) > 0
     store_half(model)
-    verify(unit, model)
+    onnx.checker.check_model(model, full_check=True)
+    differences = verify(model, pairs)
+    confirm_halo(model, halo_px=halo)
     card = ModelCard(
         scale=config.scale,
         architecture=architecture,
@@ -64,18 +82,21 @@ def export(checkpoint: Path, output: Path, *, benchmarks: tuple[Path, ...] = ())
         licence=WEIGHTS_LICENCE,
         exporter={tool: version(tool) for tool in ("sr-infer", "torch", "onnx", "onnxscript", "onnxsim")},
     )
-    temporary = output.with_name(f".{output.name}.{os.getpid()}.tmp")
     try:
-        output.parent.mkdir(parents=True, exist_ok=True)
         _write(model, card, temporary)
         session = shared(temporary)
         card = replace(
             card,
-            halo_8bit_px=measurements.halo_8bit_px(session, _photographs(), halo_px=halo),
+            halo_8bit_px=measurements.halo_8bit_px(session, measurements.photographs(), halo_px=halo),
             bytes_per_px=measurements.bytes_per_px(temporary),
             quality=measurements.quality(session, benchmarks),
         )
         _write(model, card, temporary)
+        if report is not None:
+            figures = report_json(
+                card, traced=size_of(traced), shipped=shipped_size, outcomes=outcomes, differences=differences
+            )
+            _write_text(report, figures)
         temporary.replace(output)
     except OSError as error:
         raise OutputError(f"cannot write {output}: {error}") from error
@@ -87,11 +108,42 @@ def export(checkpoint: Path, output: Path, *, benchmarks: tuple[Path, ...] = ())
 def save_example(checkpoint: Path, path: Path) -> None:
     """Write what torch makes of a photograph's 24x32 px, for a test to replay: `lr` and `sr`, uint8 (H, W, 3)."""
     _, config, network, _ = load_network(checkpoint)
-    lr = np.ascontiguousarray(_photographs()[0][100:124, 200:232])
+    lr = np.ascontiguousarray(measurements.photographs()[0][100:124, 200:232])
     batch = torch.from_numpy(lr.transpose(2, 0, 1).copy())[None].float() / 255
     with torch.no_grad():
         sr = UnitRange(network, config)(batch)[0].permute(1, 2, 0).clamp(0, 1).mul(255).round().byte().numpy()
-    np.savez_compressed(path, lr=lr, sr=sr)
+    temporary = _temporary_beside(path)
+    try:
+        with temporary.open("wb") as file:
+            np.savez_compressed(file, lr=lr, sr=sr)
+        temporary.replace(path)
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _write_text(path: Path, text: str) -> None:
+    temporary = _temporary_beside(path)
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _temporary_beside(path: Path) -> Path:
+    """Where a file is written before it takes its name; fails at once where nothing can be written."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(f"{path} is a folder")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.touch()
+        temporary.unlink()
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error}") from error
+    return temporary
 
 
 def _write(model: onnx.ModelProto, card: ModelCard, path: Path) -> None:
@@ -115,13 +167,6 @@ def _training_note(header: dict[str, Any]) -> str:
     return " ".join(part for part in parts if part)
 
 
-def _photographs() -> list[np.ndarray[Any, np.dtype[np.uint8]]]:
-    """Photographs to measure on, uint8 RGB."""
-    from skimage import data
-
-    return [data.astronaut(), data.coffee(), data.chelsea()]
-
-
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m exporters.to_onnx", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -131,15 +176,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--benchmark", type=Path, action="append", default=[], metavar="DIR", help="measure PSNR and SSIM for the card"
     )
+    parser.add_argument("--report", type=Path, metavar="X.json", help="also write what was measured, pass by pass")
     parser.add_argument("--example", type=Path, metavar="X.npz", help="also write an input and torch's output")
     options = parser.parse_args(arguments)
     output = options.output or Path(options.checkpoint.with_suffix(".onnx").name)
     try:
-        card = export(options.checkpoint, output, benchmarks=tuple(options.benchmark))
+        card = export(options.checkpoint, output, benchmarks=tuple(options.benchmark), report=options.report)
         if options.example:
             save_example(options.checkpoint, options.example)
     except SrInferError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     print(f"{output}: x{card.scale}, {card.params:,} parameters, {card.macs_per_px:,} MACs/px, halo {card.halo_px} px")
     print(f"  8-bit halo {card.halo_8bit_px} px, {card.bytes_per_px:,.0f} bytes/px")

@@ -1,54 +1,135 @@
-"""The end of every export: the file computes what the network computes."""
+"""The end of every export: the file computes what the network computes, and no pixel looks further than its halo."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import onnx
 import onnxruntime
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from sr_infer.errors import SrInferError
+
+Batch = NDArray[np.float32]
 
 SIZES_HW = ((1, 1), (2, 3), (7, 5), (24, 33), (64, 48))
 """Tiny, odd and oblong LR pictures."""
 TOLERANCE = 1e-4
 """Largest difference in [0, 1]: a fortieth of an 8-bit level."""
+STRIP_PX = 4
+"""Width of the strips in which the halo is confirmed."""
 
 
 class VerificationError(SrInferError):
     """The exported graph computes something else than the network."""
 
 
-def verify(network: nn.Module, model: onnx.ModelProto) -> float:
-    """Compare torch and onnxruntime on random pictures of every size in `SIZES_HW`, in batches of 2.
+@dataclass(frozen=True)
+class Reference:
+    """What torch makes of one batch, both (N, 3, H, W) in [0, 1]."""
 
-    Args:
-        network: takes and gives (N, 3, H, W) in [0, 1].
-        model: its graph, with input `lr` and output `sr`.
+    lr: Batch
+    sr: Batch
+
+
+def references(network: nn.Module) -> list[Reference]:
+    """Random pictures of every size in `SIZES_HW`, in batches of 2, and what `network` makes of them.
+
+    Raises:
+        VerificationError: the network itself gives values that are not finite.
+    """
+    generator = torch.Generator().manual_seed(0)
+    pairs = []
+    for size_hw in SIZES_HW:
+        lr = torch.rand((2, 3, *size_hw), generator=generator)
+        with torch.no_grad():
+            sr = network(lr)
+        if not torch.isfinite(sr).all():
+            raise VerificationError(
+                f"the network gives values that are not finite at {size_hw[0]}x{size_hw[1]}; train it again, or take "
+                "an earlier checkpoint; nothing was written"
+            )
+        pairs.append(Reference(lr.numpy(), sr.numpy()))
+    return pairs
+
+
+def verify(model: onnx.ModelProto, pairs: Sequence[Reference]) -> dict[tuple[int, int], float]:
+    """Compare a graph with input `lr` and output `sr` with the network that it was made from.
 
     Returns:
-        The largest difference found, in [0, 1].
+        LR height and width -> the largest difference found, in [0, 1].
 
     Raises:
         VerificationError: it is above 1e-4 at some size, or onnxruntime refuses the graph; the message says which.
     """
+    session = _session(model)
+    differences = {}
+    for pair in pairs:
+        height, width = pair.lr.shape[2:]
+        found = _run(session, {"lr": pair.lr})
+        difference = float(np.abs(found - pair.sr).max()) if found.shape == pair.sr.shape else float("inf")
+        if not difference <= TOLERANCE:
+            raise VerificationError(
+                f"at {height}x{width} the exported graph differs from the network by {difference:.2e}, more than "
+                f"{TOLERANCE:.0e}; nothing was written"
+            )
+        differences[height, width] = difference
+    return differences
+
+
+def confirm_halo(model: onnx.ModelProto, *, halo_px: int) -> None:
+    """Change every pixel that is further than `halo_px` from the middle, along each axis, and see the middle stay.
+
+    Networks that pool over the picture are given the same averages both times (`exporters.share_pooling`).
+
+    Raises:
+        VerificationError: the middle changed, so tiles with this halo would not equal the whole.
+    """
+    session = _session(model)
+    rng = np.random.default_rng(0)
+    given = _given_averages(session, rng)
+    side = 2 * (halo_px + STRIP_PX) + 1
+    middle = slice(halo_px + STRIP_PX, halo_px + STRIP_PX + 1)
+    for axis, size_hw in ((2, (side, STRIP_PX)), (3, (STRIP_PX, side))):
+        near = rng.random((1, 3, *size_hw), np.float32)
+        far = rng.random((1, 3, *size_hw), np.float32)
+        kept = tuple(slice(STRIP_PX, -STRIP_PX) if at == axis else slice(None) for at in range(4))
+        far[kept] = near[kept]
+        results = []
+        for lr in (near, far):
+            sr = _run(session, {"lr": lr, **given})
+            scale = sr.shape[axis] // side
+            window = slice(middle.start * scale, middle.stop * scale)
+            results.append(sr[tuple(window if at == axis else slice(None) for at in range(4))])
+        if not np.array_equal(results[0], results[1]):
+            raise VerificationError(
+                f"pixels further away than the halo of {halo_px} px change the result, along axis {axis}: the "
+                "receptive field was taken too small; nothing was written"
+            )
+
+
+def _given_averages(session: onnxruntime.InferenceSession, rng: np.random.Generator) -> dict[str, NDArray[np.generic]]:
+    shapes = {value.name: value.shape for value in session.get_overridable_initializers()}
+    if "pooled" not in shapes:
+        return {}
+    return {"pooled": rng.random(shapes["pooled"], np.float32), "use_pooled": np.array(True)}
+
+
+def _run(session: onnxruntime.InferenceSession, feed: dict[str, NDArray[np.generic]]) -> Batch:
+    try:
+        sr: Batch = session.run(["sr"], feed)[0]
+    except Exception as error:  # onnxruntime's errors share no narrower base
+        shape = "x".join(map(str, feed["lr"].shape))
+        raise VerificationError(f"the exported graph cannot run on {shape}: {error}; nothing was written") from error
+    return sr
+
+
+def _session(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     try:
-        session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's errors share no narrower base
         raise VerificationError(f"onnxruntime cannot load the exported graph: {error}") from error
-    generator = torch.Generator().manual_seed(0)
-    worst = 0.0
-    for size_hw in SIZES_HW:
-        lr = torch.rand((2, 3, *size_hw), generator=generator)
-        with torch.no_grad():
-            expected = network(lr).numpy()
-        (found,) = session.run(["sr"], {"lr": lr.numpy()})
-        difference = float(np.abs(found - expected).max()) if found.shape == expected.shape else float("inf")
-        if not difference <= TOLERANCE:
-            raise VerificationError(
-                f"at {size_hw[0]}x{size_hw[1]} the exported graph differs from the network by {difference:.2e}, more "
-                f"than {TOLERANCE:.0e}; nothing was written"
-            )
-        worst = max(worst, difference)
-    return worst

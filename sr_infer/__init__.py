@@ -5,6 +5,7 @@
 `Upscaler` is the same with options held; `available_models` lists what is shipped. All errors are `SrInferError`.
 """
 
+from sr_infer import metrics
 from sr_infer.errors import (
     CancelledError,
     ImageError,
@@ -35,5 +36,6 @@ __all__ = [
     "SrInferError",
     "Upscaler",
     "available_models",
+    "metrics",
     "upscale",
 ]

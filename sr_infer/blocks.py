@@ -9,9 +9,11 @@ windows and fed to all of them, after which the network is purely convolutional 
 """
 
 import math
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeAlias
 
 import numpy as np
 
@@ -28,6 +30,9 @@ _BICUBIC_PX = 3
 _TURNS = 8
 """Flips and rotations of a square."""
 
+Block: TypeAlias = tuple[Span, Span, Pixels]
+"""Row span, column span, and the pixels of their kept parts: ((keep_stop - keep_start) * scale along each axis, C)."""
+
 
 class Source(Protocol):
     """A picture whose rows can be had: in memory, or read from a file band by band."""
@@ -42,8 +47,14 @@ class Source(Protocol):
 
 
 def upscaled_blocks(
-    network: Session, source: Source, grid: Grid, *, alpha: Literal["bicubic", "model"], ensemble: bool
-) -> Iterator[tuple[Span, Span, Pixels]]:
+    network: Session,
+    source: Source,
+    grid: Grid,
+    *,
+    alpha: Literal["bicubic", "model"],
+    ensemble: bool,
+    workers: int = 1,
+) -> Iterator[Block]:
     """Run all windows of a picture, row by row from the top left.
 
     Args:
@@ -52,18 +63,20 @@ def upscaled_blocks(
         grid: its windows.
         alpha: how transparency is enlarged.
         ensemble: average over the 8 flips and rotations.
+        workers: windows that are run at once.
 
     Yields:
-        Row span, column span, and the block ((keep_stop - keep_start) * scale along each axis, C).
+        The blocks.
 
     Raises:
         ModelError: the network cannot be run.
     """
     averages = _shared_averages(network, source, grid, turns=_TURNS if ensemble else 1)
-    for row in grid.rows:
-        band = _Band.read(source, row)
-        for column in grid.columns:
-            yield row, column, _block(network, band.window(column), averages, alpha)
+
+    def finished(window: _Window) -> Block:
+        return window.row, window.column, _block(network, window, averages, alpha)
+
+    yield from _in_order(finished, _windows(source, grid), workers)
 
 
 @dataclass(frozen=True)
@@ -140,6 +153,31 @@ class _Band:
         if pixels.shape[2] in (2, 4):
             pixels = np.concatenate([colour.bled(pixels[..., :-1], pixels[..., -1]), pixels[..., -1:]], axis=2)
         return _Window(pixels, self.top, left, self.row, column)
+
+
+def _windows(source: Source, grid: Grid) -> Iterator[_Window]:
+    for row in grid.rows:
+        band = _Band.read(source, row)
+        for column in grid.columns:
+            yield band.window(column)
+
+
+def _in_order(function: Callable[[_Window], Block], windows: Iterator[_Window], workers: int) -> Iterator[Block]:
+    """`map` with `workers` threads. One finished result may wait, more windows are not taken ahead."""
+    if workers == 1:
+        yield from map(function, windows)
+        return
+    pool = ThreadPoolExecutor(workers)
+    try:
+        pending: deque[Future[Block]] = deque()
+        for window in windows:
+            pending.append(pool.submit(function, window))
+            if len(pending) > workers:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _block(

@@ -1,30 +1,36 @@
 """The `sr-infer` command. Exit code 0: all done, 1: some pictures failed, 2: nothing was done."""
 
 import argparse
+import json
 import logging
 import sys
-import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
+import numpy as np
 from PIL import Image
 
-from sr_infer import __version__
-from sr_infer.encode import DEFAULT_QUALITY
-from sr_infer.errors import OptionError, SrInferError
+from sr_infer import __version__, batch, doctor, encode, images, measure
+from sr_infer.errors import ImageError, OptionError, SrInferError
+from sr_infer.metadata import Metadata
+from sr_infer.metrics import psnr_y, ssim_y
 from sr_infer.model_zoo import DEFAULT_MODEL, available_models, find
+from sr_infer.progress import Progress
 from sr_infer.session import shared
 from sr_infer.upscaler import Upscaler
 
 DONE, SOME_FAILED, NOTHING_DONE = 0, 1, 2
+_PIPE = "-"
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command and end the process with its exit code."""
     logging.captureWarnings(True)
-    logging.basicConfig(format="%(message)s")
+    logging.basicConfig(format="sr-infer: %(message)s")
+    logging.getLogger("py.warnings").setLevel(logging.ERROR)
     parsed = _parser().parse_args(arguments)
     try:
         code: int = parsed.run(parsed)
@@ -32,85 +38,219 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         print(f"sr-infer: {error}", file=sys.stderr)
         code = NOTHING_DONE
     except KeyboardInterrupt:
-        print("sr-infer: interrupted", file=sys.stderr)
+        print("\nsr-infer: interrupted", file=sys.stderr)
         code = NOTHING_DONE
     sys.exit(code)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="sr-infer", description="Super-resolution on a plain CPU.")
+    parser = argparse.ArgumentParser(prog="sr-infer", description="Super-resolution on a plain CPU.", epilog=__doc__)
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-
-    upscale = commands.add_parser("upscale", help="enlarge pictures")
-    upscale.add_argument("inputs", nargs="+", metavar="IN", help="picture files or folders")
-    upscale.add_argument("-o", "--output", required=True, metavar="OUT", help="a file for one picture, or a folder")
-    upscale.add_argument("-m", "--model", default=DEFAULT_MODEL, help="name or path of a model (%(default)s)")
-    upscale.add_argument("--tile", type=int, help="side of the tiles in px; chosen by memory otherwise")
-    upscale.add_argument("--max-memory", metavar="SIZE", help='such as "512MB"')
-    upscale.add_argument("--threads", type=int)
-    upscale.add_argument("--quality", type=int, default=DEFAULT_QUALITY, help="of JPEG and WebP (%(default)s)")
-    upscale.set_defaults(run=_upscale)
+    _add_upscale(commands.add_parser("upscale", help="enlarge pictures"))
 
     models = commands.add_parser("models", help="list the shipped models")
     models.set_defaults(run=_models)
 
     info = commands.add_parser("info", help="show a model's card")
-    info.add_argument("model")
+    info.add_argument("model", help="name or path of a model")
     info.set_defaults(run=_info)
+
+    bench = commands.add_parser("bench", help="measure a model's time and memory on this machine")
+    bench.add_argument("model", nargs="?", default=DEFAULT_MODEL, help="name or path of a model (%(default)s)")
+    bench.add_argument("--size", default="96x96", metavar="WxH", help="of the input in px (%(default)s)")
+    bench.add_argument("--repeats", type=int, default=5)
+    bench.set_defaults(run=_bench)
+
+    compare = commands.add_parser("compare", help="PSNR and SSIM of two pictures, and where they differ")
+    compare.add_argument("a", metavar="A")
+    compare.add_argument("b", metavar="B")
+    compare.add_argument("--border", type=int, default=0, help="px left out on each side (%(default)s)")
+    compare.add_argument("-o", "--output", type=Path, metavar="PNG", help="write the difference as a picture")
+    compare.add_argument("--amplify", type=int, default=20, help="factor on the difference picture (%(default)s)")
+    compare.set_defaults(run=_compare)
+
+    checkup = commands.add_parser("doctor", help="what this machine allows, and what the default model costs on it")
+    checkup.set_defaults(run=_doctor)
+    for command in (models, info, bench, compare, checkup):
+        command.add_argument("--json", action="store_true", help="print JSON")
     return parser
 
 
+def _add_upscale(upscale: argparse.ArgumentParser) -> None:
+    upscale.add_argument("inputs", nargs="+", metavar="IN", help='pictures, globs, folders, or "-" for standard input')
+    upscale.add_argument("-o", "--output", required=True, metavar="OUT", help='a file, a folder, or "-"')
+    upscale.add_argument("-m", "--model", default=DEFAULT_MODEL, help="name or path of a model (%(default)s)")
+    upscale.add_argument("--scale", type=float, help="output side over input side; the model's own otherwise")
+    upscale.add_argument("--width", type=int, help="of the output in px")
+    upscale.add_argument("--height", type=int, help="of the output in px")
+    upscale.add_argument("--suffix", default="", help='put behind each file name, such as "-large"')
+    upscale.add_argument("--format", metavar="EXT", help="of all results, such as png; each file's own otherwise")
+    upscale.add_argument(
+        "--quality", type=int, default=encode.DEFAULT_QUALITY, help="of JPEG, WebP, AVIF (%(default)s)"
+    )
+    upscale.add_argument("--skip-existing", action="store_true", help="leave out pictures whose result is there")
+    upscale.add_argument("--jobs", type=int, default=1, help="pictures at once (%(default)s)")
+    upscale.add_argument("--max-memory", metavar="SIZE", help='what all jobs together may add, such as "512MB"')
+    upscale.add_argument("--max-pixels", type=int, default=images.MAX_PIXELS, help="files with more are refused")
+    upscale.add_argument("--tile", type=int, metavar="PX", help="side of the tiles; chosen by memory otherwise")
+    upscale.add_argument("--halo", default="8bit", help='"8bit", "exact" or px (%(default)s)')
+    upscale.add_argument("--threads", type=int, help="processors to keep busy; all that may be used otherwise")
+    upscale.add_argument(
+        "--alpha", choices=("bicubic", "model"), default="bicubic", help="how transparency is enlarged"
+    )
+    upscale.add_argument("--ensemble", action="store_true", help="average 8 flips and rotations: 8 times the work")
+    upscale.add_argument("--json", action="store_true", help="print a JSON object for each picture")
+    upscale.set_defaults(run=_upscale)
+
+
 def _upscale(parsed: argparse.Namespace) -> int:
-    upscaler = Upscaler(parsed.model, tile=parsed.tile, max_memory=parsed.max_memory, threads=parsed.threads)
-    pairs = _pairs([Path(name) for name in parsed.inputs], Path(parsed.output))
-    assert upscaler.card.scale
-    failed = 0
-    for source, target in pairs:
-        start = time.perf_counter()
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            upscaler.upscale_file(source, target, quality=parsed.quality)
-        except SrInferError as error:
-            failed += 1
-            print(f"sr-infer: {source}: {error}", file=sys.stderr)
-        else:
-            print(f"{target} ({time.perf_counter() - start:.1f} s)")
-    if failed == len(pairs):
-        return NOTHING_DONE
-    return SOME_FAILED if failed else DONE
+    upscaler = Upscaler(
+        parsed.model,
+        tile=parsed.tile,
+        halo=int(parsed.halo) if parsed.halo.isdigit() else parsed.halo,
+        max_memory=parsed.max_memory,
+        max_pixels=parsed.max_pixels,
+        threads=parsed.threads,
+        alpha=parsed.alpha,
+        ensemble=parsed.ensemble,
+    )
+    options = batch.OutputOptions(
+        scale=parsed.scale,
+        width=parsed.width,
+        height=parsed.height,
+        quality=parsed.quality,
+        skip_existing=parsed.skip_existing,
+    )
+    if _PIPE in (*parsed.inputs, parsed.output):
+        return _upscale_pipe(parsed, upscaler, options)
+    work = batch.tasks(parsed.inputs, Path(parsed.output), suffix=parsed.suffix, extension=parsed.format)
+    upscaler.load()
+    progress = Progress(len(work))
+    outcomes: list[batch.Outcome] = []
+
+    def tell(outcome: batch.Outcome) -> None:
+        outcomes.append(outcome)
+        if outcome.status != "failed":
+            result = f"{outcome.target}, {outcome.seconds:.1f} s" if outcome.status == "done" else "skipped"
+            progress.finished(outcome.source, result)
+        elif len(work) > 1:
+            progress.finished(outcome.source, "failed")
+        if parsed.json:
+            print(json.dumps(asdict(outcome), default=str), flush=True)
+
+    try:
+        batch.run(upscaler, work, options, jobs=parsed.jobs, on_tile=progress.tile, on_outcome=tell)
+    except KeyboardInterrupt:
+        print("\nsr-infer: interrupted", file=sys.stderr)
+    return _summed_up(outcomes, len(work))
 
 
-def _pairs(inputs: list[Path], output: Path) -> list[tuple[Path, Path]]:
-    """Each picture with the file that its result goes to."""
-    extensions = set(Image.registered_extensions())
-    if len(inputs) == 1 and not inputs[0].is_dir() and not output.is_dir() and output.suffix:
-        return [(inputs[0], output)]
-    pairs = []
-    for given in inputs:
-        if not given.is_dir():
-            pairs.append((given, output / given.name))
-            continue
-        found = sorted(path for path in given.rglob("*") if path.is_file() and path.suffix.lower() in extensions)
-        pairs += [(path, output / path.relative_to(given)) for path in found]
-    if not pairs:
-        raise OptionError(f"no pictures in {', '.join(map(str, inputs))}")
-    return pairs
+def _summed_up(outcomes: list[batch.Outcome], total: int) -> int:
+    """Print what failed and why, and tell the exit code."""
+    failed = [outcome for outcome in outcomes if outcome.status == "failed"]
+    counts = Counter(outcome.status for outcome in outcomes)
+    if total > 1 and failed:
+        print(f"sr-infer: {counts['done']} done, {counts['skipped']} skipped, {len(failed)} failed:", file=sys.stderr)
+    for outcome in failed:
+        print(f"sr-infer: {outcome.source}: {outcome.error}", file=sys.stderr)
+    finished = counts["done"] + counts["skipped"]
+    return DONE if finished == total else SOME_FAILED if finished else NOTHING_DONE
 
 
-def _models(_: argparse.Namespace) -> int:
+def _upscale_pipe(parsed: argparse.Namespace, upscaler: Upscaler, options: batch.OutputOptions) -> int:
+    if len(parsed.inputs) != 1:
+        raise OptionError(f'expected one input beside "-", got {len(parsed.inputs)}')
+    (name,) = parsed.inputs
+    extension = parsed.format
+    if parsed.output != _PIPE:
+        extension = Path(parsed.output).suffix or extension
+    try:
+        data = sys.stdin.buffer.read() if name == _PIPE else Path(name).read_bytes()
+    except OSError as error:
+        raise ImageError(f"cannot read {name}: {error.strerror}") from error
+    result = upscaler.upscale_bytes(
+        data,
+        extension=extension,
+        scale=options.scale,
+        width=options.width,
+        height=options.height,
+        quality=options.quality,
+    )
+    if parsed.output == _PIPE:
+        sys.stdout.buffer.write(result)
+    else:
+        with encode.replacing(Path(parsed.output)) as temporary:
+            temporary.write_bytes(result)
+    return DONE
+
+
+def _models(parsed: argparse.Namespace) -> int:
     rows = available_models()
+    if parsed.json:
+        print(json.dumps([{"name": row.name, "size_bytes": row.size_bytes, **asdict(row.card)} for row in rows]))
+        return DONE
     for row in rows:
         quality = ", ".join(f"{name} {figures.psnr_y:.2f} dB" for name, figures in row.card.quality.items())
-        size = f"{row.size_bytes / 1e6:.1f} MB"
-        print(f"{row.name:24} x{row.card.scale}  {size:>8}  {quality}")
-    return DONE if rows else NOTHING_DONE
+        print(f"{row.name:20} x{row.card.scale}  {row.size_bytes / 1e6:5.1f} MB  {quality}")
+    return DONE
 
 
 def _info(parsed: argparse.Namespace) -> int:
     path = find(parsed.model)
-    card = shared(path).card
-    print(f"file: {path}")
-    for name, value in asdict(card).items():
-        print(f"{name}: {value}")
+    _print_facts({"file": str(path), **asdict(shared(path).card)}, as_json=parsed.json)
     return DONE
+
+
+def _bench(parsed: argparse.Namespace) -> int:
+    width, _, height = parsed.size.partition("x")
+    if not (width.isdigit() and height.isdigit() and int(width) and int(height)):
+        raise OptionError(f"expected a size such as 96x96, got {parsed.size!r}")
+    call = measure.upscale_case(parsed.model, int(height), int(width))
+    took = measure.latency(call, repeats=parsed.repeats)
+    peak = measure.peak_memory("sr_infer.measure:upscale_case", parsed.model, int(height), int(width))
+    facts = {
+        "model": parsed.model,
+        "size": parsed.size,
+        "median_ms": round(took.median_ms, 1),
+        "spread_ms": round(took.spread_ms, 1),
+        "input_megapixels_per_s": round(int(width) * int(height) / took.median_ms / 1e3, 3),
+        "peak_added_bytes": peak.added_bytes,
+    }
+    _print_facts(facts, as_json=parsed.json)
+    return DONE
+
+
+def _compare(parsed: argparse.Namespace) -> int:
+    a, b = (_rgb(name) for name in (parsed.a, parsed.b))
+    facts = {
+        "psnr_y": psnr_y(a, b, border=parsed.border),
+        "ssim_y": ssim_y(a, b, border=parsed.border),
+        "largest_difference": int(np.abs(a.astype(int) - b).max()),
+    }
+    if parsed.output is not None:
+        difference = np.clip(np.abs(a.astype(int) - b) * parsed.amplify, 0, 255).astype(np.uint8)
+        encode.write(Image.fromarray(difference), parsed.output, Metadata())
+    _print_facts(facts, as_json=parsed.json)
+    return DONE
+
+
+def _rgb(name: str) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    pixels = images.read(name).pixels
+    if pixels.dtype != np.uint8:
+        raise ImageError(f"{name}: expected 8 bits per channel to compare, got {pixels.dtype}")
+    colour = pixels[..., : 1 if pixels.shape[2] < 3 else 3]
+    return np.repeat(colour, 3, axis=2) if colour.shape[2] == 1 else colour
+
+
+def _doctor(parsed: argparse.Namespace) -> int:
+    _print_facts(doctor.report(), as_json=parsed.json)
+    return DONE
+
+
+def _print_facts(facts: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(facts))
+        return
+    for name, value in facts.items():
+        print(f"{name}: {', '.join(map(str, value)) or 'none' if isinstance(value, list) else value}")

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from PIL import Image
 
@@ -49,7 +49,7 @@ def write(image: Image.Image | Pixels, path: Path, metadata: Metadata, *, qualit
     """
     name = file_format(path)
     with replacing(path) as temporary, temporary.open("wb") as file:
-        file.write(encode(image, name, metadata, quality=quality))
+        _save(image, file, name, metadata, quality)
 
 
 def encode(image: Image.Image | Pixels, name: str, metadata: Metadata, *, quality: int = DEFAULT_QUALITY) -> bytes:
@@ -59,11 +59,18 @@ def encode(image: Image.Image | Pixels, name: str, metadata: Metadata, *, qualit
         OptionError: the quality is out of range.
         OutputError: the format cannot hold such pixels.
     """
+    buffer = io.BytesIO()
+    _save(image, buffer, name, metadata, quality)
+    return buffer.getvalue()
+
+
+def _save(image: Image.Image | Pixels, file: BinaryIO, name: str, metadata: Metadata, quality: int) -> None:
     if not 1 <= quality <= 100:
         raise OptionError(f"expected a quality from 1 to 100, got {quality}")
     if not isinstance(image, Image.Image):
         if not has_pillow_mode(image.shape[2], image.dtype):
-            return deep_colour.encode(image, name, metadata)
+            file.write(deep_colour.encode(image, name, metadata))
+            return
         image = pillow_image(image)
     if image.mode == "I;16" and name not in _GREY_16_FORMATS:
         raise OutputError(f"{name} files cannot hold 16-bit grey; choose .png or .tif")
@@ -72,12 +79,12 @@ def encode(image: Image.Image | Pixels, name: str, metadata: Metadata, *, qualit
         options["quality"] = quality
     if name == "JPEG":
         options["subsampling"] = 0
-    buffer = io.BytesIO()
     try:
-        image.save(buffer, name, **options)
+        image.save(file, name, **options)
     except (OSError, ValueError, SystemError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
         raise OutputError(f"cannot write this picture as {name} ({error}); PNG and TIFF hold all kinds") from error
-    return buffer.getvalue()
 
 
 @contextmanager

@@ -88,6 +88,11 @@ class Picture:
         """Pillow has a mode for these pixels, and the caller gets no array."""
         return self.array_ndim is None and has_pillow_mode(self.channels, self.dtype)
 
+    @property
+    def is_deep_file(self) -> bool:
+        """It came from a file, and Pillow has no mode for these pixels."""
+        return self.array_ndim is None and not self.is_pillow
+
 
 def read(image: ImageInput, *, max_pixels: int = MAX_PIXELS) -> Picture:
     """Read whatever is a picture.
@@ -105,7 +110,7 @@ def read(image: ImageInput, *, max_pixels: int = MAX_PIXELS) -> Picture:
     if isinstance(image, Image.Image):
         with _decoder_errors(f"this {image.format or 'Pillow'} image"):
             return _from_pillow(image)
-    if isinstance(image, bytes | bytearray | memoryview):
+    if isinstance(image, bytes):
         return replace(_decode(io.BytesIO(image), "these bytes", max_pixels), as_bytes=True)
     if isinstance(image, str | os.PathLike):
         try:
@@ -140,10 +145,11 @@ def canvas_bytes(picture: Picture, network_hw: tuple[int, int], size_hw: tuple[i
     array_pixel = picture.channels * sample
     network_px, output_px = network_hw[0] * network_hw[1], size_hw[0] * size_hw[1]
     source = 0 if picture.array_ndim is not None else picture.size_hw[0] * picture.size_hw[1] * array_pixel
+    encoded = output_px * array_pixel if picture.as_bytes or picture.is_deep_file else 0
     if size_hw == network_hw:
-        return source + network_px * (pillow_pixel if picture.is_pillow else array_pixel)
+        return source + encoded + network_px * (pillow_pixel if picture.is_pillow else array_pixel)
     between_px = min(size_hw[0] * network_hw[1], network_hw[0] * size_hw[1])
-    return source + array_pixel * (network_px + between_px + output_px) + (pillow_pixel * output_px)
+    return source + encoded + array_pixel * (network_px + between_px + output_px) + pillow_pixel * output_px
 
 
 def has_pillow_mode(channels: int, dtype: np.dtype[Any]) -> bool:
@@ -190,7 +196,7 @@ def _from_pillow(image: Image.Image) -> Picture:
 
 def _decode(file: BinaryIO, name: str, max_pixels: int) -> Picture:
     with _decoder_errors(name), Image.open(file) as image:
-        _check_pixels(image.width * image.height, name, max_pixels)
+        check_pixels(image.width * image.height, name, max_pixels)
         frames = getattr(image, "n_frames", 1)
         if frames > 1 and image.format != "MPO":
             _log.warning("%s has %d frames; only the first is used", name, frames)
@@ -223,7 +229,8 @@ def _decode_deep(file: BinaryIO, image: Image.Image, name: str) -> Picture:
     return Picture(pixels=pixels, metadata=Metadata.of(image), file_format=image.format)
 
 
-def _check_pixels(count: int, name: str, max_pixels: int) -> None:
+def check_pixels(count: int, name: str, max_pixels: int) -> None:
+    """Raises ImageError for a file with more pixels than allowed."""
     if count > max_pixels:
         raise ImageError(
             f"{name} has {count / 1e6:.0f} megapixels, max_pixels allows {max_pixels / 1e6:.0f}; "

@@ -103,7 +103,7 @@ class Metadata:
         if self.dpi is not None:
             options["dpi"] = self.dpi
         if file_format == "TIFF":
-            options["exif"] = self._tiff_tags()
+            options["exif"] = self.tiff_tags()
             return options
         limit = _MAX_JPEG_SEGMENT if file_format == "JPEG" else sys.maxsize
         if self.exif is not None and len(self.exif) < limit:
@@ -114,7 +114,8 @@ class Metadata:
             options["xmp"] = self.xmp
         return options
 
-    def _tiff_tags(self) -> Image.Exif:
+    def tiff_tags(self) -> Image.Exif:
+        """What describes the picture in a TIFF's main directory."""
         tags = Image.Exif()
         if self.exif is not None:
             tags.load(self.exif)

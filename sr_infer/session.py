@@ -3,6 +3,10 @@
 Sessions are opened when first used and shared: one for each file and thread count of this process. A forked child opens
 its own, because onnxruntime's threads do not survive a fork. Running is safe from several threads.
 
+Chosen by measurement of peak and resident memory: onnxruntime's arena is kept, since without it the peak is up to twice
+as high; memory patterns are off, because each new shape adds one that stays; the arena is not shrunk after a run, which
+fragments the heap. Idle threads sleep rather than spin, so that a waiting server costs nothing.
+
 Networks with channel attention may bring their averages out and in (see `sr_infer.upscaler`):
 
     output `pooled_out`  float32 (N, C_total, 1, 1): all averages over the input, channel by channel, layer after layer
@@ -10,17 +14,20 @@ Networks with channel attention may bring their averages out and in (see `sr_inf
     input  `use_pooled`  bool or float32, scalar or one element, initially false: take `pooled` in place of averages
 """
 
+import ctypes
 import logging
 import os
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sr_infer.errors import ModelError, ModelNotFoundError, OptionError
+from sr_infer.errors import ModelError, ModelNotFoundError, OptionError, SrInferError
 from sr_infer.limits import usable_cpus
 from sr_infer.model_card import METADATA_KEY, ModelCard
 
@@ -81,18 +88,23 @@ class Session:
         return result
 
 
+_FileState: TypeAlias = tuple[str, int, int]
+"""Path, modification time, size."""
+
+
 class _Cache:
     """The sessions of this process, by file and thread count."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
-        self.sessions: dict[tuple[str, int, int, int], Session] = {}
-        self.of_parent: list[dict[tuple[str, int, int, int], Session]] = []
-        """Kept alive after a fork: closing them would wait for threads that the child does not have."""
+        self.sessions: dict[_FileState, dict[int, Session]] = {}
 
     def start_over_in_child(self) -> None:
+        """Forget the parent's sessions without ever closing them, which would wait for threads that a child lacks."""
+        for by_threads in self.sessions.values():
+            for session in by_threads.values():
+                ctypes.pythonapi.Py_IncRef(ctypes.py_object(session._runtime))
         self.lock = threading.Lock()
-        self.of_parent.append(self.sessions)
         self.sessions = {}
 
 
@@ -120,11 +132,16 @@ def shared(path: Path, *, threads: int | None = None) -> Session:
         status = path.stat()
     except OSError as error:
         raise ModelNotFoundError(f"no model file at {path}: {error.strerror}") from error
-    key = (str(path.resolve()), status.st_mtime_ns, status.st_size, threads)
+    file = (str(path.resolve()), status.st_mtime_ns, status.st_size)
     with _cache.lock:
-        if key not in _cache.sessions:
-            _cache.sessions[key] = _open(path, threads)
-        return _cache.sessions[key]
+        by_threads = _cache.sessions.setdefault(file, {})
+        if threads not in by_threads:
+            checked = next(iter(by_threads.values()), None)
+            with _model_errors(path):
+                by_threads[threads] = (
+                    _open(path, threads) if checked is None else replace(checked, _runtime=_load(path, threads=threads))
+                )
+        return by_threads[threads]
 
 
 def default_threads() -> int:
@@ -138,30 +155,49 @@ def read_card(path: Path) -> ModelCard | None:
     Raises:
         ModelError: onnxruntime cannot read the file, or the card is not valid.
     """
-    runtime = _load(path, threads=1, optimise=False)
-    text = runtime.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
-    return None if text is None else ModelCard.from_json(text)
+    with _model_errors(path):
+        text = _load(path, threads=1, optimise=False).get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+        return None if text is None else ModelCard.from_json(text)
 
 
-def _load(path: Path, *, threads: int, optimise: bool) -> Any:
+def import_onnxruntime() -> Any:
+    """onnxruntime without its telemetry, unless the user's environment asks for it.
+
+    From 1.29 on it uploads from threads of its own, which must not happen unasked in a library, and which let a forked
+    child hang when it exits.
+    """
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     import onnxruntime
 
+    return onnxruntime
+
+
+def _load(path: Path, *, threads: int, optimise: bool = True) -> Any:
+    onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
+    options.enable_mem_pattern = False
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 4
     level = onnxruntime.GraphOptimizationLevel
     options.graph_optimization_level = level.ORT_ENABLE_ALL if optimise else level.ORT_DISABLE_ALL
+    return onnxruntime.InferenceSession(os.fspath(path), options, providers=["CPUExecutionProvider"])
+
+
+@contextmanager
+def _model_errors(path: Path) -> Iterator[None]:
+    """The many errors that onnxruntime and its bindings raise on files that are no good, as ours."""
     try:
-        return onnxruntime.InferenceSession(os.fspath(path), options, providers=["CPUExecutionProvider"])
+        yield
+    except SrInferError:
+        raise
     except Exception as error:
-        raise ModelError(
-            f"{path} is not an ONNX model that onnxruntime {onnxruntime.__version__} can run: {_first_line(error)}"
-        ) from error
+        raise ModelError(f"{path} is not an ONNX model that onnxruntime can run: {_first_line(error)}") from error
 
 
 def _open(path: Path, threads: int) -> Session:
-    runtime = _load(path, threads=threads, optimise=True)
+    runtime = _load(path, threads=threads)
     inputs, outputs = runtime.get_inputs(), runtime.get_outputs()
     if len(inputs) != 1:
         raise ModelError(f"{path.name}: expected one input, an image batch, got {[i.name for i in inputs]}")
@@ -172,6 +208,8 @@ def _open(path: Path, threads: int) -> Session:
         if len(end.shape) != 4 or end.type != "tensor(float)":
             found = f"{end.name!r} of {end.type} {end.shape}"
             raise ModelError(f"{path.name}: expected float32 images of rank 4 (N, C, H, W), got {found}")
+    if isinstance(image.shape[1], int) and image.shape[1] not in (1, 3):
+        raise ModelError(f"{path.name}: expected 1 or 3 input channels, got {image.shape[1]}; is it an image network?")
     fixed = [side for side in image.shape[2:] if isinstance(side, int)]
     if fixed:
         raise ModelError(

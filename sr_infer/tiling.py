@@ -86,12 +86,13 @@ def _spans(length: int, tile_px: int, halo_px: int, multiple: int, min_size: int
     """Spans along one axis, computed in units of `multiple`."""
     padded = _ceil_div(max(length, min_size), multiple)
     halo = _ceil_div(halo_px, multiple)
-    tile = max(_ceil_div(tile_px, multiple), _ceil_div(min_size, multiple) - 2 * halo)
+    least = _ceil_div(min_size, multiple)
+    tile = max(_ceil_div(tile_px, multiple), least - 2 * halo)
     inner = padded - 2 * halo
     if inner <= tile:
         return (Span(0, padded * multiple, 0, length),)
     count = _ceil_div(inner, tile)
-    window = _ceil_div(inner, count) + 2 * halo
+    window = max(_ceil_div(inner, count) + 2 * halo, least)
     starts = [i * (padded - window) // (count - 1) * multiple for i in range(count)]
     stops = [start + window * multiple for start in starts]
     seams = [(stop + start) // 2 for stop, start in zip(stops[:-1], starts[1:], strict=True)]

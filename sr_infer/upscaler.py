@@ -1,5 +1,6 @@
 """One model with options, ready to upscale whatever is a picture: read, plan, put the blocks together, give back."""
 
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import KW_ONLY, dataclass
 from os import PathLike
@@ -10,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from sr_infer import encode, images, memory, model_zoo, session
-from sr_infer.blocks import upscaled_blocks
+from sr_infer import banded_tiff, encode, images, memory, model_zoo, session
+from sr_infer.banded_tiff import TiffRows
+from sr_infer.blocks import Block, Source, upscaled_blocks
 from sr_infer.errors import CancelledError, OptionError
 from sr_infer.images import ImageInput, ImageOutput, Picture, Pixels
 from sr_infer.model_card import ModelCard
 from sr_infer.resize import imresize
-from sr_infer.session import Session
-from sr_infer.tiling import Grid, Span
+from sr_infer.tiling import Grid
 
 Halo: TypeAlias = Literal["8bit", "exact"] | int
 Alpha: TypeAlias = Literal["bicubic", "model"]
@@ -26,6 +27,9 @@ Progress: TypeAlias = Callable[[int, int], bool | None]
 
 _BYTES_FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "BMP", "JPEG2000", "AVIF", "PPM")
 """Formats in which bytes are given back; others, such as palette files, come back as PNG."""
+
+_BANDED_PIXELS = 16_000_000
+"""TIFF files with more are read and written in bands of rows."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,7 @@ class Upscaler:
     max_pixels: int = images.MAX_PIXELS
     """Files that claim more pixels are refused before they are decoded."""
     threads: int | None = None
-    """Threads of one network run; None takes all processors that this process may use."""
+    """Processors that a call keeps busy; None takes all that affinity and cgroup allow."""
     alpha: Alpha = "bicubic"
     """How transparency is enlarged."""
     ensemble: bool = False
@@ -76,11 +80,15 @@ class Upscaler:
         Raises:
             ModelError: the file is not a super-resolution network that can be run.
         """
-        return self._session.card
+        return session.shared(model_zoo.find(self.model), threads=1).card
 
-    @property
-    def _session(self) -> Session:
-        return session.shared(model_zoo.find(self.model), threads=self.threads)
+    def load(self) -> None:
+        """Load the network now rather than in the first call.
+
+        Raises:
+            ModelError: as `card`.
+        """
+        session.shared(model_zoo.find(self.model), threads=1)
 
     @overload
     def __call__(
@@ -147,13 +155,11 @@ class Upscaler:
             ModelError: the network cannot be run.
             CancelledError: `progress` returned False.
         """
+        if isinstance(image, bytes):
+            return self.upscale_bytes(image, scale=scale, width=width, height=height, progress=progress)
         picture = images.read(image, max_pixels=self.max_pixels)
         size_hw = output_size(picture.size_hw, self.card.scale, scale=scale, width=width, height=height)
-        result = self._upscaled(picture, size_hw, progress)
-        if picture.as_bytes:
-            name = picture.file_format if picture.file_format in _BYTES_FORMATS else "PNG"
-            return encode.encode(result, name, picture.metadata.for_size(size_hw))
-        return images.given_back(result, picture)
+        return images.given_back(self._upscaled(picture, size_hw, progress), picture)
 
     def upscale_file(
         self,
@@ -178,50 +184,115 @@ class Upscaler:
             OutputError: the result cannot be written.
             SrInferError: as in calling the upscaler.
         """
-        encode.file_format(Path(target))
+        target = Path(target)
+        if encode.file_format(target) == "TIFF" and scale is width is height is None:
+            rows = TiffRows.open(Path(source), least_px=_BANDED_PIXELS)
+            if rows is not None:
+                with rows:
+                    self._upscale_in_bands(rows, target, progress)
+                return
         picture = images.read(source, max_pixels=self.max_pixels)
         size_hw = output_size(picture.size_hw, self.card.scale, scale=scale, width=width, height=height)
         result = self._upscaled(picture, size_hw, progress)
-        encode.write(result, Path(target), picture.metadata.for_size(size_hw), quality=quality)
+        encode.write(result, target, picture.metadata.for_size(size_hw), quality=quality)
+
+    def upscale_bytes(
+        self,
+        data: bytes,
+        *,
+        extension: str | None = None,
+        scale: float | None = None,
+        width: int | None = None,
+        height: int | None = None,
+        quality: int = encode.DEFAULT_QUALITY,
+        progress: Progress | None = None,
+    ) -> bytes:
+        """Upscale an encoded picture into another, keeping its metadata.
+
+        Args:
+            data: the bytes of a picture file.
+            extension: names the result's format, such as "png"; None keeps the picture's own, PNG standing in for
+                palette formats.
+            scale, width, height, progress: as in calling the upscaler.
+            quality: of lossy formats, 1 to 100.
+
+        Raises:
+            OutputError: the format cannot hold the result.
+            SrInferError: as in calling the upscaler.
+        """
+        picture = images.read(data, max_pixels=self.max_pixels)
+        own = picture.file_format if picture.file_format in _BYTES_FORMATS else "PNG"
+        name = own if extension is None else encode.file_format(Path(f"out.{extension.removeprefix('.')}"))
+        size_hw = output_size(picture.size_hw, self.card.scale, scale=scale, width=width, height=height)
+        result = self._upscaled(picture, size_hw, progress)
+        return encode.encode(result, name, picture.metadata.for_size(size_hw), quality=quality)
 
     def _upscaled(self, picture: Picture, size_hw: tuple[int, int], progress: Progress | None) -> Image.Image | Pixels:
         """The result at its final size: a Pillow image where the caller gets one and no resizing is needed."""
-        network = self._session
-        scale = network.card.scale
-        lr_height, lr_width = picture.size_hw
-        network_hw = (lr_height * scale, lr_width * scale)
-        channels, dtype = picture.pixels.shape[2], picture.pixels.dtype
-        grid = self._plan(picture, network.card, network_hw, size_hw)
-        blocks = _counted(
-            upscaled_blocks(network, picture, grid, alpha=self.alpha, ensemble=self.ensemble), len(grid), progress
-        )
+        scale = self.card.scale
+        network_hw = (picture.size_hw[0] * scale, picture.size_hw[1] * scale)
+        needed = images.canvas_bytes(picture, network_hw, size_hw)
+        blocks = self._blocks(picture, lambda grid: needed, progress)
         if picture.is_pillow and size_hw == network_hw:
-            canvas = Image.new(images.pillow_mode(channels, dtype), network_hw[::-1])
+            canvas = Image.new(images.pillow_mode(picture.channels, picture.dtype), network_hw[::-1])
             for row, column, block in blocks:
                 canvas.paste(images.pillow_image(block), (column.keep_start * scale, row.keep_start * scale))
             return canvas
-        pixels = np.empty((*network_hw, channels), dtype)
+        pixels = np.empty((*network_hw, picture.channels), picture.dtype)
         for row, column, block in blocks:
-            pixels[
-                row.keep_start * scale : row.keep_stop * scale, column.keep_start * scale : column.keep_stop * scale
-            ] = block
+            rows = slice(row.keep_start * scale, row.keep_stop * scale)
+            pixels[rows, column.keep_start * scale : column.keep_stop * scale] = block
         if size_hw != network_hw:
             pixels = imresize(pixels, size_hw)
             if pixels.dtype.kind == "f":
                 np.clip(pixels, 0, 1, out=pixels)
         return pixels
 
-    def _plan(self, picture: Picture, card: ModelCard, network_hw: tuple[int, int], size_hw: tuple[int, int]) -> Grid:
-        return memory.fit(
-            picture.size_hw,
-            card,
-            halo_px=self._halo_px(card, picture.pixels.dtype),
-            tile_px=self.tile,
-            budget_bytes=None if self.max_memory is None else memory.parse_bytes(self.max_memory),
-            canvas_bytes=images.canvas_bytes(picture, network_hw, size_hw),
+    def _upscale_in_bands(self, source: TiffRows, target: Path, progress: Progress | None) -> None:
+        scale = self.card.scale
+        size_hw = (source.size_hw[0] * scale, source.size_hw[1] * scale)
+        images.check_pixels(source.size_hw[0] * source.size_hw[1], "this TIFF", self.max_pixels)
+        blocks = self._blocks(source, lambda grid: banded_tiff.needed_bytes(source, scale, grid.window_hw[0]), progress)
+        bands = (
+            np.concatenate([block for _, _, block in row], axis=1)
+            for _, row in itertools.groupby(blocks, key=lambda block: block[0])
         )
+        with encode.replacing(target) as temporary:
+            banded_tiff.write(
+                temporary,
+                bands,
+                size_hw=size_hw,
+                channels=source.channels,
+                dtype=source.dtype,
+                metadata=source.metadata.for_size(size_hw),
+            )
 
-    def _halo_px(self, card: ModelCard, dtype: np.dtype[Any]) -> int:
+    def _blocks(
+        self, source: Source, canvas_bytes: Callable[[Grid], int], progress: Progress | None
+    ) -> Iterator[Block]:
+        """Plan within the memory budget, and run."""
+        threads = session.default_threads() if self.threads is None else self.threads
+        division = memory.fit(
+            source.size_hw,
+            self.card,
+            halo_px=self._halo_px(source.dtype),
+            tile_px=self.tile,
+            max_memory=self.max_memory,
+            canvas_bytes=canvas_bytes,
+            threads=threads,
+        )
+        blocks = upscaled_blocks(
+            session.shared(model_zoo.find(self.model), threads=threads if division.workers == 1 else 1),
+            source,
+            division.grid,
+            alpha=self.alpha,
+            ensemble=self.ensemble,
+            workers=division.workers,
+        )
+        return _counted(blocks, len(division.grid), progress)
+
+    def _halo_px(self, dtype: np.dtype[Any]) -> int:
+        card = self.card
         if isinstance(self.halo, int):
             return self.halo
         if self.halo == "8bit" and dtype == np.uint8 and card.halo_8bit_px is not None:
@@ -376,9 +447,7 @@ def output_size(
     return max(1, round(lr_height * factor)), max(1, round(lr_width * factor))
 
 
-def _counted(
-    blocks: Iterator[tuple[Span, Span, Pixels]], total: int, progress: Progress | None
-) -> Iterator[tuple[Span, Span, Pixels]]:
+def _counted(blocks: Iterator[Block], total: int, progress: Progress | None) -> Iterator[Block]:
     """The same blocks, telling `progress` when each has been used."""
     for done, block in enumerate(blocks, start=1):
         yield block

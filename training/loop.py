@@ -1,5 +1,6 @@
 """The training loop: one network, one recipe, one folder of pictures; interruptible at any step and resumable."""
 
+import copy
 import csv
 import logging
 import os
@@ -15,7 +16,6 @@ import torch
 import torch.distributed as dist
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
 from sr_infer.errors import ImageError, ModelError, OptionError
@@ -78,9 +78,9 @@ class Trainer:
         torch.manual_seed(self.settings.seed)
         self.network = build_network(recipe.architecture, recipe.network).to(device, memory_format=torch.channels_last)
         self.loss = ReconstructionLoss(recipe.network, self.settings.dual_weight).to(device)
-        self.ema = AveragedModel(self.network, multi_avg_fn=self._average)
+        self.ema = copy.deepcopy(self.network).eval().requires_grad_(False)
         self.parameters = [p for p in (*self.network.parameters(), *self.loss.parameters()) if p.requires_grad]
-        self.optimizer = torch.optim.Adam(self.parameters, lr=0.0, betas=self.settings.betas)
+        self.optimizer = torch.optim.Adam(self.parameters, lr=0.0, betas=self.settings.betas, fused=True)
         self.penalty: Penalty | None = None
         self.step = 0
         self.elapsed_s = 0.0
@@ -120,7 +120,7 @@ class Trainer:
     def start_from(self, weights: Path) -> None:
         """Take over the fitting tensors of an earlier network (x4 from x2, say), with a fresh schedule."""
         fresh = load_matching(self.network, weights)
-        self.ema.module.load_state_dict(self.network.state_dict())
+        self.ema.load_state_dict(self.network.state_dict())
         self.started_from = weights.name
         LOG.info("started from %s; left fresh: %s", weights, ", ".join(fresh) or "nothing")
 
@@ -140,7 +140,7 @@ class Trainer:
         self.save()
         path = self.out / f"{self.recipe.name}.safetensors"
         if self.rank == 0:
-            save_network(path, self.ema.module, self.recipe.tables, self.history())
+            save_network(path, self.ema, self.recipe.tables, self.history())
         if self.world > 1:
             dist.barrier()
         return path
@@ -187,26 +187,26 @@ class Trainer:
         self.optimizer.step()
         if self.penalty:
             self.penalty.after_update(self.step, rate)
-        self.ema.update_parameters(self.network)
+        self._update_average()
         return loss.detach()
 
-    def _average(self, averaged: list[Tensor], current: list[Tensor], count: Tensor) -> None:
-        """Exponential moving average whose decay rises from 0, so that short runs forget their start."""
-        decay = min(self.settings.ema_decay, (1 + int(count)) / (10 + int(count)))
-        for mean, value in zip(averaged, current, strict=True):
+    @torch.no_grad()
+    def _update_average(self) -> None:
+        """Exponential moving average; its decay rises from 0.1, so that short runs forget their start."""
+        decay = min(self.settings.ema_decay, (1 + self.step) / (10 + self.step))
+        for mean, value in zip(self.ema.parameters(), self.network.parameters(), strict=True):
             mean.lerp_(value, 1 - decay)
 
     @torch.no_grad()
     def validate(self) -> float:
         """Mean PSNR-Y in dB of the averaged weights over the validation pictures."""
-        network = self.ema.module.eval()
-        return float(np.mean([self._psnr_db(network, hr) for hr in self.validation]))
+        return float(np.mean([self._psnr_db(hr) for hr in self.validation]))
 
-    def _psnr_db(self, network: nn.Module, hr: NDArray[np.uint8]) -> float:
+    def _psnr_db(self, hr: NDArray[np.uint8]) -> float:
         scale = self.recipe.network.scale
         lr = torch.from_numpy(downscale(hr, scale).transpose(2, 0, 1).copy())[None].to(self.device)
         with self._autocast():
-            sr = network(self._to_range(lr)).float()
+            sr = self.ema(self._to_range(lr)).float()
         levels = (sr[0] * (255 / self.recipe.network.value_range)).round().clamp(0, 255)
         return psnr_y(levels.byte().permute(1, 2, 0).cpu().numpy(), hr, border=scale)
 

@@ -1,13 +1,39 @@
 """The `sr-infer` command as a user runs it: a process, files, exit codes."""
 
+import io
+import json
+import signal
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
+import sr_infer
+
 Command = Callable[..., subprocess.CompletedProcess[bytes]]
+
+
+@pytest.fixture
+def photos(astronaut: np.ndarray, tmp_path: Path) -> Path:
+    """A folder tree of mixed files, one of them broken, one no picture at all."""
+    folder = tmp_path / "in"
+    (folder / "deep/er").mkdir(parents=True)
+    picture = Image.fromarray(astronaut[:40, :50])
+    picture.save(folder / "a.png")
+    picture.save(folder / "deep/b.jpg")
+    picture.convert("L").save(folder / "deep/c.tif")
+    picture.quantize(32).save(folder / "deep/er/d.gif")
+    (folder / "broken.png").write_bytes(b"not a picture")
+    (folder / "notes.txt").write_text("not meant")
+    return folder
+
+
+def results(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
 
 
 def assert_one_line_of_ours(done: subprocess.CompletedProcess[bytes]) -> None:
@@ -21,20 +47,54 @@ def test_upscales_a_file(command: Command, network: Path, astronaut: np.ndarray,
     Image.fromarray(astronaut).save(tmp_path / "in.png")
     done = command("upscale", "in.png", "-o", "out.png", "-m", network)
     assert done.returncode == 0, done.stderr
+    assert done.stdout == b""
     assert Image.open(tmp_path / "out.png").size == (320, 256)
 
 
-def test_mirrors_a_folder_and_outlives_a_bad_file(
-    command: Command, network: Path, astronaut: np.ndarray, tmp_path: Path
-) -> None:
-    (tmp_path / "in/deep").mkdir(parents=True)
-    Image.fromarray(astronaut).save(tmp_path / "in/deep/a.png")
-    Image.fromarray(astronaut[:50]).save(tmp_path / "in/b.jpg")
-    (tmp_path / "in/broken.png").write_bytes(b"not a picture")
-    done = command("upscale", "in", "-o", "out", "-m", network)
+def test_mirrors_a_tree_and_outlives_a_bad_file(command: Command, network: Path, photos: Path, tmp_path: Path) -> None:
+    done = command("upscale", "in", "-o", "out", "-m", network, "--jobs", 2)
     assert done.returncode == 1
-    assert b"broken.png" in done.stderr
-    assert {path.name for path in (tmp_path / "out").rglob("*.*")} == {"a.png", "b.jpg"}
+    assert done.stderr.decode().splitlines()[-2:] == [
+        "sr-infer: 4 done, 0 skipped, 1 failed:",
+        f"sr-infer: {Path('in/broken.png')}: {Path('in/broken.png')} is not a picture that Pillow "
+        f"{sr_infer.images.PIL.__version__} can read",
+    ]
+    assert results(tmp_path / "out") == {"a.png", "deep/b.jpg", "deep/c.tif", "deep/er/d.png"}
+
+
+def test_resumes_renames_and_converts(command: Command, network: Path, photos: Path, tmp_path: Path) -> None:
+    (photos / "broken.png").unlink()
+    arguments = ("upscale", "in/**/*.*g", "-o", "out", "-m", network, "--suffix=-x2", "--format=webp", "--json")
+    first = command(*arguments)
+    assert first.returncode == 0, first.stderr
+    assert results(tmp_path / "out") == {"a-x2.webp", "b-x2.webp"}
+    (tmp_path / "out/a-x2.webp").unlink()
+    again = command(*arguments, "--skip-existing")
+    rows = [json.loads(line) for line in again.stdout.splitlines()]
+    assert {Path(row["source"]).name: row["status"] for row in rows} == {"a.png": "done", "b.jpg": "skipped"}
+
+
+def test_pipes(command: Command, network: Path, astronaut: np.ndarray, tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    Image.fromarray(astronaut).save(buffer, "PNG")
+    piped = command("upscale", "-", "-o", "-", "-m", network, stdin=buffer.getvalue())
+    assert piped.returncode == 0, piped.stderr
+    expected = sr_infer.upscale(astronaut, network)
+    np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(piped.stdout))), expected)
+    converted = command("upscale", "-", "-o", "-", "-m", network, "--format", "jpg", stdin=buffer.getvalue())
+    assert Image.open(io.BytesIO(converted.stdout)).format == "JPEG"
+    command("upscale", "-", "-o", "out.tif", "-m", network, stdin=buffer.getvalue())
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "out.tif")), expected)
+    assert_one_line_of_ours(command("upscale", "-", "-o", "-", "-m", network, stdin=b""))
+
+
+def test_all_options_are_understood(command: Command, network: Path, photos: Path, tmp_path: Path) -> None:
+    done = command(
+        *("upscale", "in/a.png", "-o", "out.jpg", "-m", network, "--max-memory", "200MB", "--tile", 16),
+        *("--halo", "exact", "--threads", 2, "--alpha", "model", "--ensemble", "--width", 75, "--quality", 80),
+    )
+    assert done.returncode == 0, done.stderr
+    assert Image.open(tmp_path / "out.jpg").size == (75, 60)
 
 
 def test_mistakes_end_in_one_line_and_code_2(
@@ -54,8 +114,12 @@ def test_mistakes_end_in_one_line_and_code_2(
         ("upscale", "in.png", "-o", "out.png", "-m", "./zero.onnx"),
         ("upscale", "in.png", "-o", "out.png", "-m", "./corrupt.onnx"),
         ("upscale", "in.png", "-o", "out.xyz", "-m", network),
+        ("upscale", "in.png", "-o", "in.png", "-m", network),
         ("upscale", "in.png", "-o", "out.png", "-m", network, "--tile", "0"),
+        ("upscale", "in.png", "-o", "out.png", "-m", network, "--max-memory", "1KB"),
+        ("upscale", "in.png", "-o", "out.png", "-m", network, "--quality", "0"),
         ("info", "./corrupt.onnx"),
+        ("compare", "in.png", "broken.png"),
     ):
         assert_one_line_of_ours(command(*arguments))
 
@@ -64,4 +128,69 @@ def test_info_shows_the_card(command: Command, network: Path) -> None:
     done = command("info", network)
     assert done.returncode == 0, done.stderr
     assert b"scale: 2" in done.stdout
-    assert b"architecture: tiny" in done.stdout
+    assert json.loads(command("info", network, "--json").stdout)["architecture"] == "tiny"
+
+
+def test_compare_measures_and_shows_the_difference(command: Command, astronaut: np.ndarray, tmp_path: Path) -> None:
+    other = astronaut.copy()
+    other[10:20, 10:20] += 3
+    Image.fromarray(astronaut).save(tmp_path / "a.png")
+    Image.fromarray(other).save(tmp_path / "b.png")
+    done = command("compare", "a.png", "b.png", "-o", "difference.png", "--json")
+    facts = json.loads(done.stdout)
+    assert facts["psnr_y"] == pytest.approx(sr_infer.metrics.psnr_y(astronaut, other, border=0))
+    assert facts["largest_difference"] in (3, 253)
+    difference = np.asarray(Image.open(tmp_path / "difference.png"))
+    assert difference[15, 15].max() == 60
+    assert not difference[30:].any()
+
+
+def test_doctor_knows_this_machine(command: Command) -> None:
+    done = command("doctor", "--json")
+    facts = json.loads(done.stdout)
+    assert facts["threads by default"] >= 1
+    assert facts["memory available"].endswith("MB")
+    assert "CPUExecutionProvider" in facts["providers"]
+    assert b"threads by default" in command("doctor").stdout
+
+
+def test_bench_measures_time_and_memory(command: Command, network: Path) -> None:
+    facts = json.loads(command("bench", network, "--size", "40x30", "--json").stdout)
+    assert facts["median_ms"] > 0
+    assert facts["peak_added_bytes"] >= 0
+
+
+def test_an_interrupt_leaves_no_half_written_file(network: Path, astronaut: np.ndarray, tmp_path: Path) -> None:
+    Image.fromarray(astronaut).save(tmp_path / "a.png")
+    Image.effect_noise((2400, 1800), 60).convert("RGB").save(tmp_path / "b.png")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/b.png").write_bytes(b"what was there before")
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "sr_infer",
+            "upscale",
+            "a.png",
+            "b.png",
+            "-o",
+            "out",
+            "-m",
+            str(network),
+            "--tile",
+            "16",
+        ],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(Path(sr_infer.__file__).parents[1]), "PATH": ""},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    assert "a.png" in process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    error = process.communicate(timeout=60)[1]
+    assert "Traceback" not in error
+    assert "interrupted" in error
+    assert process.returncode == 1, error
+    assert (tmp_path / "out/b.png").read_bytes() == b"what was there before"
+    assert results(tmp_path / "out") == {"a.png", "b.png"}

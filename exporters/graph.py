@@ -1,0 +1,134 @@
+"""What passes ask of an ONNX graph, and the few ways in which they change it."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from onnx import helper, numpy_helper
+
+from training.networks.convolution_algebra import Convolution
+
+
+@dataclass
+class Rewrite:
+    """What a pass did."""
+
+    places: int = 0
+    """How many places were rewritten."""
+    refused: list[str] = field(default_factory=list)
+    """Places that were left alone, with the reason."""
+
+
+class Graph:
+    """A model's graph by tensor name. Made anew after every change."""
+
+    def __init__(self, model: onnx.ModelProto) -> None:
+        self.proto = model.graph
+        self.maker = {name: node for node in self.proto.node for name in node.output}
+        self.constants = {tensor.name: tensor for tensor in self.proto.initializer}
+        self.ends = {value.name for value in (*self.proto.input, *self.proto.output)}
+        self.readers: dict[str, list[onnx.NodeProto]] = {}
+        for node in self.proto.node:
+            for name in node.input:
+                self.readers.setdefault(name, []).append(node)
+
+    def only_reader(self, name: str) -> onnx.NodeProto | None:
+        """The node that alone uses a tensor; None where several do, or where it leaves the graph."""
+        readers = self.readers.get(name, [])
+        return readers[0] if len(readers) == 1 and name not in self.ends else None
+
+    def constant(self, name: str) -> NDArray[Any] | None:
+        """The value of an initialiser, None for anything else."""
+        return numpy_helper.to_array(self.constants[name]) if name in self.constants else None
+
+    def convolution(self, node: onnx.NodeProto | None) -> Convolution | None:
+        """The kernel of a Conv that keeps the picture's size with zero padding; None for anything else."""
+        if node is None or node.op_type != "Conv" or not self._keeps_size(node):
+            return None
+        weight = self.constant(node.input[1])
+        bias = self.constant(node.input[2]) if len(node.input) > 2 else np.zeros(0, np.float32)
+        if weight is None or bias is None:
+            return None
+        kernel = torch.from_numpy(weight.copy())
+        return Convolution(kernel, torch.from_numpy(bias.copy()) if bias.size else torch.zeros(kernel.shape[0]))
+
+    def set_convolution(self, node: onnx.NodeProto, convolution: Convolution) -> None:
+        """Give a Conv another kernel, size and bias; other nodes that read the same tensors keep them."""
+        height, width = convolution.weight.shape[2:]
+        attributes = attributes_of(node) | {
+            "kernel_shape": [height, width],
+            "pads": [height // 2, width // 2] * 2,
+        }
+        weight = self.add_constant(convolution.weight.numpy(), f"{node.output[0]}.weight")
+        bias = self.add_constant(convolution.bias.numpy(), f"{node.output[0]}.bias")
+        node.CopyFrom(helper.make_node("Conv", [node.input[0], weight, bias], node.output, node.name, **attributes))
+
+    def add_constant(self, value: NDArray[Any], name: str) -> str:
+        """A new initialiser; returns its name, made unlike any other."""
+        taken = {*self.constants, *self.maker, *self.ends}
+        unique = name
+        while unique in taken:
+            unique += "_"
+        tensor = numpy_helper.from_array(np.ascontiguousarray(value), unique)
+        self.proto.initializer.append(tensor)
+        self.constants[unique] = tensor
+        return unique
+
+    def replace(self, old: onnx.NodeProto, *new: onnx.NodeProto) -> None:
+        """Put nodes in the place of one; the last gives what the old one gave."""
+        at = next(index for index, node in enumerate(self.proto.node) if node is old)
+        nodes = [*self.proto.node[:at], *new, *self.proto.node[at + 1 :]]
+        del self.proto.node[:]
+        self.proto.node.extend(nodes)
+
+    def bypass(self, node: onnx.NodeProto) -> None:
+        """Take a node out and let its input go where its output went."""
+        source, name = node.input[0], node.output[0]
+        if name in {value.name for value in self.proto.output}:
+            self._rename(source, name)
+        else:
+            for reader in self.readers.get(name, []):
+                reader.input[:] = [source if item == name else item for item in reader.input]
+        self.replace(node)
+
+    def _rename(self, old: str, new: str) -> None:
+        maker = self.maker[old]
+        maker.output[:] = [new if item == old else item for item in maker.output]
+        for reader in self.readers.get(old, []):
+            reader.input[:] = [new if item == old else item for item in reader.input]
+
+    def _keeps_size(self, node: onnx.NodeProto) -> bool:
+        values = attributes_of(node)
+        kernel = values["kernel_shape"]
+        return (
+            values.get("group", 1) == 1
+            and values.get("auto_pad", b"NOTSET") == b"NOTSET"
+            and all(step == 1 for name in ("strides", "dilations") for step in values.get(name, [1]))
+            and len(kernel) == 2
+            and all(side % 2 == 1 for side in kernel)
+            and list(values.get("pads", [0] * 4)) == [side // 2 for side in kernel] * 2
+        )
+
+
+def attributes_of(node: onnx.NodeProto) -> dict[str, Any]:
+    """A node's attributes as Python values."""
+    return {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
+
+
+def drop_unused(model: onnx.ModelProto) -> None:
+    """Remove nodes that lead nowhere, and initialisers that nothing reads and that are no optional inputs."""
+    used = {value.name for value in model.graph.output}
+    nodes = []
+    for node in reversed(model.graph.node):
+        if used.intersection(node.output):
+            used.update(node.input)
+            nodes.append(node)
+    used.update(value.name for value in model.graph.input)
+    tensors = [tensor for tensor in model.graph.initializer if tensor.name in used]
+    del model.graph.node[:]
+    model.graph.node.extend(reversed(nodes))
+    del model.graph.initializer[:]
+    model.graph.initializer.extend(tensors)

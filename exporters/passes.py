@@ -1,0 +1,108 @@
+"""The passes in their order, each verified against the network and kept only where it pays."""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import onnx
+
+from exporters.align_channels import align_channels
+from exporters.bicubic_as_convolution import bicubic_as_convolution
+from exporters.compare_speed import Comparison, compare_speed
+from exporters.fold_mean_shift import fold_mean_shift
+from exporters.fold_shuffle import fold_shuffle
+from exporters.graph import Rewrite
+from exporters.merge_parallel import merge_parallel
+from exporters.merge_sequential import merge_sequential
+from exporters.simplify import SimplifyError, simplify
+from exporters.verify import Reference, VerificationError, verify
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Pass:
+    """A rewriting of the graph, in place, that leaves its function as it was."""
+
+    name: str
+    rewrite: Callable[[onnx.ModelProto], Rewrite]
+    by_measurement: bool = False
+    """Whether it pays depends on the machine: it is kept only where it is measured to be faster."""
+
+
+def _simplify(model: onnx.ModelProto) -> Rewrite:
+    model.CopyFrom(simplify(model))
+    return Rewrite(places=1)
+
+
+PASSES = (
+    Pass("onnxsim", _simplify),
+    Pass("fold_mean_shift", fold_mean_shift),
+    Pass("merge_sequential", merge_sequential),
+    Pass("fold_shuffle", fold_shuffle),
+    Pass("merge_parallel", merge_parallel),
+    Pass("bicubic_as_convolution", bicubic_as_convolution, by_measurement=True),
+    Pass("align_channels to 16", partial(align_channels, block=16), by_measurement=True),
+    Pass("align_channels to 8", partial(align_channels, block=8), by_measurement=True),
+)
+"""Alignment to 8 finds nothing to do where alignment to 16 was kept."""
+
+LEAST_GAIN = 1.02
+"""Below it a difference is taken for noise, and the graph stays as it was."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a pass."""
+
+    name: str
+    places: int
+    kept: bool
+    note: str
+    """Why it was not kept, or what it refused; empty otherwise."""
+    nodes_before: int
+    nodes_after: int
+    speed: Comparison | None
+    """None where nothing was timed."""
+
+
+def apply_passes(
+    model: onnx.ModelProto, pairs: Sequence[Reference], *, passes: Sequence[Pass] = PASSES, time_all: bool = False
+) -> tuple[onnx.ModelProto, list[Outcome]]:
+    """Run every pass on what the ones before left.
+
+    A pass whose result differs from the network is skipped with a warning; one that is kept by measurement is skipped
+    where it is not faster.
+
+    Args:
+        model: the graph as traced; not changed.
+        pairs: what the network gives (`exporters.verify.references`).
+        passes: in this order.
+        time_all: time those too that are kept anyway, for the report.
+
+    Returns:
+        The new graph, and one outcome a pass.
+    """
+    outcomes = []
+    for one in passes:
+        candidate = onnx.ModelProto()
+        candidate.CopyFrom(model)
+        rewrite, speed = Rewrite(), None
+        try:
+            rewrite = one.rewrite(candidate)
+            kept, note = rewrite.places > 0, "; ".join(rewrite.refused)
+            if kept:
+                verify(candidate, pairs)
+        except (SimplifyError, VerificationError) as error:
+            kept, note = False, str(error)
+            _log.warning("%s is left out: %s", one.name, error)
+        if kept and (one.by_measurement or time_all):
+            speed = compare_speed(model, candidate)
+            if one.by_measurement and speed.gain < LEAST_GAIN:
+                kept, note = False, f"{speed.gain:.2f}x is not faster on this machine"
+        nodes_before, nodes_after = len(model.graph.node), len(candidate.graph.node)
+        outcomes.append(Outcome(one.name, rewrite.places, kept, note, nodes_before, nodes_after, speed))
+        if kept:
+            model = candidate
+    return model, outcomes

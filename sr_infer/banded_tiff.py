@@ -1,0 +1,176 @@
+"""TIFF files too large for memory, read and written a band of rows at a time. Needs tifffile, from `sr-infer[hdr]`.
+
+What is written is a tiled BigTIFF. Of the metadata it keeps the ICC profile, XMP, resolution and the descriptive tags
+of the main directory, but not the EXIF directory of the camera.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from PIL import Image
+
+from sr_infer.errors import ImageError
+from sr_infer.images import Pixels
+from sr_infer.metadata import Metadata, orientation
+
+_TILE_PX = 256
+_XMP = 700
+_ASCII_TAGS = {271: "Make", 272: "Model", 305: "Software", 306: "DateTime", 315: "Artist", 33432: "Copyright"}
+
+
+@dataclass(frozen=True)
+class TiffRows:
+    """The first page of an open TIFF file, decoded where it is asked for; a source of `sr_infer.blocks`."""
+
+    size_hw: tuple[int, int]
+    channels: int
+    dtype: np.dtype[Any]
+    metadata: Metadata
+    _file: Any
+    _name: str
+
+    @classmethod
+    def open(cls, path: Path, *, least_px: int) -> Self | None:
+        """The file, if it is a TIFF of at least `least_px` that can be read in bands.
+
+        That is upright grey or RGB of 8 or 16 bits, interleaved. Whatever is wrong with other files is found when they
+        are read whole.
+        """
+        try:
+            import tifffile
+        except ModuleNotFoundError:
+            return None
+        try:
+            with Image.open(path) as image:
+                if image.format != "TIFF" or image.width * image.height < least_px:
+                    return None
+                metadata, upright = Metadata.of(image), orientation(image) == 1
+            file = tifffile.TiffFile(path)
+        except Exception:
+            return None
+        page = file.pages.first
+        if (
+            not upright
+            or len(file.pages) != 1
+            or page.planarconfig != tifffile.PLANARCONFIG.CONTIG
+            or page.photometric not in (tifffile.PHOTOMETRIC.RGB, tifffile.PHOTOMETRIC.MINISBLACK)
+            or tifffile.EXTRASAMPLE.ASSOCALPHA in page.extrasamples
+            or page.dtype not in (np.uint8, np.uint16)
+            or page.samplesperpixel > 4
+        ):
+            file.close()
+            return None
+        return cls(
+            (page.imagelength, page.imagewidth), page.samplesperpixel, np.dtype(page.dtype), metadata, file, str(path)
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    def rows(self, start: int, stop: int) -> Pixels:
+        """Rows [start, stop), all columns: (stop - start, W, C).
+
+        Raises:
+            ImageError: this part of the file is damaged.
+        """
+        page = self._file.pages.first
+        height = page.tilelength if page.is_tiled else page.rowsperstrip
+        across = -(-self.size_hw[1] // page.tilewidth) if page.is_tiled else 1
+        result = np.zeros((stop - start, self.size_hw[1], self.channels), self.dtype)
+        for index in range(start // height * across, -(-stop // height) * across):
+            try:
+                self._file.filehandle.seek(page.dataoffsets[index])
+                data = self._file.filehandle.read(page.databytecounts[index])
+                segment, (_, _, top, left, _), _ = page.decode(data, index, jpegtables=page.jpegtables)
+            except Exception as error:
+                raise ImageError(f"{self._name} is damaged or incomplete ({error})") from error
+            if segment is None:
+                continue
+            pixels = segment[0, max(start - top, 0) : stop - top, : self.size_hw[1] - left]
+            first = max(top - start, 0)
+            result[first : first + pixels.shape[0], left : left + pixels.shape[1]] = pixels
+        return result
+
+
+def write(
+    path: Path,
+    bands: Iterable[Pixels],
+    *,
+    size_hw: tuple[int, int],
+    channels: int,
+    dtype: np.dtype[Any],
+    metadata: Metadata,
+) -> None:
+    """Write a tiled BigTIFF, deflated.
+
+    Args:
+        path: the new file.
+        bands: the picture from top to bottom, each (rows, W, C) of any number of rows.
+        size_hw: of the whole picture.
+        channels, dtype: of the pixels.
+        metadata: with the new size already in it.
+    """
+    import tifffile
+
+    tags = metadata.tiff_tags()
+    extra: list[tuple[int, str, int, Any, bool]] = [
+        (tag, "s", 0, str(tags[tag]), True) for tag in _ASCII_TAGS if tag in tags
+    ]
+    if metadata.xmp is not None:
+        extra.append((_XMP, "B", len(metadata.xmp), metadata.xmp, True))
+    has_alpha = channels in (2, 4)
+    with tifffile.TiffWriter(path, bigtiff=True) as file:
+        file.write(
+            _tiles(bands),
+            shape=(*size_hw, channels) if channels > 1 else size_hw,
+            dtype=dtype,
+            tile=(_TILE_PX, _TILE_PX),
+            photometric="rgb" if channels > 2 else "minisblack",
+            extrasamples=["unassalpha"] if has_alpha else None,
+            planarconfig="contig" if channels > 1 else None,
+            compression="zlib",
+            predictor=True,
+            iccprofile=metadata.icc_profile,
+            resolution=metadata.dpi,
+            resolutionunit="inch" if metadata.dpi else None,
+            description=str(tags[270]) if 270 in tags else None,
+            software=False,
+            metadata=None,
+            extratags=extra,
+            maxworkers=1,
+        )
+
+
+def _tiles(bands: Iterable[Pixels]) -> Iterator[Pixels]:
+    """The bands cut into tiles, row by row; those at the right and bottom may be smaller."""
+    waiting: list[Pixels] = []
+    for band in bands:
+        waiting.append(band)
+        while sum(len(rows) for rows in waiting) >= _TILE_PX:
+            joined = np.concatenate(waiting)
+            yield from _tile_row(joined[:_TILE_PX])
+            waiting = [joined[_TILE_PX:].copy()]
+    rest = np.concatenate(waiting)
+    if len(rest):
+        yield from _tile_row(rest)
+
+
+def _tile_row(rows: Pixels) -> Iterator[Pixels]:
+    for left in range(0, rows.shape[1], _TILE_PX):
+        tile = rows[:, left : left + _TILE_PX]
+        yield tile[..., 0] if tile.shape[2] == 1 else tile
+
+
+def needed_bytes(source: TiffRows, scale: int, window_height_px: int) -> int:
+    """Memory of the bands, when windows of this height are run."""
+    row = source.size_hw[1] * source.channels * source.dtype.itemsize
+    return 2 * row * window_height_px + row * scale * (2 * window_height_px * scale + 2 * _TILE_PX)

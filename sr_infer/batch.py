@@ -1,0 +1,202 @@
+"""Many picture files through one upscaler: which files, where to, several at once, and what became of each."""
+
+import glob
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from PIL import Image
+
+from sr_infer import memory, session
+from sr_infer.encode import DEFAULT_QUALITY
+from sr_infer.errors import CancelledError, OptionError, SrInferError
+from sr_infer.upscaler import Upscaler
+
+_WRITTEN_AS_PNG = (".gif", ".ico", ".cur", ".psd", ".tga", ".pcx")
+"""Results have more colours than these hold, or Pillow does not write them."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """One picture and the file that its result goes to."""
+
+    source: Path
+    target: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What became of a task."""
+
+    source: Path
+    target: Path
+    status: Literal["done", "skipped", "failed"]
+    seconds: float = 0.0
+    error: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputOptions:
+    """Size and encoding of all results."""
+
+    scale: float | None = None
+    width: int | None = None
+    height: int | None = None
+    quality: int = DEFAULT_QUALITY
+    skip_existing: bool = False
+
+
+def tasks(inputs: Sequence[str], output: Path, *, suffix: str = "", extension: str | None = None) -> list[Task]:
+    """The pictures that the inputs mean, each with its target.
+
+    Args:
+        inputs: files, globs, or folders, whose tree is mirrored below `output`.
+        output: a file for one picture, otherwise a folder.
+        suffix: put behind each file's name, such as "-large".
+        extension: of all results, such as "png"; None keeps each file's own, PNG standing in for palette formats.
+
+    Raises:
+        OptionError: there are no pictures, two results would be one file, or a result would replace its picture.
+    """
+    given = [path for name in inputs for path in _expanded(name)]
+    if len(given) == 1 and not given[0].is_dir() and not output.is_dir() and output.suffix:
+        found = [Task(given[0], output)]
+    else:
+        found = [
+            Task(source, output / _renamed(relative, suffix, extension))
+            for path in given
+            for source, relative in _pictures(path, output)
+        ]
+    if not found:
+        raise OptionError(f"expected pictures, found none in {', '.join(inputs)}")
+    taken: dict[Path, Path] = {}
+    for task in found:
+        target = task.target.resolve()
+        if target == task.source.resolve():
+            raise OptionError(f"{task.target} would replace its own picture; give a --suffix or another output")
+        if target in taken:
+            raise OptionError(f"{taken[target]} and {task.source} would both become {task.target}; rename one")
+        taken[target] = task.source
+    return found
+
+
+def run(
+    upscaler: Upscaler,
+    work: Sequence[Task],
+    options: OutputOptions,
+    *,
+    jobs: int = 1,
+    on_tile: Callable[[Path, int, int], None],
+    on_outcome: Callable[[Outcome], None],
+) -> list[Outcome]:
+    """Upscale all, whatever happens to one.
+
+    Threads and memory of the upscaler are divided among the jobs. An interrupt lets no file half written.
+
+    Args:
+        upscaler: what each picture goes through.
+        work: from `tasks`.
+        options: size and encoding.
+        jobs: pictures at once.
+        on_tile: told picture, done and total tiles; from any thread.
+        on_outcome: told when a picture is done with; from any thread.
+
+    Raises:
+        OptionError: fewer than one job.
+        KeyboardInterrupt: after the pictures under way have been cancelled.
+    """
+    if jobs < 1:
+        raise OptionError(f"expected jobs of at least 1, got {jobs}")
+    share = _shared_among(upscaler, min(jobs, len(work)))
+    interrupted = threading.Event()
+
+    def one(task: Task) -> Outcome:
+        outcome = _upscale(share, task, options, interrupted, on_tile)
+        on_outcome(outcome)
+        return outcome
+
+    pool = ThreadPoolExecutor(jobs)
+    try:
+        return list(pool.map(one, work))
+    except BaseException:
+        interrupted.set()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _upscale(
+    upscaler: Upscaler,
+    task: Task,
+    options: OutputOptions,
+    interrupted: threading.Event,
+    on_tile: Callable[[Path, int, int], None],
+) -> Outcome:
+    if options.skip_existing and task.target.exists():
+        return Outcome(source=task.source, target=task.target, status="skipped")
+
+    def progress(done: int, total: int) -> bool:
+        on_tile(task.source, done, total)
+        return not interrupted.is_set()
+
+    start = time.perf_counter()
+    try:
+        if interrupted.is_set():
+            raise CancelledError("interrupted")
+        task.target.parent.mkdir(parents=True, exist_ok=True)
+        upscaler.upscale_file(
+            task.source,
+            task.target,
+            scale=options.scale,
+            width=options.width,
+            height=options.height,
+            quality=options.quality,
+            progress=progress,
+        )
+    except (SrInferError, OSError) as error:
+        return Outcome(source=task.source, target=task.target, status="failed", error=str(error))
+    return Outcome(source=task.source, target=task.target, status="done", seconds=time.perf_counter() - start)
+
+
+def _shared_among(upscaler: Upscaler, jobs: int) -> Upscaler:
+    if jobs == 1:
+        return upscaler
+    threads = session.default_threads() if upscaler.threads is None else upscaler.threads
+    return replace(
+        upscaler, threads=max(threads // jobs, 1), max_memory=memory.budget_bytes(upscaler.max_memory) // jobs
+    )
+
+
+def _expanded(name: str) -> list[Path]:
+    """What a name means where the shell has not expanded it."""
+    if os.path.exists(name) or not glob.has_magic(name):
+        return [Path(name)]
+    return [Path(found) for found in sorted(glob.glob(name, recursive=True))]
+
+
+def _pictures(path: Path, output: Path) -> list[tuple[Path, Path]]:
+    """A file, or all pictures in a folder, with the path that is mirrored; results of an earlier run are left out."""
+    if not path.is_dir():
+        return [(path, Path(path.name))]
+    extensions = Image.registered_extensions()
+    results = output.resolve()
+    return [
+        (found, found.relative_to(path))
+        for found in sorted(path.rglob("*"))
+        if found.suffix.lower() in extensions
+        and found.is_file()
+        and (results == path.resolve() or not found.resolve().is_relative_to(results))
+    ]
+
+
+def _renamed(path: Path, suffix: str, extension: str | None) -> Path:
+    if extension is None:
+        ending = ".png" if path.suffix.lower() in _WRITTEN_AS_PNG else path.suffix
+    else:
+        ending = f".{extension.removeprefix('.')}"
+    return path.with_name(f"{path.stem}{suffix}{ending}")

@@ -1,0 +1,144 @@
+"""Memory budgets: what is refused, what is kept, what the limits of a container say."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import sr_infer
+from sr_infer import MemoryBudgetError, OptionError, limits, measure, memory
+from sr_infer.model_card import ModelCard
+
+MIB = 2**20
+
+
+@pytest.mark.parametrize(
+    ("amount", "expected"),
+    [(1000, 1000), ("1000", 1000), ("512MB", 512_000_000), ("1.5 GiB", 1_610_612_736), ("64m", 64_000_000)],
+)
+def test_amounts(amount: int | str, expected: int) -> None:
+    assert memory.parse_bytes(amount) == expected
+
+
+@pytest.mark.parametrize("amount", ["", "lots", "-5MB", "0", "5XB", "MB", "1e9"])
+def test_amounts_that_are_none(amount: str) -> None:
+    with pytest.raises(OptionError, match="amount of memory"):
+        memory.parse_bytes(amount)
+
+
+@pytest.mark.parametrize("size_hw", [(1, 1), (70, 500), (1080, 1920), (4000, 6000)])
+@pytest.mark.parametrize("halo_px", [0, 8, 97])
+def test_the_smallest_budget_that_is_named_suffices(size_hw: tuple[int, int], halo_px: int) -> None:
+    card = ModelCard(scale=4, architecture="tiny", bytes_per_px=2000.0)
+
+    def division(max_memory: str) -> memory.Division:
+        return memory.fit(
+            size_hw,
+            card,
+            halo_px=halo_px,
+            tile_px=None,
+            max_memory=max_memory,
+            canvas_bytes=lambda grid: 10_000_000,
+            threads=4,
+        )
+
+    with pytest.raises(MemoryBudgetError, match="give at least") as refusal:
+        division("5MB")
+    named = str(refusal.value).rpartition("at least ")[2]
+    tight, loose = division(named), division("4GB")
+    assert tight.network_bytes(card) + 10_000_000 <= memory.parse_bytes(named)
+    assert loose.relative_time(4) <= tight.relative_time(4)
+
+
+def test_without_a_budget_a_share_of_what_is_free_is_the_limit() -> None:
+    card = ModelCard(scale=4, architecture="tiny", bytes_per_px=2000.0)
+    with pytest.raises(MemoryBudgetError, match="free memory, or insist"):
+        memory.fit(
+            (50, 50), card, halo_px=0, tile_px=None, max_memory=None, canvas_bytes=lambda grid: 1 << 50, threads=1
+        )
+
+
+def test_a_tile_that_does_not_fit_is_refused_before_work(network: Path, astronaut: np.ndarray) -> None:
+    started: list[int] = []
+    with pytest.raises(MemoryBudgetError, match="leave the tile size to the budget"):
+        sr_infer.upscale(
+            astronaut, network, tile=1000, max_memory="1MB", progress=lambda done, total: started.append(done)
+        )
+    assert started == []
+
+
+@pytest.fixture
+def container(tmp_path: Path) -> Callable[..., dict[str, Path]]:
+    """A cgroup tree as a container sees it."""
+
+    def make(own: str, files: dict[str, str]) -> dict[str, Path]:
+        (tmp_path / "own").write_text(own)
+        for name, text in files.items():
+            path = tmp_path / "cgroups" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        return {"cgroups": tmp_path / "cgroups", "own": tmp_path / "own"}
+
+    return make
+
+
+def test_limits_of_a_container(container: Callable[..., dict[str, Path]]) -> None:
+    where = container(
+        "0::/pod/app\n",
+        {
+            "pod/memory.max": f"{100 * MIB}\n",
+            "pod/memory.current": f"{70 * MIB}\n",
+            "pod/memory.stat": f"anon 1\ninactive_file {10 * MIB}\n",
+            "pod/app/memory.max": "max\n",
+            "pod/app/memory.current": "5\n",
+            "pod/app/cpu.max": "50000 100000\n",
+        },
+    )
+    assert limits.available_memory_bytes(**where) == 40 * MIB
+    assert limits.usable_cpus(**where) == 1
+
+
+def test_limits_of_an_old_container(container: Callable[..., dict[str, Path]]) -> None:
+    where = container(
+        "5:memory:/x\n4:cpu,cpuacct:/x\n",
+        {
+            "memory/x/memory.limit_in_bytes": f"{200 * MIB}",
+            "memory/x/memory.usage_in_bytes": f"{50 * MIB}",
+            "memory/memory.limit_in_bytes": "9223372036854771712",
+            "memory/memory.usage_in_bytes": "7",
+            "cpu/x/cpu.cfs_quota_us": "100000",
+            "cpu/x/cpu.cfs_period_us": "100000",
+        },
+    )
+    assert limits.available_memory_bytes(**where) == 150 * MIB
+    assert limits.usable_cpus(**where) == 1
+
+
+def test_no_container_is_no_limit(tmp_path: Path) -> None:
+    where = {"cgroups": tmp_path / "none", "own": tmp_path / "none"}
+    assert limits.usable_cpus(**where) >= 1
+    assert limits.available_memory_bytes(**where) > 10 * MIB
+
+
+@pytest.mark.slow
+def test_a_budget_holds_in_a_process_of_its_own(make_network: Callable[..., Path]) -> None:
+    network = make_network(scale=4, bytes_per_px=1000.0)
+    peak = measure.peak_memory("sr_infer.measure:upscale_case", str(network), 1080, 1920, "200MB")
+    assert 95e6 < peak.added_bytes < 1.05 * 200e6
+
+
+def test_many_calls_do_not_grow_the_process(make_network: Callable[..., Path]) -> None:
+    network = make_network(scale=2)
+    upscaler = sr_infer.Upscaler(network, threads=1)
+    rng = np.random.default_rng(0)
+    picture = rng.integers(0, 256, (96, 96, 3), np.uint8)
+
+    def calls(count: int) -> int:
+        for _ in range(count):
+            height, width = rng.integers(1, 97, 2)
+            upscaler(picture[:height, :width])
+        return measure.resident_bytes()
+
+    settled = calls(300)
+    assert calls(700) < 1.05 * settled

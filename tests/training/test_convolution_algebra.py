@@ -1,0 +1,90 @@
+"""Merged kernels give what the convolutions gave one after another, on the border too where that is promised."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from training.networks.convolution_algebra import Convolution, behind_shuffle, identity, parallel, sequential, stacked
+
+SIZES_HW = [(1, 1), (1, 4), (5, 2), (9, 8)]
+
+
+def random(outputs: int, inputs: int, size_px: int, *, bias: bool = True) -> Convolution:
+    generator = torch.Generator().manual_seed(outputs + 10 * inputs + 100 * size_px)
+    weight = torch.randn(outputs, inputs, size_px, size_px, generator=generator)
+    return Convolution(weight, torch.randn(outputs, generator=generator) * bias)
+
+
+def picture(channels: int, size_hw: tuple[int, int]) -> Tensor:
+    return torch.randn(2, channels, *size_hw, generator=torch.Generator().manual_seed(1))
+
+
+def assert_same(one: Tensor, other: Tensor) -> None:
+    torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize("size_hw", SIZES_HW)
+def test_pointwise_second_is_exact(size_hw: tuple[int, int]) -> None:
+    first, second, x = random(4, 3, 3), random(5, 4, 1), picture(3, size_hw)
+    assert_same(sequential(first, second)(x), second(first(x)))
+
+
+@pytest.mark.parametrize("size_hw", SIZES_HW)
+def test_pointwise_first_without_bias_is_exact(size_hw: tuple[int, int]) -> None:
+    first, second, x = random(4, 3, 1, bias=False), random(5, 4, 3), picture(3, size_hw)
+    assert_same(sequential(first, second)(x), second(first(x)))
+
+
+def test_two_wide_kernels_agree_inside_and_not_on_the_border() -> None:
+    first, second, x = random(4, 3, 3), random(2, 4, 5), picture(3, (12, 13))
+    merged = sequential(first, second)
+    assert merged.weight.shape == (2, 3, 7, 7)
+    difference = (merged(x) - second(first(x))).abs()
+    assert difference[:, :, 3:-3, 3:-3].max() < 1e-4
+    assert difference.max() > 0.1
+
+
+@pytest.mark.parametrize("size_hw", SIZES_HW)
+@pytest.mark.parametrize("size_px", [1, 3])
+def test_parallel(size_px: int, size_hw: tuple[int, int]) -> None:
+    one, other, x = random(4, 3, 3), random(4, 3, size_px), picture(3, size_hw)
+    assert_same(parallel(one, other)(x), one(x) + other(x))
+    assert_same(parallel(other, one)(x), one(x) + other(x))
+
+
+@pytest.mark.parametrize("size_hw", SIZES_HW)
+def test_identity_carries_a_skip(size_hw: tuple[int, int]) -> None:
+    convolution, x = random(3, 3, 3), picture(3, size_hw)
+    torch.testing.assert_close(identity(3, 5)(x), x, rtol=0, atol=0)
+    assert_same(parallel(convolution, identity(3))(x), convolution(x) + x)
+    assert_same(stacked(convolution, identity(3))(x), torch.cat((convolution(x), x), dim=1))
+
+
+@pytest.mark.parametrize("size_hw", SIZES_HW)
+@pytest.mark.parametrize("factor", [2, 3])
+def test_behind_shuffle(factor: int, size_hw: tuple[int, int]) -> None:
+    first, pointwise, x = random(4 * factor**2, 3, 3), random(5, 4, 1), picture(3, size_hw)
+    merged = nn.functional.pixel_shuffle(behind_shuffle(first, pointwise, factor)(x), factor)
+    assert_same(merged, pointwise(nn.functional.pixel_shuffle(first(x), factor)))
+
+
+def test_dtype_is_kept() -> None:
+    half = Convolution(torch.ones(2, 2, 1, 1).half(), torch.zeros(2).half())
+    assert sequential(half, half).weight.dtype == torch.float16
+
+
+@pytest.mark.parametrize(
+    ("refused", "says"),
+    [
+        (lambda: sequential(random(4, 3, 3), random(2, 3, 1)), "takes 3 channels, the first gives 4"),
+        (lambda: parallel(random(4, 3, 3), random(5, 3, 3)), "cannot be added"),
+        (lambda: stacked(random(4, 3, 3), random(4, 2, 3)), "do not read the same picture"),
+        (lambda: behind_shuffle(random(8, 3, 3), random(2, 3, 1), 2), "1x1 convolution of 2 channels"),
+        (lambda: behind_shuffle(random(8, 3, 3), random(2, 2, 3), 2), "1x1 convolution of 2 channels"),
+        (lambda: Convolution(torch.ones(2, 2, 2, 2), torch.ones(2)), "odd"),
+        (lambda: Convolution(torch.ones(2, 2, 3, 3), torch.ones(3)), "bias"),
+    ],
+)
+def test_what_does_not_fit_is_refused(refused: object, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        refused()
