@@ -1,6 +1,7 @@
 """One model with options, ready to upscale whatever is a picture: read, plan, put the blocks together, give back."""
 
 import itertools
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import KW_ONLY, dataclass
 from os import PathLike
@@ -434,7 +435,7 @@ def output_size(
     """
     lr_height, lr_width = size_hw
     for name, value in (("scale", scale), ("width", width), ("height", height)):
-        if value is not None and not value > 0:
+        if value is not None and not 0 < value < math.inf:
             raise OptionError(f"expected {name} to be positive, got {value}")
     if scale is not None and (width is not None or height is not None):
         raise OptionError("expected either scale or a width and height, got both")

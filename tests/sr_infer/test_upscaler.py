@@ -123,3 +123,25 @@ def test_other_output_sizes(network: Path, astronaut: np.ndarray) -> None:
     assert sr_infer.upscale(astronaut, network, width=99, height=77).shape == (77, 99, 3)
     with pytest.raises(OptionError, match="either"):
         sr_infer.upscale(astronaut, network, scale=2, width=9)
+
+
+def test_the_ensemble_is_the_mean_over_flips_and_rotations(network: Path, astronaut: np.ndarray) -> None:
+    picture = astronaut.astype(np.float32)[:30, :50] / 255
+    turned = []
+    for turns in range(4):
+        for flipped in (picture, picture[:, ::-1]):
+            result = sr_infer.upscale(np.ascontiguousarray(np.rot90(flipped, turns)), network)
+            upright = np.rot90(result, -turns)
+            turned.append(upright if flipped is picture else upright[:, ::-1])
+    expected = np.mean(turned, axis=0)
+    together = sr_infer.upscale(picture, network, ensemble=True)
+    inside = (expected > 0.01) & (expected < 0.99)
+    assert np.abs(together - expected)[inside].max() < 0.01
+    tiled = sr_infer.upscale(picture, network, ensemble=True, tile=16, halo="exact")
+    assert np.abs(tiled - together).max() < 1e-5
+
+
+def test_float_tiles_equal_the_whole(network: Path, astronaut: np.ndarray) -> None:
+    picture = astronaut.astype(np.float32) / 255
+    whole = sr_infer.upscale(picture, network, tile=10_000)
+    assert np.abs(sr_infer.upscale(picture, network, tile=20) - whole).max() <= 1e-5
