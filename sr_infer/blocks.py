@@ -13,22 +13,34 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 
 from sr_infer import colour
 from sr_infer.colour import Pixels, Planes
+from sr_infer.model_card import ModelCard
 from sr_infer.resize import imresize
 from sr_infer.session import Batch, Session
 from sr_infer.tiling import Grid, Span
 
 _SAMPLE_SHARE = 0.1
-"""Share of the windows that averages are taken from."""
+"""Of the pixels, that averages are taken from."""
+_PATCH_PX = 32
+"""Many small patches come closer to the whole picture than few large ones of as many pixels, until their borders weigh.
+
+Measured with a DRN-S50 x4 on 288x288 px of Set14's baboon and 288x240 of barbara, dB between the results with such
+averages and with the whole picture's: one or two windows of 96 px 54 to 56, 9 patches of 32 px 59 to 61, 36 of 16 px
+61, 16 of 32 px 64; all pixels, window by window, 64. With each window's own averages 53, and a step at every border.
+"""
+_LEAST_PATCHES, _MOST_PATCHES = 4, 16
+"""Along a side of the picture."""
 _BICUBIC_PX = 3
 """More than the bicubic kernel reaches, so that resized parts equal the resized whole."""
 _TURNS = 8
 """Flips and rotations of a square."""
+
+_T = TypeVar("_T")
 
 Block: TypeAlias = tuple[Span, Span, Pixels]
 """Row span, column span, and the pixels of their kept parts: ((keep_stop - keep_start) * scale along each axis, C)."""
@@ -71,7 +83,7 @@ def upscaled_blocks(
     Raises:
         ModelError: the network cannot be run.
     """
-    averages = _shared_averages(network, source, grid, turns=_TURNS if ensemble else 1)
+    averages = _shared_averages(network, source, grid, turns=_TURNS if ensemble else 1, workers=workers)
 
     def finished(window: _Window) -> Block:
         return window.row, window.column, _block(network, window, averages, alpha)
@@ -162,14 +174,14 @@ def _windows(source: Source, grid: Grid) -> Iterator[_Window]:
             yield band.window(column)
 
 
-def _in_order(function: Callable[[_Window], Block], windows: Iterator[_Window], workers: int) -> Iterator[Block]:
+def _in_order(function: Callable[[_Window], _T], windows: Iterator[_Window], workers: int) -> Iterator[_T]:
     """`map` with `workers` threads. One finished result may wait, more windows are not taken ahead."""
     if workers == 1:
         yield from map(function, windows)
         return
     pool = ThreadPoolExecutor(workers)
     try:
-        pending: deque[Future[Block]] = deque()
+        pending: deque[Future[_T]] = deque()
         for window in windows:
             pending.append(pool.submit(function, window))
             if len(pending) > workers:
@@ -222,18 +234,34 @@ def _network_planes(network: Session, window: _Window, pixels: Pixels) -> Planes
     )
 
 
-def _shared_averages(network: Session, source: Source, grid: Grid, *, turns: int) -> list[Batch | None]:
+def _shared_averages(network: Session, source: Source, grid: Grid, *, turns: int, workers: int) -> list[Batch | None]:
     """For each orientation, the averages that all windows are given; None where each takes its own."""
     if len(grid) == 1 or not network.takes_averages:
         return [None] * turns
-    planes = []
-    for row, column in list(grid)[:: math.ceil(1 / _SAMPLE_SHARE)]:
-        window = _Band.read(source, row).window(column)
-        planes.append(_network_planes(network, window, window.colour))
-    return [
-        np.stack([network.averages(_turned(window, turn)[None]) for window in planes]).mean(axis=0)
-        for turn in range(turns)
-    ]
+
+    def averages(patch: _Window) -> list[Batch]:
+        planes = _network_planes(network, patch, patch.colour)
+        return [network.averages(_turned(planes, turn)[None]) for turn in range(turns)]
+
+    by_patch = list(_in_order(averages, _windows(source, _sample(source.size_hw, network.card)), workers))
+    return [np.stack(of_turn).mean(axis=0) for of_turn in zip(*by_patch, strict=True)]
+
+
+def _sample(size_hw: tuple[int, int], card: ModelCard) -> Grid:
+    """Patches spread evenly over the picture: a tenth of its pixels, less of very large and more of small pictures."""
+    side = -(-max(_PATCH_PX, card.min_size_px) // card.multiple_of_px) * card.multiple_of_px
+    rows, columns = (
+        _spread(
+            length, side, sorted((_LEAST_PATCHES, round(length * math.sqrt(_SAMPLE_SHARE) / side), _MOST_PATCHES))[1]
+        )
+        for length in size_hw
+    )
+    return Grid(rows, columns)
+
+
+def _spread(length: int, side: int, count: int) -> tuple[Span, ...]:
+    starts = [max(round((index + 0.5) * length / count - side / 2), 0) for index in range(count)]
+    return tuple(Span(start, start + side, start, min(start + side, length)) for start in starts)
 
 
 def _turned(planes: Planes, turn: int) -> Planes:

@@ -92,16 +92,11 @@ def fit(
     Raises:
         MemoryBudgetError: it does not fit; the message names the smallest budget that does.
     """
-    divisions = [
-        Division(
-            plan(
-                size_hw, tile_px=tile, halo_px=halo_px, multiple_of_px=card.multiple_of_px, min_size_px=card.min_size_px
-            ),
-            workers,
-        )
-        for tile in ([tile_px] if tile_px is not None else _TILES_PX)
-        for workers in range(1, threads + 1)
+    grids = [
+        plan(size_hw, tile_px=tile, halo_px=halo_px, multiple_of_px=card.multiple_of_px, min_size_px=card.min_size_px)
+        for tile in (_TILES_PX if tile_px is None else [tile_px])
     ]
+    divisions = [Division(grid, workers) for grid in grids for workers in range(1, min(threads, len(grid)) + 1)]
     needs = [canvas_bytes(division.grid) + division.network_bytes(card) for division in divisions]
     budget = budget_bytes(max_memory)
     fitting = [(division, need) for division, need in zip(divisions, needs, strict=True) if need <= budget]

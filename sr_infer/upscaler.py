@@ -1,11 +1,12 @@
 """One model with options, ready to upscale whatever is a picture: read, plan, put the blocks together, give back."""
 
 import itertools
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import KW_ONLY, dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, overload
+from typing import Any, BinaryIO, Literal, TypeAlias, TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,9 @@ from sr_infer.images import ImageInput, ImageOutput, Picture, Pixels
 from sr_infer.model_card import ModelCard
 from sr_infer.resize import imresize
 from sr_infer.tiling import Grid
+
+_T = TypeVar("_T", bytes, Image.Image, NDArray[Any])
+"""What comes back as it went in."""
 
 Halo: TypeAlias = Literal["8bit", "exact"] | int
 Alpha: TypeAlias = Literal["bicubic", "model"]
@@ -93,33 +97,23 @@ class Upscaler:
     @overload
     def __call__(
         self,
-        image: bytes,
+        image: _T,
         *,
         scale: float | None = None,
         width: int | None = None,
         height: int | None = None,
         progress: Progress | None = None,
-    ) -> bytes: ...
+    ) -> _T: ...
     @overload
     def __call__(
         self,
-        image: Image.Image,
+        image: str | PathLike[str] | BinaryIO,
         *,
         scale: float | None = None,
         width: int | None = None,
         height: int | None = None,
         progress: Progress | None = None,
-    ) -> Image.Image: ...
-    @overload
-    def __call__(
-        self,
-        image: NDArray[Any],
-        *,
-        scale: float | None = None,
-        width: int | None = None,
-        height: int | None = None,
-        progress: Progress | None = None,
-    ) -> NDArray[Any]: ...
+    ) -> Image.Image | NDArray[Any]: ...
     @overload
     def __call__(
         self,
@@ -302,7 +296,7 @@ class Upscaler:
 
 @overload
 def upscale(
-    image: bytes,
+    image: _T,
     model: str | PathLike[str] = ...,
     *,
     tile: int | None = ...,
@@ -316,10 +310,10 @@ def upscale(
     width: int | None = ...,
     height: int | None = ...,
     progress: Progress | None = ...,
-) -> bytes: ...
+) -> _T: ...
 @overload
 def upscale(
-    image: Image.Image,
+    image: str | PathLike[str] | BinaryIO,
     model: str | PathLike[str] = ...,
     *,
     tile: int | None = ...,
@@ -333,41 +327,7 @@ def upscale(
     width: int | None = ...,
     height: int | None = ...,
     progress: Progress | None = ...,
-) -> Image.Image: ...
-@overload
-def upscale(
-    image: NDArray[Any],
-    model: str | PathLike[str] = ...,
-    *,
-    tile: int | None = ...,
-    halo: Halo = ...,
-    max_memory: int | str | None = ...,
-    max_pixels: int = ...,
-    threads: int | None = ...,
-    alpha: Alpha = ...,
-    ensemble: bool = ...,
-    scale: float | None = ...,
-    width: int | None = ...,
-    height: int | None = ...,
-    progress: Progress | None = ...,
-) -> NDArray[Any]: ...
-@overload
-def upscale(
-    image: ImageInput,
-    model: str | PathLike[str] = ...,
-    *,
-    tile: int | None = ...,
-    halo: Halo = ...,
-    max_memory: int | str | None = ...,
-    max_pixels: int = ...,
-    threads: int | None = ...,
-    alpha: Alpha = ...,
-    ensemble: bool = ...,
-    scale: float | None = ...,
-    width: int | None = ...,
-    height: int | None = ...,
-    progress: Progress | None = ...,
-) -> ImageOutput: ...
+) -> Image.Image | NDArray[Any]: ...
 def upscale(
     image: ImageInput,
     model: str | PathLike[str] = model_zoo.DEFAULT_MODEL,
@@ -434,7 +394,7 @@ def output_size(
     """
     lr_height, lr_width = size_hw
     for name, value in (("scale", scale), ("width", width), ("height", height)):
-        if value is not None and not value > 0:
+        if value is not None and not 0 < value < math.inf:
             raise OptionError(f"expected {name} to be positive, got {value}")
     if scale is not None and (width is not None or height is not None):
         raise OptionError("expected either scale or a width and height, got both")

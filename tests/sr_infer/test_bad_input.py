@@ -188,7 +188,15 @@ def test_an_interrupt_leaves_nothing_half_written(network: Path, tmp_path: Path)
 
 @pytest.mark.parametrize(
     "options",
-    [{"scale": 0}, {"scale": -1}, {"scale": float("nan")}, {"width": 0}, {"height": -5}, {"scale": 2, "height": 5}],
+    [
+        {"scale": 0},
+        {"scale": -1},
+        {"scale": float("nan")},
+        {"scale": float("inf")},
+        {"width": 0},
+        {"height": -5},
+        {"scale": 2, "height": 5},
+    ],
 )
 def test_impossible_sizes(network: Path, options: dict[str, Any]) -> None:
     with pytest.raises(sr_infer.OptionError):
