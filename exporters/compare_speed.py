@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import onnx
-import onnxruntime
 
-from sr_infer.session import default_threads
+from exporters.open_graph import open_graph
 
 PROBE_PX = 96
 ROUNDS = 7
@@ -30,7 +29,7 @@ class Comparison:
 def compare_speed(before: onnx.ModelProto, after: onnx.ModelProto) -> Comparison:
     """Time two graphs of the same function, alternating, seven times each after a warm-up."""
     lr = np.random.default_rng(0).random((1, 3, PROBE_PX, PROBE_PX), np.float32)
-    sessions = [_session(model) for model in (before, after)]
+    sessions = [open_graph(model) for model in (before, after)]
     times_ms: list[list[float]] = [[], []]
     for round_number in range(ROUNDS + 1):
         for session, measured in zip(sessions, times_ms, strict=True):
@@ -39,10 +38,3 @@ def compare_speed(before: onnx.ModelProto, after: onnx.ModelProto) -> Comparison
             if round_number:
                 measured.append((time.perf_counter() - start) * 1e3)
     return Comparison(*map(statistics.median, times_ms))
-
-
-def _session(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    options.intra_op_num_threads = default_threads()
-    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])

@@ -7,8 +7,10 @@ from typing import Any
 
 import onnx
 
+from exporters.compare_speed import Comparison
 from exporters.count_macs import macs_per_px, parameters
 from exporters.passes import Outcome
+from exporters.quantize import Quantized
 from sr_infer.model_card import ModelCard
 
 
@@ -32,6 +34,8 @@ def report_json(
     shipped: GraphSize,
     outcomes: Sequence[Outcome],
     differences: Mapping[tuple[int, int], float],
+    quantized: Quantized | None,
+    int8_speed: Comparison | None,
 ) -> str:
     """
     Args:
@@ -40,6 +44,8 @@ def report_json(
         shipped: the graph before weights were stored in half.
         outcomes: what became of the passes.
         differences: LR size -> the largest difference between the file and the network, in [0, 1].
+        quantized: what int8 cost; None for a float file.
+        int8_speed: the float graph against the int8 one.
     """
     passes = [asdict(outcome) | ({"gain": outcome.speed.gain} if outcome.speed else {}) for outcome in outcomes]
     contents: dict[str, Any] = {
@@ -55,4 +61,10 @@ def report_json(
         "bytes_per_px": card.bytes_per_px,
         "quality": {name: asdict(figures) for name, figures in card.quality.items()},
     }
+    if quantized is not None and int8_speed is not None:
+        contents["int8"] = {
+            "psnr_drop_db": quantized.psnr_drop_db,
+            "kept_in_float": quantized.kept_in_float,
+            "speed": asdict(int8_speed) | {"gain": int8_speed.gain},
+        }
     return json.dumps(contents, indent=2) + "\n"

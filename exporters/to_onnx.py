@@ -22,14 +22,16 @@ import onnx
 import torch
 
 from exporters import measurements
+from exporters.compare_speed import compare_speed
 from exporters.passes import apply_passes
+from exporters.quantize import Int8Options, quantize
 from exporters.receptive_field import halo_px
 from exporters.report import report_json, size_of
 from exporters.share_pooling import share_pooling
 from exporters.store_half import store_half
 from exporters.trace import UnitRange, trace
-from exporters.verify import confirm_halo, references, verify
-from sr_infer.errors import OutputError, SrInferError
+from exporters.verify import confirm_halo, differences_from, references, verify
+from sr_infer.errors import OptionError, OutputError, SrInferError
 from sr_infer.model_card import METADATA_KEY, ModelCard
 from sr_infer.session import shared
 from training.checkpoint import load_network
@@ -40,19 +42,25 @@ COST_PX = 96
 
 
 def export(
-    checkpoint: Path, output: Path, *, benchmarks: tuple[Path, ...] = (), report: Path | None = None
+    checkpoint: Path,
+    output: Path,
+    *,
+    int8: Int8Options | None = None,
+    benchmarks: tuple[Path, ...] = (),
+    report: Path | None = None,
 ) -> ModelCard:
     """Write `output` from `checkpoint` and return the card that is in it.
 
     Args:
         checkpoint: a .safetensors file that training wrote.
         output: the .onnx file; one that is there is replaced only when all went well.
+        int8: quantise; None stays in float32.
         benchmarks: folders on which PSNR and SSIM are measured for the card.
         report: where to write what was measured on the way, as JSON; every pass is timed for it.
 
     Raises:
-        SrInferError: the checkpoint cannot be read, the graph differs from the network, a folder holds no picture, or
-            the file cannot be written.
+        SrInferError: the checkpoint cannot be read, the graph differs from the network, int8 loses too much, a folder
+            holds no picture, or the file cannot be written.
     """
     architecture, config, network, header = load_network(checkpoint)
     temporary = _temporary_beside(output)
@@ -63,12 +71,15 @@ def export(
     traced = trace(unit)
     verify(traced, pairs)
     model, outcomes = apply_passes(traced, pairs, time_all=report is not None)
+    quantized = quantize(model, int8, scale=config.scale) if int8 is not None else None
+    speed = compare_speed(model, quantized.model) if quantized is not None else None
+    model = quantized.model if quantized is not None else model
     shipped_size = size_of(model)
     halo = halo_px(model)
     pools = share_pooling(model) > 0
     store_half(model)
     onnx.checker.check_model(model, full_check=True)
-    differences = verify(model, pairs)
+    differences = differences_from(model, pairs) if quantized is not None else verify(model, pairs)
     confirm_halo(model, halo_px=halo)
     card = ModelCard(
         scale=config.scale,
@@ -76,6 +87,7 @@ def export(
         halo_px=halo,
         halo_8bit_px=halo,
         global_pooling=pools,
+        precision="float32" if quantized is None else "int8",
         params=count_parameters(network, mean_shift=False),
         macs_per_px=round(count_macs(network, (COST_PX, COST_PX), bias=False) / COST_PX**2),
         trained_on=_training_note(header),
@@ -94,7 +106,13 @@ def export(
         _write(model, card, temporary)
         if report is not None:
             figures = report_json(
-                card, traced=size_of(traced), shipped=shipped_size, outcomes=outcomes, differences=differences
+                card,
+                traced=size_of(traced),
+                shipped=shipped_size,
+                outcomes=outcomes,
+                differences=differences,
+                quantized=quantized,
+                int8_speed=speed,
             )
             _write_text(report, figures)
         temporary.replace(output)
@@ -146,6 +164,23 @@ def _temporary_beside(path: Path) -> Path:
     return temporary
 
 
+def _int8_options(
+    wanted: bool, calibration: Path | None, validation: Path | None, max_drop_db: float, *, full_range: bool
+) -> Int8Options | None:
+    if wanted and calibration is None:
+        raise OptionError("--int8 needs --calibration DIR, a folder of pictures like those to be enlarged")
+    if not wanted and (calibration is not None or validation is not None or full_range):
+        raise OptionError("--calibration, --validation and --full-range belong to --int8, which is not given")
+    if not wanted or calibration is None:
+        return None
+    return Int8Options(
+        calibration=calibration,
+        validation=validation or calibration,
+        max_drop_db=max_drop_db,
+        full_range=full_range,
+    )
+
+
 def _write(model: onnx.ModelProto, card: ModelCard, path: Path) -> None:
     del model.metadata_props[:]
     model.metadata_props.add(key=METADATA_KEY, value=card.to_json())
@@ -176,12 +211,26 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--benchmark", type=Path, action="append", default=[], metavar="DIR", help="measure PSNR and SSIM for the card"
     )
+    int8 = parser.add_argument_group(
+        "int8", "Static quantisation; the layers that cost most PSNR stay in float until the loss is small enough."
+    )
+    int8.add_argument("--int8", action="store_true", help="8-bit activations and 7-bit weights; needs --calibration")
+    int8.add_argument("--calibration", type=Path, metavar="DIR", help="pictures whose shrunk versions set the ranges")
+    int8.add_argument("--validation", type=Path, metavar="DIR", help="benchmark folder of the gate; default: as above")
+    int8.add_argument("--max-drop", type=float, default=0.10, metavar="DB", help="largest loss of PSNR (default: 0.10)")
+    int8.add_argument("--full-range", action="store_true", help="8-bit weights: only for CPUs with VNNI instructions")
     parser.add_argument("--report", type=Path, metavar="X.json", help="also write what was measured, pass by pass")
     parser.add_argument("--example", type=Path, metavar="X.npz", help="also write an input and torch's output")
     options = parser.parse_args(arguments)
-    output = options.output or Path(options.checkpoint.with_suffix(".onnx").name)
+    suffix = "-int8.onnx" if options.int8 else ".onnx"
+    output = options.output or Path(options.checkpoint.stem + suffix)
     try:
-        card = export(options.checkpoint, output, benchmarks=tuple(options.benchmark), report=options.report)
+        int8_options = _int8_options(
+            options.int8, options.calibration, options.validation, options.max_drop, full_range=options.full_range
+        )
+        card = export(
+            options.checkpoint, output, int8=int8_options, benchmarks=tuple(options.benchmark), report=options.report
+        )
         if options.example:
             save_example(options.checkpoint, options.example)
     except SrInferError as error:

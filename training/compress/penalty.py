@@ -75,18 +75,23 @@ class GrowingPenalty:
         self.record: list[tuple[float, ...]] = []
         self._record_every = record_every
         self._layers = {layer: network.get_submodule(layer) for layer in self.chosen}
+        self._driven = [
+            (parameter, self.chosen[layer].to(parameter.device))
+            for layer, convolution in self._layers.items()
+            for parameter in convolution.parameters()
+        ]
 
     def before_update(self, step: int) -> None:
         if step % self._record_every == 0:
             self.record.append((step, *(mean for layer in self.watched for mean in self._means(layer))))
         if self.growth.through == "adam":
-            for parameter, filters in self._driven():
+            for parameter, filters in self._driven:
                 parameter.grad.index_add_(0, filters, parameter.detach()[filters], alpha=self.growth.alpha(step))
 
     @torch.no_grad()
     def after_update(self, step: int, learning_rate: float) -> None:
         if self.growth.through == "decoupled":
-            for parameter, filters in self._driven():
+            for parameter, filters in self._driven:
                 parameter.index_add_(0, filters, parameter[filters], alpha=-learning_rate * self.growth.alpha(step))
 
     def state(self) -> dict[str, Tensor]:
@@ -103,11 +108,6 @@ class GrowingPenalty:
         if state.keys() != own.keys() or any(not torch.equal(state[k], own[k]) for k in own if k != "record"):
             raise ModelError("the checkpoint drives other filters; resume with the weights and settings it began with")
         self.record = [tuple(row) for row in record.tolist()]
-
-    def _driven(self) -> Iterable[tuple[nn.Parameter, Tensor]]:
-        for layer, filters in self.chosen.items():
-            for parameter in self._layers[layer].parameters():
-                yield parameter, filters.to(parameter.device)
 
     def _means(self, layer: str) -> tuple[float, float]:
         means = self._layers[layer].weight.detach().abs().mean(dim=(1, 2, 3))

@@ -77,7 +77,7 @@ class StructuredPruning:
 
         Raises:
             ModelNotFoundError, ModelError: there are no such weights.
-            OptionError: the selection does not fit the network.
+            OptionError: the selection does not fit the network, or removes nothing.
         """
         self.recipe, self.dense, self.out = recipe, dense, out
         self.architecture, self.config, self.network, _ = load_network(dense)
@@ -86,13 +86,15 @@ class StructuredPruning:
             self.network, tied=selection.tied, kept=selection.kept, upsamplers=selection.upsamplers
         )
         self.removed = select_channels(self.network, self.structure, selection)
+        if not self.removed:
+            raise OptionError("the selection removes nothing from this network; give a smaller target")
         self.filters = self.structure.filters(self.removed)
+        self.narrow = remove_channels(self.network, self.structure, self.removed)
         self._regularised = out / "regularised"
 
     def describe(self) -> str:
         """The table of groups and the sizes before and after."""
-        narrow = remove_channels(self.network, self.structure, self.removed)
-        before, after = (count_parameters(network, mean_shift=False) for network in (self.network, narrow))
+        before, after = (count_parameters(network, mean_shift=False) for network in (self.network, self.narrow))
         return f"{self.structure.table(self.removed)}\n{before:,} parameters, {after:,} left"
 
     def run(self, folder: Folder, *, device: torch.device, limits: Limits, resume: bool) -> Path:
@@ -113,8 +115,10 @@ class StructuredPruning:
         if begun and not resume:
             raise OptionError(f"{self.out} holds a run; go on with --resume, or give another --out")
         if not removed.exists():
-            network = self._regularise(folder, device, limits) if self.recipe.growth.ceiling else self.network
-            self._remove(network, removed)
+            narrow = self._regularise(folder, device, limits) if self.recipe.growth.ceiling else self.narrow
+            recipe = self._trainer_recipe(narrow.config, self.recipe.fine_tuning)
+            save_network(removed, narrow, recipe.tables, {"removed_filters": self._removed_filters()})
+            LOG.info("removed the filters: %s", removed)
         return self._fine_tune(removed, folder, device, limits)
 
     def _regularise(self, folder: Folder, device: torch.device, limits: Limits) -> nn.Module:
@@ -133,7 +137,7 @@ class StructuredPruning:
         _, _, network, _ = load_network(trainer.run())
         if trainer.rank == 0:
             draw_curves(penalty.record, list(watched.items()), self._regularised / "filters.png")
-        return network
+        return remove_channels(network, self.structure, self.removed)
 
     def _watched_layers(self) -> dict[str, str]:
         """A free and a tied layer from the middle of the network, where there are such."""
@@ -142,12 +146,6 @@ class StructuredPruning:
             layers.setdefault("tied" if group.is_tied else "free", []).extend(group.layers)
         pruned = {kind: [name for name in names if name in self.filters] for kind, names in layers.items()}
         return {kind: names[len(names) // 2] for kind, names in pruned.items() if names}
-
-    def _remove(self, network: nn.Module, path: Path) -> None:
-        narrow = remove_channels(network, self.structure, self.removed)
-        recipe = self._trainer_recipe(narrow.config, self.recipe.fine_tuning)
-        save_network(path, narrow, recipe.tables, {"removed_filters": self._removed_filters()})
-        LOG.info("removed the filters: %s", path)
 
     def _fine_tune(self, removed: Path, folder: Folder, device: torch.device, limits: Limits) -> Path:
         _, config, _, header = load_network(removed)

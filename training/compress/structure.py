@@ -108,7 +108,8 @@ def trace_structure(
             fixed += operands[0] + values[node]
         elif isinstance(module, nn.PixelShuffle):
             values[node] = channels.shuffle(operands[0], module.upscale_factor**2)
-            fixed += [] if upsamplers else values[node]
+            if not upsamplers:
+                fixed += values[node]
         elif name == "cat":
             values[node] = [channel for operand in operands for channel in operand]
         elif name in ELEMENTWISE:

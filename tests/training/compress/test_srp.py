@@ -13,9 +13,11 @@ from PIL import Image
 from skimage import data
 
 import sr_infer
+import training
 from exporters.to_onnx import main as export
 from training.checkpoint import load_network, load_tensors
 from training.compress.__main__ import main
+from training.compress.srp import read_srp_recipe
 from training.compress.structure import trace_structure
 from training.train import main as train
 
@@ -195,6 +197,13 @@ def test_show_prints_the_groups_and_trains_nothing(
     assert not (tmp_path / "run").exists()
 
 
+def test_a_target_that_removes_nothing_is_refused(
+    recipe: Path, dense: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["srp", str(recipe), "--from", str(dense), "--show", "--width", "8"]) == 2
+    assert "removes nothing from this network" in capsys.readouterr().err
+
+
 def test_an_earlier_run_is_neither_overwritten_nor_mixed_with_another_selection(
     recipe: Path, dense: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -207,6 +216,11 @@ def test_an_earlier_run_is_neither_overwritten_nor_mixed_with_another_selection(
     (tmp_path / "run" / "removed.safetensors").unlink()
     assert main([*arguments, "--width", "6", "--resume"]) == 2
     assert "drives other filters; resume with the weights" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("path", sorted((Path(training.__file__).parent / "recipes").rglob("srp/*.toml")), ids=str)
+def test_every_recipe_is_read(path: Path) -> None:
+    assert path.stem.startswith(read_srp_recipe(path).name)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,55 @@
+"""`python -m benchmarks.evidence srp --data DIR`: run the rows that a table still lacks, then print it."""
+
+import argparse
+import json
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.evidence import srp
+from training.command import run_command
+from training.data.folder import scan_folder
+
+TABLES = Path(__file__).parent
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.evidence", description=__doc__)
+    parser.add_argument("table", choices=["srp"])
+    parser.add_argument("--data", type=Path, help="folder tree of HR pictures; without it the table is only printed")
+    parser.add_argument("--seeds", type=int, default=1, help="seeds of every row; the first of all comes first")
+    parser.add_argument("--max-rows", type=int, help="stop after so many new rows")
+    parser.add_argument("--work", type=Path, default=Path("runs/evidence"), help="folder of the runs")
+    options = parser.parse_args(arguments)
+    return run_command(lambda: _fill(options))
+
+
+def _fill(options: argparse.Namespace) -> None:
+    path = TABLES / f"{options.table}.jsonl"
+    done = _read(path)
+    if options.data:
+        folder = scan_folder(options.data)
+        settings = [line["row"] for line in done]
+        missing = [row for seed in range(1, options.seeds + 1) for row in srp.rows(seed) if asdict(row) not in settings]
+        for row in missing[: options.max_rows]:
+            began = time.monotonic()
+            result = srp.measure(row, folder, options.work / options.table)
+            minutes = round((time.monotonic() - began) / 60, 1)
+            done.append({"row": asdict(row), **result, "minutes": minutes, "torch": torch.__version__})
+            with path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(done[-1]) + "\n")
+    print(srp.table(done))
+
+
+def _read(path: Path) -> list[dict[str, Any]]:
+    if not path.exists():
+        return []
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
