@@ -291,6 +291,8 @@ class Trainer:
         state: dict[int, dict[str, Tensor]] = {}
         for name, tensor in _below("adam.", tensors).items():
             index, key = name.split(".")
+            if tensor.ndim:  # fused Adam walks through memory, so its averages must lie there as their weights do
+                tensor = torch.empty_like(self.parameters[int(index)]).copy_(tensor)
             state.setdefault(int(index), {})[key] = tensor
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state})
         self.step, self.elapsed_s = header["step"], header["elapsed_s"]
