@@ -80,8 +80,7 @@ class Trainer:
         self.loss = ReconstructionLoss(recipe.network, self.settings.dual_weight).to(device)
         self.ema = copy.deepcopy(self.network).eval().requires_grad_(False)
         self.parameters = [p for p in (*self.network.parameters(), *self.loss.parameters()) if p.requires_grad]
-        on_gpu = device.type == "cuda"  # on CPU the fused kernel's last bits depend on the number of threads
-        self.optimizer = torch.optim.Adam(self.parameters, lr=0.0, betas=self.settings.betas, fused=on_gpu)
+        self.optimizer = torch.optim.Adam(self.parameters, lr=0.0, betas=self.settings.betas, fused=True)
         self.penalty: Penalty | None = None
         self.step = 0
         self.elapsed_s = 0.0
