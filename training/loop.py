@@ -80,8 +80,7 @@ class Trainer:
         self.loss = ReconstructionLoss(recipe.network, self.settings.dual_weight).to(device)
         self.ema = copy.deepcopy(self.network).eval().requires_grad_(False)
         self.parameters = [p for p in (*self.network.parameters(), *self.loss.parameters()) if p.requires_grad]
-        on_gpu = device.type == "cuda"  # on CPU the fused kernel's last bits depend on the number of threads
-        self.optimizer = torch.optim.Adam(self.parameters, lr=0.0, betas=self.settings.betas, fused=on_gpu)
+        self.optimizer = torch.optim.Adam(self.parameters, lr=0.0, betas=self.settings.betas, fused=True)
         self.penalty: Penalty | None = None
         self.step = 0
         self.elapsed_s = 0.0
@@ -291,6 +290,8 @@ class Trainer:
         state: dict[int, dict[str, Tensor]] = {}
         for name, tensor in _below("adam.", tensors).items():
             index, key = name.split(".")
+            if tensor.ndim:  # fused Adam walks through memory, so its averages must lie there as their weights do
+                tensor = torch.empty_like(self.parameters[int(index)]).copy_(tensor)
             state.setdefault(int(index), {})[key] = tensor
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state})
         self.step, self.elapsed_s = header["step"], header["elapsed_s"]

@@ -27,7 +27,7 @@ class Growth:
     """Tau, where it stops; 0 removes the filters at once, without regularisation."""
     through: Literal["adam", "decoupled"] = "adam"
     """alpha W goes into the gradient and through Adam's normalisation, as the authors' code does it, or learning rate x
-    alpha W off the weights after Adam's step (Loshchilov and Hutter, ICLR 2019)."""
+    alpha W, at most W, off the weights after Adam's step (Loshchilov and Hutter, ICLR 2019)."""
 
     def __post_init__(self) -> None:
         if self.increment <= 0 or self.ceiling < 0 or self.every < 1:
@@ -91,8 +91,9 @@ class GrowingPenalty:
     @torch.no_grad()
     def after_update(self, step: int, learning_rate: float) -> None:
         if self.growth.through == "decoupled":
+            share = min(1.0, learning_rate * self.growth.alpha(step))
             for parameter, filters in self._driven:
-                parameter.index_add_(0, filters, parameter[filters], alpha=-learning_rate * self.growth.alpha(step))
+                parameter.index_add_(0, filters, parameter[filters], alpha=-share)
 
     def state(self) -> dict[str, Tensor]:
         chosen = {f"chosen.{layer}": filters for layer, filters in self.chosen.items()}

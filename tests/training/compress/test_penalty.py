@@ -52,6 +52,12 @@ def test_decoupled_leaves_gradients_and_shrinks_weights(network: nn.Module) -> N
         assert torch.equal(network.get_parameter(name).grad, torch.ones_like(before[name]))
 
 
+def test_decoupled_never_goes_past_zero(network: nn.Module) -> None:
+    penalty_on(network, increment=10.0, every=1, ceiling=100.0, through="decoupled").after_update(9, learning_rate=0.5)
+    assert not network[0].weight[[1, 4]].any()
+    assert network[0].weight[[0, 2, 3, 5]].all()
+
+
 def test_the_record_follows_chosen_and_other_filters(network: nn.Module) -> None:
     with torch.no_grad():
         network[0].weight.fill_(0.5)
