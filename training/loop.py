@@ -80,8 +80,7 @@ class Trainer:
         self.loss = ReconstructionLoss(recipe.network, self.settings.dual_weight).to(device)
         self.ema = copy.deepcopy(self.network).eval().requires_grad_(False)
         self.parameters = [p for p in (*self.network.parameters(), *self.loss.parameters()) if p.requires_grad]
-        on_gpu = device.type == "cuda"  # on CPU the fused kernel's last bits depend on the number of threads
-        self.optimizer = torch.optim.Adam(self.parameters, lr=0.0, betas=self.settings.betas, fused=on_gpu)
+        self.optimizer = torch.optim.Adam(self.parameters, lr=0.0, betas=self.settings.betas, fused=True)
         self.penalty: Penalty | None = None
         self.step = 0
         self.elapsed_s = 0.0
@@ -122,7 +121,7 @@ class Trainer:
         """Take over the fitting tensors of an earlier network (x4 from x2, say), with a fresh schedule."""
         fresh = load_matching(self.network, weights)
         self.ema.load_state_dict(self.network.state_dict())
-        self.started_from = weights.name
+        self.started_from = _provenance(weights)
         LOG.info("started from %s; left fresh: %s", weights, ", ".join(fresh) or "nothing")
 
     def run(self) -> Path:
@@ -301,6 +300,14 @@ class Trainer:
 
 def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+def _provenance(weights: Path) -> str:
+    """The name of earlier weights, how long they were trained, and what they started from in turn."""
+    _, header = load_tensors(weights)
+    history = header.get("history", {})
+    earlier = f", itself from {history['started_from']}" if history.get("started_from") else ""
+    return f"{weights.stem} after {history.get('steps', 0):,} steps{earlier}"
 
 
 def _middle(picture: NDArray[np.uint8], multiple: int) -> NDArray[np.uint8]:

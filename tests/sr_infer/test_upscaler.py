@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import skimage.data
 from PIL import Image
 
 import sr_infer
@@ -145,3 +146,11 @@ def test_float_tiles_equal_the_whole(network: Path, astronaut: np.ndarray) -> No
     picture = astronaut.astype(np.float32) / 255
     whole = sr_infer.upscale(picture, network, tile=10_000)
     assert np.abs(sr_infer.upscale(picture, network, tile=20) - whole).max() <= 1e-5
+
+
+@pytest.mark.parametrize("tile", [16, 100, 512])
+@pytest.mark.parametrize("size_hw", [(1, 700), (33, 17), (500, 700)])
+def test_large_and_odd_pictures_tile_exactly(network: Path, size_hw: tuple[int, int], tile: int) -> None:
+    photo = np.tile(skimage.data.chelsea(), (2, 2, 1))[: size_hw[0], : size_hw[1]]
+    whole = sr_infer.upscale(photo, network, tile=10_000)
+    np.testing.assert_array_equal(sr_infer.upscale(photo, network, tile=tile, halo="exact"), whole)

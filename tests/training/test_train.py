@@ -114,7 +114,7 @@ def test_x4_starts_from_x2(tiny_recipe: Path, pictures: Path, tmp_path: Path) ->
     tiny_recipe.write_text(tiny_recipe.read_text().replace("scale = 2", "scale = 4").replace("_px = 16", "_px = 8"))
     arguments = ["--out", str(tmp_path / "x4"), "--from", str(tmp_path / "x2" / "tiny.safetensors")]
     assert main([str(tiny_recipe), "--data", str(pictures), *arguments]) == 0
-    assert load_tensors(tmp_path / "x4" / "tiny.safetensors")[1]["history"]["started_from"] == "tiny.safetensors"
+    assert load_tensors(tmp_path / "x4" / "tiny.safetensors")[1]["history"]["started_from"] == "tiny after 6 steps"
 
 
 def test_a_broken_picture_is_named_and_skipped(
