@@ -15,13 +15,13 @@ import sys
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
 import torch
 
 from exporters import measurements
+from exporters.checkpoints import read_checkpoint
 from exporters.compare_speed import compare_speed
 from exporters.passes import apply_passes
 from exporters.quantize import Int8Options, quantize
@@ -34,11 +34,6 @@ from exporters.verify import confirm_halo, differences_from, references, verify
 from sr_infer.errors import OptionError, OutputError, SrInferError
 from sr_infer.model_card import METADATA_KEY, ModelCard
 from sr_infer.session import shared
-from training.checkpoint import load_network
-from training.networks.cost import count_macs, count_parameters
-
-WEIGHTS_LICENCE = "Apache-2.0"
-COST_PX = 96
 
 
 def export(
@@ -52,7 +47,7 @@ def export(
     """Write `output` from `checkpoint` and return the card that is in it.
 
     Args:
-        checkpoint: a .safetensors file that training wrote.
+        checkpoint: what `exporters.checkpoints.read_checkpoint` reads.
         output: the .onnx file; one that is there is replaced only when all went well.
         int8: quantise; None stays in float32.
         benchmarks: folders on which PSNR and SSIM are measured for the card.
@@ -62,16 +57,16 @@ def export(
         SrInferError: the checkpoint cannot be read, the graph differs from the network, int8 loses too much, a folder
             holds no picture, or the file cannot be written.
     """
-    architecture, config, network, header = load_network(checkpoint)
+    source = read_checkpoint(checkpoint)
     temporary = _temporary_beside(output)
     if report is not None:
         _temporary_beside(report)
-    unit = UnitRange(network, config).eval()
+    unit = UnitRange(source.network, scale=source.scale, value_range=source.value_range).eval()
     pairs = references(unit)
     traced = trace(unit)
     verify(traced, pairs)
     model, outcomes = apply_passes(traced, pairs, time_all=report is not None)
-    quantized = quantize(model, int8, scale=config.scale) if int8 is not None else None
+    quantized = quantize(model, int8, scale=source.scale) if int8 is not None else None
     speed = compare_speed(model, quantized.model) if quantized is not None else None
     model = quantized.model if quantized is not None else model
     shipped_size = size_of(model)
@@ -82,16 +77,16 @@ def export(
     differences = differences_from(model, pairs) if quantized is not None else verify(model, pairs)
     confirm_halo(model, halo_px=halo)
     card = ModelCard(
-        scale=config.scale,
-        architecture=architecture,
+        scale=source.scale,
+        architecture=source.architecture,
         halo_px=halo,
         halo_8bit_px=halo,
         global_pooling=pools,
         precision="float32" if quantized is None else "int8",
-        params=count_parameters(network, mean_shift=False),
-        macs_per_px=round(count_macs(network, (COST_PX, COST_PX), bias=False) / COST_PX**2),
-        trained_on=_training_note(header),
-        licence=WEIGHTS_LICENCE,
+        params=source.params,
+        macs_per_px=source.macs_per_px,
+        trained_on=source.trained_on,
+        licence=source.licence,
         exporter={tool: version(tool) for tool in ("sr-infer", "torch", "onnx", "onnxscript", "onnxsim")},
     )
     try:
@@ -125,11 +120,19 @@ def export(
 
 def save_example(checkpoint: Path, path: Path) -> None:
     """Write what torch makes of a photograph's 24x32 px, for a test to replay: `lr` and `sr`, uint8 (H, W, 3)."""
-    _, config, network, _ = load_network(checkpoint)
+    source = read_checkpoint(checkpoint)
     lr = np.ascontiguousarray(measurements.photographs()[0][100:124, 200:232])
     batch = torch.from_numpy(lr.transpose(2, 0, 1).copy())[None].float() / 255
     with torch.no_grad():
-        sr = UnitRange(network, config)(batch)[0].permute(1, 2, 0).clamp(0, 1).mul(255).round().byte().numpy()
+        sr = (
+            UnitRange(source.network, scale=source.scale, value_range=source.value_range)(batch)[0]
+            .permute(1, 2, 0)
+            .clamp(0, 1)
+            .mul(255)
+            .round()
+            .byte()
+            .numpy()
+        )
     temporary = _temporary_beside(path)
     try:
         with temporary.open("wb") as file:
@@ -188,25 +191,16 @@ def _write(model: onnx.ModelProto, card: ModelCard, path: Path) -> None:
     path.write_bytes(model.SerializeToString())
 
 
-def _training_note(header: dict[str, Any]) -> str:
-    history = header.get("history", {})
-    parts = [
-        header["recipe"].get("note", ""),
-        f"{history['steps']:,} steps of {history['batch']} LR patches of {history['lr_patch_px']} px"
-        if "steps" in history
-        else "",
-        f"from {history['started_from']}" if history.get("started_from") else "",
-        f"on {history['pictures']:,} pictures" if "pictures" in history else "",
-        f"({history['data']})" if history.get("data") else "",
-    ]
-    return " ".join(part for part in parts if part)
-
-
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m exporters.to_onnx", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help=".safetensors file that training wrote")
+    parser.add_argument(
+        "checkpoint",
+        type=Path,
+        metavar="CHECKPOINT",
+        help=".safetensors of ours; .pt, .pth or .ckpt of DRN, DRC, EDSR, SRP, BasicSR (EDSR, MSRResNet) or MemSR",
+    )
     parser.add_argument("--output", type=Path, metavar="X.onnx", help="default: the checkpoint's name, .onnx, here")
     parser.add_argument(
         "--benchmark", type=Path, action="append", default=[], metavar="DIR", help="measure PSNR and SSIM for the card"

@@ -7,8 +7,6 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from training.networks import NetworkConfig
-
 OPSET = 18
 """What onnxruntime, onnxruntime-web and OpenVINO of the last years all read."""
 
@@ -16,11 +14,11 @@ OPSET = 18
 class UnitRange(nn.Module):
     """`network(lr * value_range) / value_range`; (N, 3, H, W) in [0, 1] on both sides, not clipped."""
 
-    def __init__(self, network: nn.Module, config: NetworkConfig) -> None:
+    def __init__(self, network: nn.Module, *, scale: int, value_range: float) -> None:
         super().__init__()
         self.network = network
-        self.scale = config.scale
-        self.value_range = config.value_range
+        self.scale = scale
+        self.value_range = value_range
 
     def forward(self, lr: Tensor) -> Tensor:
         sr: Tensor = self.network(lr * self.value_range) * (1 / self.value_range)

@@ -31,7 +31,9 @@ SIZES_HW = [(1, 1), (1, 5), (2, 2), (3, 7), (16, 11)]
 def simplified(architecture: str, config: DRNConfig | EDSRConfig | PlainConfig) -> onnx.ModelProto:
     """The graph of one of our networks with random weights, as the passes get it."""
     torch.manual_seed(1)
-    return simplify(trace(UnitRange(build_network(architecture, config), config).eval()))
+    return simplify(
+        trace(UnitRange(build_network(architecture, config), scale=config.scale, value_range=config.value_range).eval())
+    )
 
 
 class Layers(nn.Module):
@@ -234,7 +236,7 @@ def test_channelwise_constants_are_padded_too() -> None:
 
 def test_pass_that_changes_the_result_is_left_out_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     config = PlainConfig(scale=2, widths=(4,))
-    network = UnitRange(build_network("plain", config), config).eval()
+    network = UnitRange(build_network("plain", config), scale=config.scale, value_range=config.value_range).eval()
 
     def brighten(model: onnx.ModelProto) -> Rewrite:
         bias = next(tensor for tensor in model.graph.initializer if list(tensor.dims) == [3])
@@ -254,7 +256,7 @@ def test_pass_that_changes_the_result_is_left_out_with_a_warning(caplog: pytest.
 
 def test_measured_pass_that_slows_down_is_left_out() -> None:
     config = PlainConfig(scale=2, widths=(4,))
-    network = UnitRange(build_network("plain", config), config).eval()
+    network = UnitRange(build_network("plain", config), scale=config.scale, value_range=config.value_range).eval()
 
     def detour(model: onnx.ModelProto) -> Rewrite:
         names = ["lr", *(f"detour_{step}" for step in range(400))]
