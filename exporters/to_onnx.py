@@ -33,6 +33,7 @@ from exporters.trace import UnitRange, trace
 from exporters.verify import confirm_halo, differences_from, references, verify
 from sr_infer.errors import OptionError, OutputError, SrInferError
 from sr_infer.model_card import METADATA_KEY, ModelCard
+from sr_infer.model_zoo import MODELS_FOLDER, write_catalogue
 from sr_infer.session import shared
 
 
@@ -111,6 +112,8 @@ def export(
             )
             _write_text(report, figures)
         temporary.replace(output)
+        if output.resolve().parent == MODELS_FOLDER:
+            write_catalogue()
     except OSError as error:
         raise OutputError(f"cannot write {output}: {error}") from error
     finally:

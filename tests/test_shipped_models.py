@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from skimage import data
 
 from sr_infer import DEFAULT_MODEL, ShippedModel, Upscaler, available_models
 
@@ -22,6 +23,15 @@ def test_replays_the_stored_example(model: ShippedModel) -> None:
         sr = Upscaler(model.name)(example["lr"])
         assert np.abs(sr.astype(int) - example["sr"]).max() <= 1
         assert np.mean(sr != example["sr"]) < 1e-3
+
+
+@pytest.mark.parametrize("model", available_models(), ids=lambda model: model.name)
+def test_tiles_show_no_seams(model: ShippedModel) -> None:
+    """On a photograph that was not used to measure the halo."""
+    lr = data.rocket()[120:280, 240:400]
+    whole, tiled = (Upscaler(model.name, tile=tile)(lr).astype(int) for tile in (160, 64))
+    assert np.abs(tiled - whole).max() <= 1
+    assert np.mean((tiled - whole) ** 2) < 255**2 / 10 ** (60 / 10)
 
 
 @pytest.mark.parametrize("model", available_models(), ids=lambda model: model.name)
