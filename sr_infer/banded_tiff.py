@@ -4,6 +4,7 @@ What is written is a tiled BigTIFF. Of the metadata it keeps the ICC profile, XM
 of the main directory, but not the EXIF directory of the camera.
 """
 
+import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,8 @@ from PIL import Image
 from sr_infer.errors import ImageError
 from sr_infer.images import Pixels
 from sr_infer.metadata import Metadata, orientation
+
+_log = logging.getLogger(__name__)
 
 _TILE_PX = 256
 _XMP = 700
@@ -50,7 +53,8 @@ class TiffRows:
                     return None
                 metadata, upright = Metadata.of(image), orientation(image) == 1
             file = tifffile.TiffFile(path)
-        except Exception:
+        except Exception as error:  # Pillow and tifffile raise whatever a damaged file makes them raise
+            _log.debug("%s is read whole, not in bands: %s", path, error)
             return None
         page = file.pages.first
         if (
