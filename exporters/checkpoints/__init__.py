@@ -67,6 +67,7 @@ def _training_note(header: dict[str, Any]) -> str:
         else "",
         f"from {history['started_from']}" if history.get("started_from") else "",
         f"on {history['pictures']:,} pictures" if "pictures" in history else "",
+        f"with {history['benchmark_check']}" if "benchmark_check" in history else "",
         f"({history['data']})" if history.get("data") else "",
     ]
     return " ".join(part for part in parts if part)

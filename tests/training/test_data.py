@@ -1,5 +1,6 @@
 """Pictures to patches."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -7,10 +8,13 @@ import pytest
 import torch
 from PIL import Image
 
+from exporters.checkpoints import read_checkpoint
 from sr_infer.resize import downscale
+from training.checkpoint import save_network
 from training.data.__main__ import main
 from training.data.bank import PatchBank
 from training.data.folder import is_validation, scan_folder
+from training.networks import PlainConfig, build_network
 
 CPU = torch.device("cpu")
 
@@ -82,3 +86,18 @@ def test_the_report_names_what_is_broken_and_what_is_a_benchmark_picture(
 def test_an_empty_folder_is_one_line_and_exit_code_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(tmp_path)]) == 2
     assert capsys.readouterr().err.startswith("error: no pictures in")
+
+
+def test_what_was_found_goes_into_the_weights_and_their_card(
+    tmp_path: Path, photographs: list[np.ndarray], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, picture in zip(("data", "bench"), photographs, strict=False):
+        (tmp_path / name).mkdir()
+        Image.fromarray(picture).save(tmp_path / name / "picture.png")
+    config = PlainConfig(scale=2, widths=(8, 8))
+    weights = tmp_path / "tiny.safetensors"
+    tables = {"network": {"architecture": "plain", **asdict(config)}}
+    save_network(weights, build_network("plain", config), tables, {"steps": 3, "batch": 4, "lr_patch_px": 16})
+    assert main([str(tmp_path / "data"), "--against", str(tmp_path / "bench"), "--record", str(weights)]) == 0
+    assert "3 steps" in read_checkpoint(weights).trained_on
+    assert "with 0 near-duplicates of 1 benchmark pictures" in read_checkpoint(weights).trained_on

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sr_infer.errors import ImageError, SrInferError
+from training.checkpoint import load_tensors, save_tensors
 from training.data.duplicates import difference_hash, near_duplicates
 from training.data.folder import picture_names, read_pixels, scan_folder
 
@@ -18,16 +19,21 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--against", type=Path, action="append", default=[], metavar="DIR", help="benchmark pictures to look for"
     )
+    parser.add_argument(
+        "--record", type=Path, metavar="WEIGHTS", help="note what --against found in weights trained on DIR"
+    )
     options = parser.parse_args(arguments)
     try:
-        _report(options.folder, options.against)
+        finding = _report(options.folder, options.against)
+        if options.record:
+            _record(options.record, finding)
     except SrInferError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0
 
 
-def _report(root: Path, benchmarks: list[Path]) -> None:
+def _report(root: Path, benchmarks: list[Path]) -> str:
     folder = scan_folder(root)
     hashes: dict[str, NDArray[np.bool_]] = {}
     broken: dict[str, str] = {}
@@ -53,9 +59,18 @@ def _report(root: Path, benchmarks: list[Path]) -> None:
         for name in picture_names(benchmark)
     }
     pairs = near_duplicates(hashes, known)
-    print(f"{len(pairs)} near-duplicates of {len(known)} benchmark pictures")
+    finding = f"{len(pairs)} near-duplicates of {len(known)} benchmark pictures"
+    print(finding)
     for name, known_name, distance in pairs:
         print(f"  {name} ~ {known_name} ({distance} of 256 bits differ)")
+    return finding
+
+
+def _record(weights: Path, finding: str) -> None:
+    """Add the finding to the history in the header of `weights`, from where the exporter takes it into the card."""
+    tensors, header = load_tensors(weights)
+    header.setdefault("history", {})["benchmark_check"] = finding
+    save_tensors(weights, tensors, header)
 
 
 if __name__ == "__main__":

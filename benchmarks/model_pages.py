@@ -1,0 +1,172 @@
+"""`python -m benchmarks.model_pages`: a page for every shipped model in `docs/models`, with details to judge by eye.
+
+An int8 file is shown on the page of the float file that it was made from.
+"""
+
+import io
+import sys
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFilter, ImageFont
+
+from benchmarks.models import cpu_name
+from sr_infer import ModelCard, ShippedModel, Upscaler, available_models
+from sr_infer.limits import usable_cpus
+from sr_infer.measure import latency, peak_memory
+from sr_infer.metrics import psnr_y
+from sr_infer.model_zoo import DEFAULT_MODEL
+from sr_infer.resize import downscale, imresize
+
+FOLDER = Path("docs/models")
+DETAIL_PX = 144
+"""Side of a detail in HR pixels; 2, 3 and 4 divide it."""
+PANEL_PX = 216
+DETAILS = {
+    "face": ("astronaut", 60, 150),
+    "fur and eye": ("chelsea", 60, 130),
+    "print": ("page", 20, 40),
+    "metal and spokes": ("motorcycle_left", 210, 60),
+    "brick": ("brick", 120, 120),
+    "foliage": ("grass", 120, 120),
+}
+"""What is to be seen: a photograph that scikit-image ships, top and left of the detail."""
+
+Pixels = NDArray[np.uint8]
+
+
+def main() -> int:
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    models = {model.name: model for model in available_models()}
+    for name, model in models.items():
+        if name.endswith("-int8"):
+            continue
+        files = [model, *filter(None, [models.get(f"{name}-int8")])]
+        _details(files).save(FOLDER / f"{name}.jpg", quality=88, subsampling=0, optimize=True)
+        (FOLDER / f"{name}.md").write_text(_page(name, files), encoding="utf-8")
+    _weaknesses(DEFAULT_MODEL).save(FOLDER / "weaknesses.jpg", quality=88, subsampling=0, optimize=True)
+    return 0
+
+
+def _page(name: str, files: list[ShippedModel]) -> str:
+    card = files[0].card
+    lines = [
+        f"# {name}",
+        "",
+        f"![details, enlarged without smoothing]({name}.jpg)",
+        "",
+        "HR pictures were shrunk by MATLAB-compatible bicubic and upscaled again; PSNR-Y in dB is of the detail.",
+        "",
+        f"| | {' | '.join(f'`{model.name}`' for model in files)} |",
+        f"|---|{'---|' * len(files)}",
+    ]
+    facts = [_facts(model) for model in files]
+    lines += [f"| {label} | {' | '.join(column[label] for column in facts)} |" for label in facts[0]]
+    lines += ["", f"Trained on: {card.trained_on}", "", f"Licence: {card.licence}. Exported with {_versions(card)}.", ""]
+    return "\n".join(lines)
+
+
+def _facts(model: ShippedModel) -> dict[str, str]:
+    card = model.card
+    lr = np.random.default_rng(0).integers(0, 256, (96, 96, 3), np.uint8)
+    upscaler = Upscaler(model.name)
+    median_ms = latency(lambda: upscaler(lr), repeats=10, warm_up=2).median_ms
+    added_bytes = peak_memory("sr_infer.measure:upscale_case", model.name, 96, 96).added_bytes
+    return {
+        "scale": f"x{card.scale}",
+        "parameters": f"{card.params:,}",
+        "MACs per LR pixel": f"{card.macs_per_px:,}",
+        **{f"{f} PSNR-Y / SSIM": f"{q.psnr_y:.2f} dB / {q.ssim_y:.4f}" for f, q in card.quality.items()},
+        f"96x96 on {cpu_name()}, {usable_cpus()} cores": f"{median_ms:.0f} ms, {added_bytes / 1e6:.0f} MB",
+        "tile halo for 8 bit / exact": f"{card.halo_8bit_px} / {card.halo_px} px",
+        "file": f"{model.size_bytes:,} bytes, {card.precision}",
+        "sha256": f"`{model.sha256}`",
+    }
+
+
+def _versions(card: ModelCard) -> str:
+    return ", ".join(f"{tool} {version}" for tool, version in card.exporter.items())
+
+
+def _details(files: list[ShippedModel]) -> Image.Image:
+    scale = files[0].card.scale
+    rows = {}
+    for what, (photograph, top, left) in DETAILS.items():
+        hr = _photograph(photograph, scale)
+        lr = downscale(hr, scale)
+        panels = {"bicubic": _bicubic(lr, hr.shape[:2]), **{model.name: Upscaler(model.name)(lr) for model in files}}
+        cut = np.s_[top // scale * scale :, left // scale * scale :]
+        details = {name: panel[cut][:DETAIL_PX, :DETAIL_PX] for name, panel in panels.items()}
+        original = hr[cut][:DETAIL_PX, :DETAIL_PX]
+        captions = {f"{n} {psnr_y(d, original, border=scale):.2f}": d for n, d in details.items()}
+        rows[what] = {**captions, "original": original}
+    return _sheet(rows)
+
+
+def _weaknesses(model: str) -> Image.Image:
+    """What the models were not trained for: JPEG artefacts, noise and blur come out enlarged, not removed."""
+    upscaler = Upscaler(model)
+    scale = upscaler.card.scale
+    hr = _photograph("astronaut", scale)
+    lr = downscale(hr, scale)
+    noise = np.random.default_rng(0).normal(0, 10, lr.shape)
+    inputs = {
+        "clean": lr,
+        "JPEG quality 30": _jpeg(lr, quality=30),
+        "noise, sigma 10": np.clip(lr + noise, 0, 255).round().astype(np.uint8),
+        "blur, sigma 1.5": np.asarray(Image.fromarray(lr).filter(ImageFilter.GaussianBlur(1.5))),
+    }
+    _, top, left = DETAILS["face"]
+    cut = np.s_[top : top + DETAIL_PX, left : left + DETAIL_PX]
+    return _sheet(
+        {
+            what: {
+                "bicubic": _bicubic(picture, hr.shape[:2])[cut],
+                model: upscaler(picture)[cut],
+                "original": hr[cut],
+            }
+            for what, picture in inputs.items()
+        }
+    )
+
+
+def _photograph(name: str, multiple: int) -> Pixels:
+    from skimage import data
+
+    path = next(Path(data.__file__).parent.glob(f"{name}.*"))
+    with Image.open(path) as image:
+        pixels = np.asarray(image)
+    h, w = (side // multiple * multiple for side in pixels.shape[:2])
+    return pixels[:h, :w]
+
+
+def _bicubic(lr: Pixels, size_hw: tuple[int, int]) -> Pixels:
+    return np.clip(imresize(lr.astype(np.float32), size_hw).round(), 0, 255).astype(np.uint8)
+
+
+def _jpeg(pixels: Pixels, *, quality: int) -> Pixels:
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "JPEG", quality=quality)
+    return np.asarray(Image.open(file))
+
+
+def _sheet(rows: dict[str, dict[str, Pixels]]) -> Image.Image:
+    """A row of details for each scene, enlarged without smoothing, captions above."""
+    caption_px, gap_px = 22, 6
+    font = ImageFont.load_default(size=14)
+    columns = len(next(iter(rows.values())))
+    width = columns * (PANEL_PX + gap_px) - gap_px
+    sheet = Image.new("RGB", (width, len(rows) * (PANEL_PX + caption_px)), "white")
+    draw = ImageDraw.Draw(sheet)
+    for y, (what, panels) in enumerate(rows.items()):
+        for x, (caption, pixels) in enumerate(panels.items()):
+            left, top = x * (PANEL_PX + gap_px), y * (PANEL_PX + caption_px)
+            detail = Image.fromarray(pixels).convert("RGB").resize((PANEL_PX, PANEL_PX), Image.Resampling.NEAREST)
+            sheet.paste(detail, (left, top + caption_px))
+            draw.text((left + 3, top + 2), f"{what}: {caption}" if x == 0 else caption, fill="black", font=font)
+    return sheet
+
+
+if __name__ == "__main__":
+    sys.exit(main())
