@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 import numpy as np
 from PIL import Image
 
-from sr_infer import __version__, batch, doctor, encode, images, measure
+from sr_infer import __version__, doctor, encode, files, images, measure
 from sr_infer.errors import ImageError, OptionError, SrInferError
 from sr_infer.metadata import Metadata
 from sr_infer.metrics import psnr_y, ssim_y
@@ -115,7 +115,7 @@ def _upscale(parsed: argparse.Namespace) -> int:
         alpha=parsed.alpha,
         ensemble=parsed.ensemble,
     )
-    options = batch.OutputOptions(
+    options = files.OutputOptions(
         scale=parsed.scale,
         width=parsed.width,
         height=parsed.height,
@@ -124,12 +124,12 @@ def _upscale(parsed: argparse.Namespace) -> int:
     )
     if _PIPE in (*parsed.inputs, parsed.output):
         return _upscale_pipe(parsed, upscaler, options)
-    work = batch.tasks(parsed.inputs, Path(parsed.output), suffix=parsed.suffix, extension=parsed.format)
+    work = files.tasks(parsed.inputs, Path(parsed.output), suffix=parsed.suffix, extension=parsed.format)
     upscaler.load()
     progress = Progress(len(work))
-    outcomes: list[batch.Outcome] = []
+    outcomes: list[files.Outcome] = []
 
-    def tell(outcome: batch.Outcome) -> None:
+    def tell(outcome: files.Outcome) -> None:
         outcomes.append(outcome)
         if outcome.status != "failed":
             result = f"{outcome.target}, {outcome.seconds:.1f} s" if outcome.status == "done" else "skipped"
@@ -140,13 +140,13 @@ def _upscale(parsed: argparse.Namespace) -> int:
             print(json.dumps(asdict(outcome), default=str), flush=True)
 
     try:
-        batch.run(upscaler, work, options, jobs=parsed.jobs, on_tile=progress.tile, on_outcome=tell)
+        files.run(upscaler, work, options, jobs=parsed.jobs, on_tile=progress.tile, on_outcome=tell)
     except KeyboardInterrupt:
         print("\nsr-infer: interrupted", file=sys.stderr)
     return _summed_up(outcomes, len(work))
 
 
-def _summed_up(outcomes: list[batch.Outcome], total: int) -> int:
+def _summed_up(outcomes: list[files.Outcome], total: int) -> int:
     """Print what failed and why, and tell the exit code."""
     failed = [outcome for outcome in outcomes if outcome.status == "failed"]
     counts = Counter(outcome.status for outcome in outcomes)
@@ -158,7 +158,7 @@ def _summed_up(outcomes: list[batch.Outcome], total: int) -> int:
     return DONE if finished == total else SOME_FAILED if finished else NOTHING_DONE
 
 
-def _upscale_pipe(parsed: argparse.Namespace, upscaler: Upscaler, options: batch.OutputOptions) -> int:
+def _upscale_pipe(parsed: argparse.Namespace, upscaler: Upscaler, options: files.OutputOptions) -> int:
     if len(parsed.inputs) != 1:
         raise OptionError(f'expected one input beside "-", got {len(parsed.inputs)}')
     (name,) = parsed.inputs
