@@ -13,8 +13,9 @@ from typing import Any, NoReturn
 import numpy as np
 from PIL import Image
 
-from sr_infer import __version__, doctor, encode, files, images, measure
+from sr_infer import __version__, cli_reach, doctor, encode, files, images, measure
 from sr_infer.errors import ImageError, OptionError, SrInferError
+from sr_infer.exit_codes import DONE, NOTHING_DONE, SOME_FAILED
 from sr_infer.metadata import Metadata
 from sr_infer.metrics import psnr_y, ssim_y
 from sr_infer.model_zoo import DEFAULT_MODEL, available_models, find
@@ -22,7 +23,6 @@ from sr_infer.progress import Progress
 from sr_infer.session import shared
 from sr_infer.upscaler import Upscaler
 
-DONE, SOME_FAILED, NOTHING_DONE = 0, 1, 2
 _PIPE = "-"
 
 
@@ -48,6 +48,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_upscale(commands.add_parser("upscale", help="enlarge pictures"))
+
+    cli_reach.add_commands(commands)
 
     models = commands.add_parser("models", help="list the shipped models")
     models.set_defaults(run=_models)
@@ -203,18 +205,16 @@ def _info(parsed: argparse.Namespace) -> int:
 
 
 def _bench(parsed: argparse.Namespace) -> int:
-    width, _, height = parsed.size.partition("x")
-    if not (width.isdigit() and height.isdigit() and int(width) and int(height)):
-        raise OptionError(f"expected a size such as 96x96, got {parsed.size!r}")
-    call = measure.upscale_case(parsed.model, int(height), int(width))
+    height, width = cli_reach.size_hw(parsed.size)
+    call = measure.upscale_case(parsed.model, height, width)
     took = measure.latency(call, repeats=parsed.repeats)
-    peak = measure.peak_memory("sr_infer.measure:upscale_case", parsed.model, int(height), int(width))
+    peak = measure.peak_memory("sr_infer.measure:upscale_case", parsed.model, height, width)
     facts = {
         "model": parsed.model,
         "size": parsed.size,
         "median_ms": round(took.median_ms, 1),
         "spread_ms": round(took.spread_ms, 1),
-        "input_megapixels_per_s": round(int(width) * int(height) / took.median_ms / 1e3, 3),
+        "input_megapixels_per_s": round(width * height / took.median_ms / 1e3, 3),
         "peak_added_bytes": peak.added_bytes,
     }
     _print_facts(facts, as_json=parsed.json)
