@@ -153,6 +153,7 @@ def write(pixels: NDArray[np.uint16], file: BinaryIO, image_format: str, metadat
         import tifffile
     except ModuleNotFoundError as error:
         raise OutputError(f"this picture has more than 8 bits per channel, {_EXTRA}") from error
+    pixels = np.ascontiguousarray(pixels, "<u2")
     if image_format == "JPEG2000":
         file.write(imagecodecs.jpeg2k_encode(pixels, level=0, codecformat="jp2", reversible=True))
         return
@@ -175,7 +176,7 @@ def _write_png(picture: memoryview, shell: bytes, file: BinaryIO) -> None:
 def _write_tiff(pixels: NDArray[np.uint16], shell: io.BytesIO, file: BinaryIO, tifffile: ModuleType) -> None:
     """`shell` with its one pixel replaced by `pixels`."""
     height, width, channels = pixels.shape
-    strip = zlib.compress(np.ascontiguousarray(pixels, "<u2").data, level=6)
+    strip = zlib.compress(pixels.data, level=6)
     shell.seek(0)
     with tifffile.TiffFile(shell, mode="r+") as header:
         tags = header.pages.first.tags
