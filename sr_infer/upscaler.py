@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Iterator
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from os import PathLike
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, TypeAlias, TypeVar, overload
@@ -64,6 +64,7 @@ class Upscaler:
     """How transparency is enlarged."""
     ensemble: bool = False
     """Average over the 8 flips and rotations: eight times the work for a little more PSNR."""
+    _path: Path = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         for name, least in (("tile", 1), ("threads", 1), ("max_pixels", 1)):
@@ -76,7 +77,7 @@ class Upscaler:
             raise OptionError(f'expected alpha to be "bicubic" or "model", got {self.alpha!r}')
         if self.max_memory is not None:
             memory.parse_bytes(self.max_memory)
-        model_zoo.find(self.model)
+        object.__setattr__(self, "_path", model_zoo.find(self.model))
 
     @property
     def card(self) -> ModelCard:
@@ -85,7 +86,7 @@ class Upscaler:
         Raises:
             ModelError: the file is not a super-resolution network that can be run.
         """
-        return session.shared(model_zoo.find(self.model), threads=1).card
+        return session.shared(self._path, threads=1).card
 
     def load(self) -> None:
         """Load the network now rather than in the first call.
@@ -93,7 +94,7 @@ class Upscaler:
         Raises:
             ModelError: as `card`.
         """
-        session.shared(model_zoo.find(self.model), threads=1)
+        session.shared(self._path, threads=1)
 
     @overload
     def __call__(
@@ -257,20 +258,21 @@ class Upscaler:
     ) -> Iterator[Block]:
         """Plan within the memory budget, and run."""
         threads = session.default_threads() if self.threads is None else self.threads
+        card = self.card
         division = memory.fit(
             source.size_hw,
-            self.card,
-            halo_px=self._halo_px(source.dtype),
+            card,
+            halo_px=self._halo_px(card, source.dtype),
             tile_px=self.tile,
             max_memory=self.max_memory,
             canvas_bytes=canvas_bytes,
             block_bytes_per_px=block_bytes_per_px(
-                source.channels, source.dtype, self.card.scale, alpha=self.alpha, ensemble=self.ensemble
+                source.channels, source.dtype, card.scale, alpha=self.alpha, ensemble=self.ensemble
             ),
             threads=threads,
         )
         blocks = upscaled_blocks(
-            session.shared(model_zoo.find(self.model), threads=threads if division.workers == 1 else 1),
+            session.shared(self._path, threads=threads if division.workers == 1 else 1),
             source,
             division.grid,
             alpha=self.alpha,
@@ -279,8 +281,7 @@ class Upscaler:
         )
         return _counted(blocks, len(division.grid), progress)
 
-    def _halo_px(self, dtype: np.dtype[Any]) -> int:
-        card = self.card
+    def _halo_px(self, card: ModelCard, dtype: np.dtype[Any]) -> int:
         if isinstance(self.halo, int):
             return self.halo
         if self.halo == "8bit" and dtype == np.uint8 and card.halo_8bit_px is not None:
