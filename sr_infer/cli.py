@@ -13,8 +13,9 @@ from typing import Any, NoReturn
 import numpy as np
 from PIL import Image
 
-from sr_infer import __version__, batch, doctor, encode, images, measure
+from sr_infer import __version__, cli_reach, doctor, encode, files, images, measure
 from sr_infer.errors import ImageError, OptionError, SrInferError
+from sr_infer.exit_codes import DONE, NOTHING_DONE, SOME_FAILED
 from sr_infer.limits import usable_cpus
 from sr_infer.metadata import Metadata
 from sr_infer.metrics import psnr_y, ssim_y
@@ -23,7 +24,6 @@ from sr_infer.progress import Progress
 from sr_infer.session import shared
 from sr_infer.upscaler import Upscaler
 
-DONE, SOME_FAILED, NOTHING_DONE = 0, 1, 2
 _PIPE = "-"
 
 
@@ -49,6 +49,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_upscale(commands.add_parser("upscale", help="enlarge pictures"))
+
+    cli_reach.add_commands(commands)
 
     models = commands.add_parser("models", help="list the shipped models")
     models.set_defaults(run=_models)
@@ -117,7 +119,7 @@ def _upscale(parsed: argparse.Namespace) -> int:
         alpha=parsed.alpha,
         ensemble=parsed.ensemble,
     )
-    options = batch.OutputOptions(
+    options = files.OutputOptions(
         scale=parsed.scale,
         width=parsed.width,
         height=parsed.height,
@@ -126,12 +128,12 @@ def _upscale(parsed: argparse.Namespace) -> int:
     )
     if _PIPE in (*parsed.inputs, parsed.output):
         return _upscale_pipe(parsed, upscaler, options)
-    work = batch.tasks(parsed.inputs, Path(parsed.output), suffix=parsed.suffix, extension=parsed.format)
+    work = files.tasks(parsed.inputs, Path(parsed.output), suffix=parsed.suffix, extension=parsed.format)
     upscaler.load()
     progress = Progress(len(work))
-    outcomes: list[batch.Outcome] = []
+    outcomes: list[files.Outcome] = []
 
-    def tell(outcome: batch.Outcome) -> None:
+    def tell(outcome: files.Outcome) -> None:
         outcomes.append(outcome)
         if outcome.status != "failed":
             result = f"{outcome.target}, {outcome.seconds:.1f} s" if outcome.status == "done" else "skipped"
@@ -142,13 +144,13 @@ def _upscale(parsed: argparse.Namespace) -> int:
             print(json.dumps(asdict(outcome), default=str), flush=True)
 
     try:
-        batch.run(upscaler, work, options, jobs=parsed.jobs, on_tile=progress.tile, on_outcome=tell)
+        files.run(upscaler, work, options, jobs=parsed.jobs, on_tile=progress.tile, on_outcome=tell)
     except KeyboardInterrupt:
         print("\nsr-infer: interrupted", file=sys.stderr)
     return _summed_up(outcomes, len(work))
 
 
-def _summed_up(outcomes: list[batch.Outcome], total: int) -> int:
+def _summed_up(outcomes: list[files.Outcome], total: int) -> int:
     """Print what failed and why, and tell the exit code."""
     failed = [outcome for outcome in outcomes if outcome.status == "failed"]
     counts = Counter(outcome.status for outcome in outcomes)
@@ -160,7 +162,7 @@ def _summed_up(outcomes: list[batch.Outcome], total: int) -> int:
     return DONE if finished == total else SOME_FAILED if finished else NOTHING_DONE
 
 
-def _upscale_pipe(parsed: argparse.Namespace, upscaler: Upscaler, options: batch.OutputOptions) -> int:
+def _upscale_pipe(parsed: argparse.Namespace, upscaler: Upscaler, options: files.OutputOptions) -> int:
     if len(parsed.inputs) != 1:
         raise OptionError(f'expected one input beside "-", got {len(parsed.inputs)}')
     (name,) = parsed.inputs
@@ -205,14 +207,11 @@ def _info(parsed: argparse.Namespace) -> int:
 
 
 def _bench(parsed: argparse.Namespace) -> int:
-    width, _, height = parsed.size.partition("x")
-    if not (width.isdigit() and height.isdigit() and int(width) and int(height)):
-        raise OptionError(f"expected a size such as 96x96, got {parsed.size!r}")
-    size_hw = int(height), int(width)
+    height, width = cli_reach.size_hw(parsed.size)
     took = measure.latency(
-        measure.upscale_case(parsed.model, *size_hw, None, None, parsed.threads), repeats=parsed.repeats
+        measure.upscale_case(parsed.model, height, width, None, None, parsed.threads), repeats=parsed.repeats
     )
-    peak = measure.peak_memory("sr_infer.measure:first_call_case", parsed.model, *size_hw, parsed.threads)
+    peak = measure.peak_memory("sr_infer.measure:first_call_case", parsed.model, height, width, parsed.threads)
     facts = {
         "model": parsed.model,
         "size": parsed.size,
@@ -220,7 +219,7 @@ def _bench(parsed: argparse.Namespace) -> int:
         "first_call_ms": round(peak.call_ms, 1),
         "p50_ms": round(took.median_ms, 1),
         "p90_ms": round(took.p90_ms, 1),
-        "input_megapixels_per_s": round(int(width) * int(height) / took.median_ms / 1e3, 3),
+        "input_megapixels_per_s": round(width * height / took.median_ms / 1e3, 3),
         "imported_bytes": peak.imported_bytes,
         "peak_bytes": peak.peak_bytes,
         "grown_bytes": peak.grown_bytes,
