@@ -49,8 +49,6 @@ class Picture:
     """2 or 3 for what came as an array."""
     file_format: str | None = None
     """Pillow's name of the file format, such as "PNG"."""
-    as_bytes: bool = False
-    """It came as bytes, so bytes go back."""
 
     @property
     def size_hw(self) -> tuple[int, int]:
@@ -73,11 +71,6 @@ class Picture:
         """Pillow has a mode for these pixels, and the caller gets no array."""
         return self.array_ndim is None and has_pillow_mode(self.channels, self.dtype)
 
-    @property
-    def is_deep_file(self) -> bool:
-        """It came from a file, and Pillow has no mode for these pixels."""
-        return self.array_ndim is None and not self.is_pillow
-
 
 def read(image: ImageInput, *, max_pixels: int = MAX_PIXELS) -> Picture:
     """Read whatever is a picture.
@@ -96,7 +89,7 @@ def read(image: ImageInput, *, max_pixels: int = MAX_PIXELS) -> Picture:
         with _decoder_errors(f"this {image.format or 'Pillow'} image"):
             return _from_pillow(image)
     if isinstance(image, bytes):
-        return replace(_decode(io.BytesIO(image), "these bytes", max_pixels), as_bytes=True)
+        return _decode(io.BytesIO(image), "these bytes", max_pixels)
     if isinstance(image, str | os.PathLike):
         try:
             with Path(image).open("rb") as file:

@@ -11,15 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from sr_infer import banded_tiff, encode, images, memory, model_zoo, session
+from sr_infer import banded_tiff, canvas, encode, images, memory, model_zoo, session
 from sr_infer.banded_tiff import TiffRows
-from sr_infer.blocks import Block, upscaled_blocks
+from sr_infer.blocks import Block, block_bytes_per_px, upscaled_blocks
 from sr_infer.errors import CancelledError, OptionError
 from sr_infer.images import ImageInput, ImageOutput, Picture
 from sr_infer.model_card import ModelCard
 from sr_infer.output_size import output_size
-from sr_infer.pillow_modes import Pixels, pillow_image, pillow_mode
-from sr_infer.resize import imresize
+from sr_infer.pillow_modes import Pixels
 from sr_infer.tiling import Grid
 from sr_infer.windows import Source
 
@@ -181,7 +180,8 @@ class Upscaler:
             SrInferError: as in calling the upscaler.
         """
         target = Path(target)
-        if encode.file_format(target) == "TIFF" and scale is width is height is None:
+        name = encode.file_format(target)
+        if name == "TIFF" and scale is width is height is None:
             rows = TiffRows.open(Path(source), least_px=_BANDED_PIXELS)
             if rows is not None:
                 with rows:
@@ -189,7 +189,8 @@ class Upscaler:
                 return
         picture = images.read(source, max_pixels=self.max_pixels)
         size_hw = output_size(picture.size_hw, self.card.scale, scale=scale, width=width, height=height)
-        result = self._upscaled(picture, size_hw, progress)
+        writing = _writing_bytes_per_px(picture, name, in_memory=False)
+        result = self._upscaled(picture, size_hw, progress, writing)
         encode.write(result, target, picture.metadata.for_size(size_hw), quality=quality)
 
     def upscale_bytes(
@@ -220,29 +221,17 @@ class Upscaler:
         own = picture.file_format if picture.file_format in _BYTES_FORMATS else "PNG"
         name = own if extension is None else encode.file_format(Path(f"out.{extension.removeprefix('.')}"))
         size_hw = output_size(picture.size_hw, self.card.scale, scale=scale, width=width, height=height)
-        result = self._upscaled(picture, size_hw, progress)
+        writing = _writing_bytes_per_px(picture, name, in_memory=True)
+        result = self._upscaled(picture, size_hw, progress, writing)
         return encode.encode(result, name, picture.metadata.for_size(size_hw), quality=quality)
 
-    def _upscaled(self, picture: Picture, size_hw: tuple[int, int], progress: Progress | None) -> Image.Image | Pixels:
-        """The result at its final size: a Pillow image where the caller gets one and no resizing is needed."""
+    def _upscaled(
+        self, picture: Picture, size_hw: tuple[int, int], progress: Progress | None, writing_bytes_per_px: float = 0
+    ) -> Image.Image | Pixels:
         scale = self.card.scale
         network_hw = (picture.size_hw[0] * scale, picture.size_hw[1] * scale)
-        needed = memory.canvas_bytes(picture, network_hw, size_hw)
-        blocks = self._blocks(picture, lambda grid: needed, progress)
-        if picture.is_pillow and size_hw == network_hw:
-            canvas = Image.new(pillow_mode(picture.channels, picture.dtype), network_hw[::-1])
-            for row, column, block in blocks:
-                canvas.paste(pillow_image(block), (column.keep_start * scale, row.keep_start * scale))
-            return canvas
-        pixels = np.empty((*network_hw, picture.channels), picture.dtype)
-        for row, column, block in blocks:
-            rows = slice(row.keep_start * scale, row.keep_stop * scale)
-            pixels[rows, column.keep_start * scale : column.keep_stop * scale] = block
-        if size_hw != network_hw:
-            pixels = imresize(pixels, size_hw)
-            if pixels.dtype.kind == "f":
-                np.clip(pixels, 0, 1, out=pixels)
-        return pixels
+        needed = canvas.needed_bytes(picture, network_hw, size_hw, writing_bytes_per_px)
+        return canvas.assembled(self._blocks(picture, lambda grid: needed, progress), picture, scale, size_hw)
 
     def _upscale_in_bands(self, source: TiffRows, target: Path, progress: Progress | None) -> None:
         scale = self.card.scale
@@ -275,6 +264,9 @@ class Upscaler:
             tile_px=self.tile,
             max_memory=self.max_memory,
             canvas_bytes=canvas_bytes,
+            block_bytes_per_px=block_bytes_per_px(
+                source.channels, source.dtype, self.card.scale, alpha=self.alpha, ensemble=self.ensemble
+            ),
             threads=threads,
         )
         blocks = upscaled_blocks(
@@ -302,3 +294,8 @@ def _counted(blocks: Iterator[Block], total: int, progress: Progress | None) -> 
         yield block
         if progress is not None and progress(done, total) is False:
             raise CancelledError(f"cancelled after {done} of {total} tiles")
+
+
+def _writing_bytes_per_px(picture: Picture, name: str, *, in_memory: bool) -> float:
+    sample = picture.dtype.itemsize
+    return encode.working_bytes_per_px(name, picture.channels * sample, is_deep=sample > 1, in_memory=in_memory)
