@@ -14,7 +14,7 @@ from PIL import Image
 from sr_infer import banded_tiff, canvas, encode, images, memory, model_zoo, session
 from sr_infer.banded_tiff import TiffRows
 from sr_infer.blocks import Block, block_bytes_per_px, upscaled_blocks
-from sr_infer.errors import CancelledError, OptionError
+from sr_infer.errors import CancelledError, OptionError, OutputError
 from sr_infer.images import ImageInput, ImageOutput, Picture
 from sr_infer.model_card import ModelCard
 from sr_infer.output_size import output_size
@@ -73,6 +73,8 @@ class Upscaler:
                 raise OptionError(f"expected {name} to be a whole number of at least {least}, got {value!r}")
         if self.halo not in ("8bit", "exact") and (not isinstance(self.halo, int) or self.halo < 0):
             raise OptionError(f'expected halo to be "8bit", "exact" or a number of px, got {self.halo!r}')
+        if not isinstance(self.ensemble, bool):
+            raise OptionError(f"expected ensemble to be True or False, got {self.ensemble!r}")
         if self.alpha not in ("bicubic", "model"):
             raise OptionError(f'expected alpha to be "bicubic" or "model", got {self.alpha!r}')
         if self.max_memory is not None:
@@ -182,6 +184,8 @@ class Upscaler:
         """
         target = Path(target)
         name = encode.file_format(target)
+        if not target.parent.is_dir():
+            raise OutputError(f"cannot write {target}: there is no folder {target.parent}")
         if name == "TIFF" and scale is width is height is None:
             rows = TiffRows.open(Path(source), least_px=_BANDED_PIXELS)
             if rows is not None:
@@ -189,6 +193,7 @@ class Upscaler:
                     self._upscale_in_bands(rows, target, progress)
                 return
         picture = images.read(source, max_pixels=self.max_pixels)
+        encode.check(name, picture.channels, picture.dtype, quality=quality)
         size_hw = output_size(picture.size_hw, self.card.scale, scale=scale, width=width, height=height)
         writing = _writing_bytes_per_px(picture, name, in_memory=False)
         result = self._upscaled(picture, size_hw, progress, writing)
@@ -221,6 +226,7 @@ class Upscaler:
         picture = images.read(data, max_pixels=self.max_pixels)
         own = picture.file_format if picture.file_format in _BYTES_FORMATS else "PNG"
         name = own if extension is None else encode.file_format(Path(f"out.{extension.removeprefix('.')}"))
+        encode.check(name, picture.channels, picture.dtype, quality=quality)
         size_hw = output_size(picture.size_hw, self.card.scale, scale=scale, width=width, height=height)
         writing = _writing_bytes_per_px(picture, name, in_memory=True)
         result = self._upscaled(picture, size_hw, progress, writing)
