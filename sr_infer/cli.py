@@ -25,8 +25,6 @@ _EPILOG = (
     "For example: sr-infer upscale photo.jpg -o large.png. "
     "Exit code 0: all done, 1: some pictures failed, 2: nothing was done."
 )
-    "For example: sr-infer upscale photo.jpg -o large.png. Exit code 0: all done, 1: some failed, 2: nothing was done."
-)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
