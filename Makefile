@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench report clean
 
 demo: $(VENV)/demo.installed
 	$(BIN)/python -m benchmarks.demo
@@ -20,8 +20,13 @@ lint: $(VENV)/dev.installed
 bench: $(VENV)/dev.installed
 	$(BIN)/python -m pytest benchmarks --quick --benchmark-sort=name --benchmark-autosave
 
+# QUALITY="Set5 Set14" measures PSNR on benchmark folders, too; what was measured already is not measured again.
+report: $(VENV)/dev.installed $(VENV)/peers.installed
+	$(BIN)/python -m benchmarks.collect --quality $(QUALITY)
+	$(BIN)/python -m benchmarks.report
+
 clean:
-	rm -rf $(VENV) demo
+	rm -rf $(VENV) demo build/benchmarks
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
