@@ -37,6 +37,8 @@ class Widths:
     """Widths are rounded to it, but not to 0. 4 in the authors' code; with 16 onnxruntime on AVX-512 loses nothing."""
     budget: Unit = "macs"
     """What `ratio` is of: multiply-accumulates, parameters, or milliseconds in `latency_table`."""
+    fill: bool = True
+    """Widen what is cheapest to widen when the search asks for less than the budget; the paper does not."""
     latency_table: str = ""
     """JSON of `python -m benchmarks.layer_latency`, beside the recipe."""
 
@@ -75,7 +77,7 @@ class Widths:
 
     def projected(self, preferences: Sequence[dict[int, float]], cost: Cost) -> tuple[int, ...]:
         """The preferred width of each layer, narrowed where it costs least preference for what it saves, until the
-        budget is kept.
+        budget is kept; with `fill` then widened, where it gains most for what it costs, as far as the budget allows.
 
         Args:
             preferences: log probability of each candidate, for every layer.
@@ -86,16 +88,17 @@ class Widths:
         """
         widths = [max(row, key=row.__getitem__) for row in preferences]
         while (now := cost.of(widths)) > self.allowed(cost):
-            best: tuple[float, int, int] | None = None
-            for index, row in enumerate(preferences):
-                for narrower in (width for width in row if width < widths[index]):
-                    saved = now - cost.of([*widths[:index], narrower, *widths[index + 1 :]])
-                    if saved > 0:
-                        price = (row[widths[index]] - row[narrower]) / saved
-                        best = min(best or (price, index, narrower), (price, index, narrower))
-            if best is None:
+            changes = _changes(preferences, widths, cost, wider=False)
+            if not changes:
                 raise self._too_small(cost, widths)
-            widths[best[1]] = best[2]
+            widths = min(changes, key=lambda change: change.lost / (now - change.cost)).widths
+        while self.fill:
+            now = cost.of(widths)
+            changes = _changes(preferences, widths, cost, wider=True)
+            within = [change for change in changes if change.cost <= self.allowed(cost)]
+            if not within:
+                break
+            widths = min(within, key=lambda change: change.lost / (change.cost - now)).widths
         return tuple(widths)
 
     def allowed(self, cost: Cost) -> float:
@@ -107,6 +110,28 @@ class Widths:
             f"the narrowest widths leave {cost.of(widths) / cost.dense:.3f} of the {self.budget}, more than "
             f"1 - ratio = {1 - self.ratio:.3f}; give a smaller ratio or multiple, or smaller factors"
         )
+
+
+@dataclass(frozen=True)
+class _Change:
+    """Of one layer's width."""
+
+    widths: list[int]
+    cost: float
+    lost: float
+    """Log probability."""
+
+
+def _changes(preferences: Sequence[dict[int, float]], widths: list[int], cost: Cost, *, wider: bool) -> list[_Change]:
+    """Those that cost more, or less, than `widths` do."""
+    now, changes = cost.of(widths), []
+    for index, row in enumerate(preferences):
+        for width in row:
+            changed = [*widths[:index], width, *widths[index + 1 :]]
+            then = cost.of(changed)
+            if width != widths[index] and (width > widths[index]) == wider == (then > now) and then != now:
+                changes.append(_Change(changed, then, row[widths[index]] - row[width]))
+    return changes
 
 
 def write_widths(path: Path, network: nn.Module, inner: InnerLayers, widths: Sequence[int]) -> None:
