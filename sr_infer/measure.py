@@ -110,7 +110,7 @@ def peak_resident_bytes() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
-def _forget_peak() -> None:
+def forget_peak() -> None:
     """Let the peak start from now, where the system can."""
     if sys.platform == "linux":
         with contextlib.suppress(OSError):
@@ -152,7 +152,7 @@ def _windows_counters() -> _ProcessMemoryCounters:
 def _main(case: str, arguments: str) -> None:
     module, _, function = case.partition(":")
     call = getattr(importlib.import_module(module), function)(*json.loads(arguments))
-    _forget_peak()
+    forget_peak()
     baseline = resident_bytes()
     call()
     print(json.dumps({"baseline_bytes": baseline, "peak_bytes": peak_resident_bytes()}))
