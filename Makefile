@@ -18,7 +18,7 @@ lint: $(VENV)/dev.installed
 	$(BIN)/mypy
 
 bench: $(VENV)/dev.installed
-	$(BIN)/python -m pytest benchmarks --benchmark-min-rounds=5 --benchmark-sort=name
+	$(BIN)/python -m pytest benchmarks --quick --benchmark-sort=name --benchmark-autosave
 
 clean:
 	rm -rf $(VENV) demo

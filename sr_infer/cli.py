@@ -16,6 +16,7 @@ from PIL import Image
 from sr_infer import __version__, cli_reach, doctor, encode, files, images, measure
 from sr_infer.errors import ImageError, OptionError, SrInferError
 from sr_infer.exit_codes import DONE, NOTHING_DONE, SOME_FAILED
+from sr_infer.limits import usable_cpus
 from sr_infer.metadata import Metadata
 from sr_infer.metrics import psnr_y, ssim_y
 from sr_infer.model_zoo import DEFAULT_MODEL, available_models, find
@@ -61,7 +62,8 @@ def _parser() -> argparse.ArgumentParser:
     bench = commands.add_parser("bench", help="measure a model's time and memory on this machine")
     bench.add_argument("model", nargs="?", default=DEFAULT_MODEL, help="name or path of a model (%(default)s)")
     bench.add_argument("--size", default="96x96", metavar="WxH", help="of the input in px (%(default)s)")
-    bench.add_argument("--repeats", type=int, default=5)
+    bench.add_argument("--repeats", type=int, default=9)
+    bench.add_argument("--threads", type=int, help="processors to keep busy; all that may be used otherwise")
     bench.set_defaults(run=_bench)
 
     compare = commands.add_parser("compare", help="PSNR and SSIM of two pictures, and where they differ")
@@ -206,16 +208,21 @@ def _info(parsed: argparse.Namespace) -> int:
 
 def _bench(parsed: argparse.Namespace) -> int:
     height, width = cli_reach.size_hw(parsed.size)
-    call = measure.upscale_case(parsed.model, height, width)
-    took = measure.latency(call, repeats=parsed.repeats)
-    peak = measure.peak_memory("sr_infer.measure:upscale_case", parsed.model, height, width)
+    took = measure.latency(
+        measure.upscale_case(parsed.model, height, width, None, None, parsed.threads), repeats=parsed.repeats
+    )
+    peak = measure.peak_memory("sr_infer.measure:first_call_case", parsed.model, height, width, parsed.threads)
     facts = {
         "model": parsed.model,
         "size": parsed.size,
-        "median_ms": round(took.median_ms, 1),
-        "spread_ms": round(took.spread_ms, 1),
+        "threads": parsed.threads or usable_cpus(),
+        "first_call_ms": round(peak.call_ms, 1),
+        "p50_ms": round(took.median_ms, 1),
+        "p90_ms": round(took.p90_ms, 1),
         "input_megapixels_per_s": round(width * height / took.median_ms / 1e3, 3),
-        "peak_added_bytes": peak.added_bytes,
+        "imported_bytes": peak.imported_bytes,
+        "peak_bytes": peak.peak_bytes,
+        "grown_bytes": peak.grown_bytes,
     }
     _print_facts(facts, as_json=parsed.json)
     return DONE
