@@ -4,13 +4,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test test-all lint bench tab clean
 
 demo: $(VENV)/demo.installed
 	$(BIN)/python -m benchmarks.demo
 
 test: $(VENV)/dev.installed
 	$(BIN)/python -m pytest -m "not slow"
+
+test-all: $(VENV)/all.installed
+	$(BIN)/python -m pytest
 
 lint: $(VENV)/dev.installed
 	$(BIN)/ruff check .
@@ -20,8 +23,12 @@ lint: $(VENV)/dev.installed
 bench: $(VENV)/dev.installed
 	$(BIN)/python -m pytest benchmarks --quick --benchmark-sort=name --benchmark-autosave
 
+tab: $(VENV)/dev.installed
+	npm ci --silent --prefix web
+	$(BIN)/python web/build.py
+
 clean:
-	rm -rf $(VENV) demo
+	rm -rf $(VENV) demo web/node_modules web/dist
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

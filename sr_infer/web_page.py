@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
-from sr_infer import files, images, measure
+from sr_infer import files, images, measure, pillow_modes
 from sr_infer.errors import SrInferError
 from sr_infer.memory import format_bytes
 from sr_infer.model_zoo import DEFAULT_MODEL, available_models
@@ -95,11 +95,10 @@ def _upscale_file(upscaler: Upscaler, source: Path, target: Path, bar: gr.Progre
     start = time.perf_counter()
     upscaler.upscale_file(source, target, progress=tell)
     seconds = time.perf_counter() - start
+    added_bytes = max(measure.peak_resident_bytes() - baseline_bytes, 1)
     with Image.open(target) as large:
         size = f"{large.width} x {large.height} px"
-    return (
-        f"{size} in {seconds:.1f} s, {format_bytes(max(measure.peak_resident_bytes() - baseline_bytes, 1))} of memory"
-    )
+    return f"{size} in {seconds:.1f} s, {format_bytes(added_bytes)} of memory."
 
 
 def _compared(source: Path, target: Path) -> tuple[Image.Image, Image.Image]:
@@ -121,4 +120,4 @@ def _rgb(path: Path) -> Image.Image:
     pixels = images.read(path, max_pixels=images.MAX_PIXELS * 16).pixels
     if pixels.dtype != "uint8":
         pixels = (pixels // 257).astype("uint8")
-    return images.pillow_image(pixels).convert("RGB")
+    return pillow_modes.pillow_image(pixels).convert("RGB")

@@ -18,7 +18,10 @@ import sr_infer
 from sr_infer import Upscaler
 
 pytest.importorskip("ray", reason="needs sr-infer[ray]")
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::ray.util.annotations.RayDeprecationWarning"),
+]
 
 import pyarrow.parquet as pq  # noqa: E402
 import ray  # noqa: E402
@@ -58,6 +61,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
     """Two nodes with a processor each, so that two workers stand on different ones."""
     monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    monkeypatch.setenv("RAY_raylet_start_wait_time_s", "120")
     node = {"num_cpus": 1, "object_store_memory": 100_000_000, "memory": 2_000_000_000}
     cluster = Cluster(initialize_head=True, head_node_args=node)
     try:
