@@ -73,8 +73,7 @@ def _add_upscaler(command: argparse.ArgumentParser) -> None:
 
 
 def _batch(parsed: argparse.Namespace) -> int:
-    from sr_infer import batch_job
-    from sr_infer.batch import Outcome
+    from sr_infer.batch import Outcome, job
 
     progress: Progress | None = None
 
@@ -83,7 +82,7 @@ def _batch(parsed: argparse.Namespace) -> int:
         progress = progress or Progress(total)
         progress.finished(Path(outcome.path), outcome.error or f"{outcome.seconds:.1f} s")
 
-    counts = batch_job.run(
+    counts = job.run(
         parsed.source,
         parsed.target,
         Upscaler(parsed.model, max_memory=parsed.max_memory, threads=parsed.threads),

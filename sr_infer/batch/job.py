@@ -17,10 +17,10 @@ import ray
 
 from sr_infer import batch, files, memory, session
 from sr_infer.batch import Outcome
+from sr_infer.batch.remote_files import Folder
 from sr_infer.errors import OptionError
 from sr_infer.files import OutputOptions
 from sr_infer.limits import usable_cpus
-from sr_infer.remote_files import Folder
 from sr_infer.upscaler import Upscaler
 
 _PICTURES_AT_ONCE = 10_000

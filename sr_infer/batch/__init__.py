@@ -23,7 +23,7 @@ from sr_infer.upscaler import Upscaler
 try:
     from ray.data import ActorPoolStrategy, Dataset
 
-    from sr_infer.remote_files import Folder
+    from sr_infer.batch.remote_files import Folder
 except ImportError as error:
     raise MissingExtraError("sr_infer.batch stands on Ray Data: pip install 'sr-infer[ray]'") from error
 
