@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test test-all lint bench tab clean
 
 demo: $(VENV)/demo.installed
 	$(BIN)/python -m benchmarks.demo
@@ -12,16 +12,23 @@ demo: $(VENV)/demo.installed
 test: $(VENV)/dev.installed
 	$(BIN)/python -m pytest -m "not slow"
 
+test-all: $(VENV)/all.installed
+	$(BIN)/python -m pytest
+
 lint: $(VENV)/dev.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
 bench: $(VENV)/dev.installed
-	$(BIN)/python -m pytest benchmarks --benchmark-min-rounds=5 --benchmark-sort=name
+	$(BIN)/python -m pytest benchmarks --quick --benchmark-sort=name --benchmark-autosave
+
+tab: $(VENV)/dev.installed
+	npm ci --silent --prefix web
+	$(BIN)/python web/build.py
 
 clean:
-	rm -rf $(VENV) demo
+	rm -rf $(VENV) demo web/node_modules web/dist
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -150,3 +150,29 @@ def test_pillow_images_carry_their_profile(network: Path, astronaut: np.ndarray)
     assert result.size == (256, 320)
     assert result.info["icc_profile"] == PROFILE
     assert b"Camera works" in result.info["exif"]
+
+
+def test_comments_are_kept(upscaled: Any, astronaut: np.ndarray) -> None:
+    source = photo(astronaut, "jpg", comment="Grüße".encode())
+    assert upscaled(source, "jpg", "jpg").info["comment"] == "Grüße".encode()
+    png = upscaled(source, "jpg", "png")
+    assert png.text["Comment"] == "Grüße"
+    buffer = io.BytesIO()
+    text = PngImagePlugin.PngInfo()
+    text.add_text("Comment", "Grüße")
+    png.save(buffer, "PNG", pnginfo=text)
+    assert upscaled(buffer.getvalue(), "png", "jpg").info["comment"] == "Grüße".encode()
+
+
+def test_what_jpeg_cannot_hold_is_left_out_with_a_warning(
+    upscaled: Any, astronaut: np.ndarray, caplog: pytest.LogCaptureFixture
+) -> None:
+    long_xmp = XMP.replace(b"</x:xmpmeta>", b" " * 70_000 + b"</x:xmpmeta>")
+    text = PngImagePlugin.PngInfo()
+    text.add_itxt("XML:com.adobe.xmp", long_xmp.decode())
+    source = photo(astronaut, "png", pnginfo=text)
+    image = upscaled(source, "png", "jpg")
+    assert "XMP of 70" in caplog.text
+    assert "xmp" not in image.info
+    assert image.getexif()[ExifTags.Base.Make] == "Camera works"
+    assert len(upscaled(source, "png", "webp").info["xmp"]) > 70_000
