@@ -8,7 +8,7 @@ from PIL import Image
 from sr_infer.blocks import Block
 from sr_infer.images import Picture
 from sr_infer.pillow_modes import Pixels, pillow_image, pillow_mode
-from sr_infer.resize import imresize
+from sr_infer.resize import imresize, working_bytes
 
 
 def needed_bytes(
@@ -30,8 +30,7 @@ def needed_bytes(
     writing = output_px * writing_bytes_per_px
     if size_hw == network_hw:
         return int(source + network_px * (pillow_pixel or array_pixel) + writing)
-    between_px = min(size_hw[0] * network_hw[1], network_hw[0] * size_hw[1])
-    resizing = array_pixel * (network_px + between_px + output_px)
+    resizing = array_pixel * network_px + working_bytes(network_hw, size_hw, picture.channels, sample)
     return int(source + max(resizing, array_pixel * output_px + writing) + pillow_pixel * output_px)
 
 

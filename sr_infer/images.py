@@ -145,6 +145,8 @@ def _from_pillow(image: Image.Image) -> Picture:
 
 def _decode(file: BinaryIO, name: str, max_pixels: int) -> Picture:
     with _decoder_errors(name):
+        if not file.read(1):
+            raise ImageError(f"{name} is empty")
         image, is_deep = deep_colour.opened(file)
         with image:
             check_pixels(image.width * image.height, name, max_pixels)
@@ -171,7 +173,9 @@ def _decoder_errors(name: str) -> Iterator[None]:
             "if you trust it, raise both PIL.Image.MAX_IMAGE_PIXELS and max_pixels"
         ) from error
     except UnidentifiedImageError as error:
-        raise ImageError(f"{name} is not a picture that Pillow {PIL.__version__} can read") from error
+        raise ImageError(
+            f"{name} is not a picture that Pillow {PIL.__version__} can read; if it opens elsewhere, convert it to PNG"
+        ) from error
     except Exception as error:
         raise ImageError(f"{name} is damaged or incomplete ({error or type(error).__name__})") from error
 

@@ -31,6 +31,8 @@ _DESCRIPTIVE_TIFF_TAGS = frozenset(
     }
 )
 """Of a TIFF's main directory, what describes the picture and not how the file stores it."""
+_TELLS_THE_SHAPE = ('{"shape"', "ImageJ=", "<?xml")
+"""How descriptions begin in which tifffile, ImageJ and OME note the size of the old picture."""
 _TIFF_XMP = 700
 _XMP_TEXT_KEY = "XML:com.adobe.xmp"
 _COMMENT = "Comment"
@@ -159,7 +161,9 @@ def _descriptive(image: Image.Image) -> Image.Exif:
     source, copy = image.getexif(), Image.Exif()
     is_tiff = isinstance(image, TiffImagePlugin.TiffImageFile)
     for tag, value in source.items():
-        if tag != _ORIENTATION and (not is_tiff or tag in _DESCRIPTIVE_TIFF_TAGS):
+        if is_tiff and (tag not in _DESCRIPTIVE_TIFF_TAGS or str(value).startswith(_TELLS_THE_SHAPE)):
+            continue
+        if tag != _ORIENTATION:
             copy[tag] = value
     for tag in DIRECTORIES:
         if directory := source.get_ifd(tag):

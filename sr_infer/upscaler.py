@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Iterator
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from os import PathLike
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, TypeAlias, TypeVar, overload
@@ -14,7 +14,7 @@ from PIL import Image
 from sr_infer import banded_tiff, canvas, encode, images, memory, model_zoo, session
 from sr_infer.banded_tiff import TiffRows
 from sr_infer.blocks import Block, block_bytes_per_px, upscaled_blocks
-from sr_infer.errors import CancelledError, OptionError
+from sr_infer.errors import CancelledError, OptionError, OutputError
 from sr_infer.images import ImageInput, ImageOutput, Picture
 from sr_infer.model_card import ModelCard
 from sr_infer.output_size import output_size
@@ -64,6 +64,7 @@ class Upscaler:
     """How transparency is enlarged."""
     ensemble: bool = False
     """Average over the 8 flips and rotations: eight times the work for a little more PSNR."""
+    _path: Path = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         for name, least in (("tile", 1), ("threads", 1), ("max_pixels", 1)):
@@ -72,11 +73,13 @@ class Upscaler:
                 raise OptionError(f"expected {name} to be a whole number of at least {least}, got {value!r}")
         if self.halo not in ("8bit", "exact") and (not isinstance(self.halo, int) or self.halo < 0):
             raise OptionError(f'expected halo to be "8bit", "exact" or a number of px, got {self.halo!r}')
+        if not isinstance(self.ensemble, bool):
+            raise OptionError(f"expected ensemble to be True or False, got {self.ensemble!r}")
         if self.alpha not in ("bicubic", "model"):
             raise OptionError(f'expected alpha to be "bicubic" or "model", got {self.alpha!r}')
         if self.max_memory is not None:
             memory.parse_bytes(self.max_memory)
-        model_zoo.find(self.model)
+        object.__setattr__(self, "_path", model_zoo.find(self.model))
 
     @property
     def card(self) -> ModelCard:
@@ -85,7 +88,7 @@ class Upscaler:
         Raises:
             ModelError: the file is not a super-resolution network that can be run.
         """
-        return session.shared(model_zoo.find(self.model), threads=1).card
+        return session.shared(self._path, threads=1).card
 
     def load(self) -> None:
         """Load the network now rather than in the first call.
@@ -93,7 +96,7 @@ class Upscaler:
         Raises:
             ModelError: as `card`.
         """
-        session.shared(model_zoo.find(self.model), threads=1)
+        session.shared(self._path, threads=1)
 
     @overload
     def __call__(
@@ -181,6 +184,8 @@ class Upscaler:
         """
         target = Path(target)
         name = encode.file_format(target)
+        if not target.parent.is_dir():
+            raise OutputError(f"cannot write {target}: there is no folder {target.parent}")
         if name == "TIFF" and scale is width is height is None:
             rows = TiffRows.open(Path(source), least_px=_BANDED_PIXELS)
             if rows is not None:
@@ -188,6 +193,7 @@ class Upscaler:
                     self._upscale_in_bands(rows, target, progress)
                 return
         picture = images.read(source, max_pixels=self.max_pixels)
+        encode.check(name, picture.channels, picture.dtype, quality=quality)
         size_hw = output_size(picture.size_hw, self.card.scale, scale=scale, width=width, height=height)
         writing = _writing_bytes_per_px(picture, name, in_memory=False)
         result = self._upscaled(picture, size_hw, progress, writing)
@@ -220,6 +226,7 @@ class Upscaler:
         picture = images.read(data, max_pixels=self.max_pixels)
         own = picture.file_format if picture.file_format in _BYTES_FORMATS else "PNG"
         name = own if extension is None else encode.file_format(Path(f"out.{extension.removeprefix('.')}"))
+        encode.check(name, picture.channels, picture.dtype, quality=quality)
         size_hw = output_size(picture.size_hw, self.card.scale, scale=scale, width=width, height=height)
         writing = _writing_bytes_per_px(picture, name, in_memory=True)
         result = self._upscaled(picture, size_hw, progress, writing)
@@ -257,20 +264,21 @@ class Upscaler:
     ) -> Iterator[Block]:
         """Plan within the memory budget, and run."""
         threads = session.default_threads() if self.threads is None else self.threads
+        card = self.card
         division = memory.fit(
             source.size_hw,
-            self.card,
-            halo_px=self._halo_px(source.dtype),
+            card,
+            halo_px=self._halo_px(card, source.dtype),
             tile_px=self.tile,
             max_memory=self.max_memory,
             canvas_bytes=canvas_bytes,
             block_bytes_per_px=block_bytes_per_px(
-                source.channels, source.dtype, self.card.scale, alpha=self.alpha, ensemble=self.ensemble
+                source.channels, source.dtype, card.scale, alpha=self.alpha, ensemble=self.ensemble
             ),
             threads=threads,
         )
         blocks = upscaled_blocks(
-            session.shared(model_zoo.find(self.model), threads=threads if division.workers == 1 else 1),
+            session.shared(self._path, threads=threads if division.workers == 1 else 1),
             source,
             division.grid,
             alpha=self.alpha,
@@ -279,8 +287,7 @@ class Upscaler:
         )
         return _counted(blocks, len(division.grid), progress)
 
-    def _halo_px(self, dtype: np.dtype[Any]) -> int:
-        card = self.card
+    def _halo_px(self, card: ModelCard, dtype: np.dtype[Any]) -> int:
         if isinstance(self.halo, int):
             return self.halo
         if self.halo == "8bit" and dtype == np.uint8 and card.halo_8bit_px is not None:
