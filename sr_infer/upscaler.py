@@ -1,9 +1,8 @@
 """One model with options, ready to upscale whatever is a picture: read, plan, put the blocks together, give back."""
 
 import itertools
-import math
 from collections.abc import Callable, Iterator
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from os import PathLike
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, TypeAlias, TypeVar, overload
@@ -12,16 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from sr_infer import banded_tiff, encode, images, memory, model_zoo, session
+from sr_infer import banded_tiff, canvas, encode, images, memory, model_zoo, session
 from sr_infer.banded_tiff import TiffRows
-from sr_infer.blocks import Block, Source, upscaled_blocks
-from sr_infer.errors import CancelledError, OptionError
-from sr_infer.images import ImageInput, ImageOutput, Picture, Pixels
+from sr_infer.blocks import Block, block_bytes_per_px, upscaled_blocks
+from sr_infer.errors import CancelledError, OptionError, OutputError
+from sr_infer.images import ImageInput, ImageOutput, Picture
 from sr_infer.model_card import ModelCard
-from sr_infer.resize import imresize
+from sr_infer.output_size import output_size
+from sr_infer.pillow_modes import Pixels
 from sr_infer.tiling import Grid
+from sr_infer.windows import Source
 
-_T = TypeVar("_T", bytes, Image.Image, NDArray[Any])
+AsItCame = TypeVar("AsItCame", bytes, Image.Image, NDArray[Any])
 """What comes back as it went in."""
 
 Halo: TypeAlias = Literal["8bit", "exact"] | int
@@ -63,6 +64,7 @@ class Upscaler:
     """How transparency is enlarged."""
     ensemble: bool = False
     """Average over the 8 flips and rotations: eight times the work for a little more PSNR."""
+    _path: Path = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         for name, least in (("tile", 1), ("threads", 1), ("max_pixels", 1)):
@@ -71,11 +73,13 @@ class Upscaler:
                 raise OptionError(f"expected {name} to be a whole number of at least {least}, got {value!r}")
         if self.halo not in ("8bit", "exact") and (not isinstance(self.halo, int) or self.halo < 0):
             raise OptionError(f'expected halo to be "8bit", "exact" or a number of px, got {self.halo!r}')
+        if not isinstance(self.ensemble, bool):
+            raise OptionError(f"expected ensemble to be True or False, got {self.ensemble!r}")
         if self.alpha not in ("bicubic", "model"):
             raise OptionError(f'expected alpha to be "bicubic" or "model", got {self.alpha!r}')
         if self.max_memory is not None:
             memory.parse_bytes(self.max_memory)
-        model_zoo.find(self.model)
+        object.__setattr__(self, "_path", model_zoo.find(self.model))
 
     @property
     def card(self) -> ModelCard:
@@ -84,7 +88,7 @@ class Upscaler:
         Raises:
             ModelError: the file is not a super-resolution network that can be run.
         """
-        return session.shared(model_zoo.find(self.model), threads=1).card
+        return session.shared(self._path, threads=1).card
 
     def load(self) -> None:
         """Load the network now rather than in the first call.
@@ -92,18 +96,18 @@ class Upscaler:
         Raises:
             ModelError: as `card`.
         """
-        session.shared(model_zoo.find(self.model), threads=1)
+        session.shared(self._path, threads=1)
 
     @overload
     def __call__(
         self,
-        image: _T,
+        image: AsItCame,
         *,
         scale: float | None = None,
         width: int | None = None,
         height: int | None = None,
         progress: Progress | None = None,
-    ) -> _T: ...
+    ) -> AsItCame: ...
     @overload
     def __call__(
         self,
@@ -179,15 +183,20 @@ class Upscaler:
             SrInferError: as in calling the upscaler.
         """
         target = Path(target)
-        if encode.file_format(target) == "TIFF" and scale is width is height is None:
+        name = encode.file_format(target)
+        if not target.parent.is_dir():
+            raise OutputError(f"cannot write {target}: there is no folder {target.parent}")
+        if name == "TIFF" and scale is width is height is None:
             rows = TiffRows.open(Path(source), least_px=_BANDED_PIXELS)
             if rows is not None:
                 with rows:
                     self._upscale_in_bands(rows, target, progress)
                 return
         picture = images.read(source, max_pixels=self.max_pixels)
+        encode.check(name, picture.channels, picture.dtype, quality=quality)
         size_hw = output_size(picture.size_hw, self.card.scale, scale=scale, width=width, height=height)
-        result = self._upscaled(picture, size_hw, progress)
+        writing = _writing_bytes_per_px(picture, name, in_memory=False)
+        result = self._upscaled(picture, size_hw, progress, writing)
         encode.write(result, target, picture.metadata.for_size(size_hw), quality=quality)
 
     def upscale_bytes(
@@ -217,30 +226,19 @@ class Upscaler:
         picture = images.read(data, max_pixels=self.max_pixels)
         own = picture.file_format if picture.file_format in _BYTES_FORMATS else "PNG"
         name = own if extension is None else encode.file_format(Path(f"out.{extension.removeprefix('.')}"))
+        encode.check(name, picture.channels, picture.dtype, quality=quality)
         size_hw = output_size(picture.size_hw, self.card.scale, scale=scale, width=width, height=height)
-        result = self._upscaled(picture, size_hw, progress)
+        writing = _writing_bytes_per_px(picture, name, in_memory=True)
+        result = self._upscaled(picture, size_hw, progress, writing)
         return encode.encode(result, name, picture.metadata.for_size(size_hw), quality=quality)
 
-    def _upscaled(self, picture: Picture, size_hw: tuple[int, int], progress: Progress | None) -> Image.Image | Pixels:
-        """The result at its final size: a Pillow image where the caller gets one and no resizing is needed."""
+    def _upscaled(
+        self, picture: Picture, size_hw: tuple[int, int], progress: Progress | None, writing_bytes_per_px: float = 0
+    ) -> Image.Image | Pixels:
         scale = self.card.scale
         network_hw = (picture.size_hw[0] * scale, picture.size_hw[1] * scale)
-        needed = images.canvas_bytes(picture, network_hw, size_hw)
-        blocks = self._blocks(picture, lambda grid: needed, progress)
-        if picture.is_pillow and size_hw == network_hw:
-            canvas = Image.new(images.pillow_mode(picture.channels, picture.dtype), network_hw[::-1])
-            for row, column, block in blocks:
-                canvas.paste(images.pillow_image(block), (column.keep_start * scale, row.keep_start * scale))
-            return canvas
-        pixels = np.empty((*network_hw, picture.channels), picture.dtype)
-        for row, column, block in blocks:
-            rows = slice(row.keep_start * scale, row.keep_stop * scale)
-            pixels[rows, column.keep_start * scale : column.keep_stop * scale] = block
-        if size_hw != network_hw:
-            pixels = imresize(pixels, size_hw)
-            if pixels.dtype.kind == "f":
-                np.clip(pixels, 0, 1, out=pixels)
-        return pixels
+        needed = canvas.needed_bytes(picture, network_hw, size_hw, writing_bytes_per_px)
+        return canvas.assembled(self._blocks(picture, lambda grid: needed, progress), picture, scale, size_hw)
 
     def _upscale_in_bands(self, source: TiffRows, target: Path, progress: Progress | None) -> None:
         scale = self.card.scale
@@ -266,17 +264,21 @@ class Upscaler:
     ) -> Iterator[Block]:
         """Plan within the memory budget, and run."""
         threads = session.default_threads() if self.threads is None else self.threads
+        card = self.card
         division = memory.fit(
             source.size_hw,
-            self.card,
-            halo_px=self._halo_px(source.dtype),
+            card,
+            halo_px=self._halo_px(card, source.dtype),
             tile_px=self.tile,
             max_memory=self.max_memory,
             canvas_bytes=canvas_bytes,
+            block_bytes_per_px=block_bytes_per_px(
+                source.channels, source.dtype, card.scale, alpha=self.alpha, ensemble=self.ensemble
+            ),
             threads=threads,
         )
         blocks = upscaled_blocks(
-            session.shared(model_zoo.find(self.model), threads=threads if division.workers == 1 else 1),
+            session.shared(self._path, threads=threads if division.workers == 1 else 1),
             source,
             division.grid,
             alpha=self.alpha,
@@ -285,126 +287,12 @@ class Upscaler:
         )
         return _counted(blocks, len(division.grid), progress)
 
-    def _halo_px(self, dtype: np.dtype[Any]) -> int:
-        card = self.card
+    def _halo_px(self, card: ModelCard, dtype: np.dtype[Any]) -> int:
         if isinstance(self.halo, int):
             return self.halo
         if self.halo == "8bit" and dtype == np.uint8 and card.halo_8bit_px is not None:
             return card.halo_8bit_px
         return card.halo_px
-
-
-@overload
-def upscale(
-    image: _T,
-    model: str | PathLike[str] = ...,
-    *,
-    tile: int | None = ...,
-    halo: Halo = ...,
-    max_memory: int | str | None = ...,
-    max_pixels: int = ...,
-    threads: int | None = ...,
-    alpha: Alpha = ...,
-    ensemble: bool = ...,
-    scale: float | None = ...,
-    width: int | None = ...,
-    height: int | None = ...,
-    progress: Progress | None = ...,
-) -> _T: ...
-@overload
-def upscale(
-    image: str | PathLike[str] | BinaryIO,
-    model: str | PathLike[str] = ...,
-    *,
-    tile: int | None = ...,
-    halo: Halo = ...,
-    max_memory: int | str | None = ...,
-    max_pixels: int = ...,
-    threads: int | None = ...,
-    alpha: Alpha = ...,
-    ensemble: bool = ...,
-    scale: float | None = ...,
-    width: int | None = ...,
-    height: int | None = ...,
-    progress: Progress | None = ...,
-) -> Image.Image | NDArray[Any]: ...
-def upscale(
-    image: ImageInput,
-    model: str | PathLike[str] = model_zoo.DEFAULT_MODEL,
-    *,
-    tile: int | None = None,
-    halo: Halo = "8bit",
-    max_memory: int | str | None = None,
-    max_pixels: int = images.MAX_PIXELS,
-    threads: int | None = None,
-    alpha: Alpha = "bicubic",
-    ensemble: bool = False,
-    scale: float | None = None,
-    width: int | None = None,
-    height: int | None = None,
-    progress: Progress | None = None,
-) -> ImageOutput:
-    """Upscale a picture in one call. The options are those of `Upscaler`, the rest that of calling one.
-
-    Networks stay loaded between calls, so this costs no more than holding an `Upscaler`.
-
-    Args:
-        image: path, bytes, file object, Pillow image, or array (H, W), (H, W, 1), (H, W, 3), (H, W, 4) of uint8, uint16
-            or float32 in [0, 1].
-        model: name of a shipped model, or path to an .onnx file.
-
-    Returns:
-        What `image` was: bytes for bytes, Pillow for Pillow, an array of the same dtype for an array. A path or file
-        object gives a Pillow image, or a uint16 array for 16-bit colour, which Pillow cannot hold.
-
-    Raises:
-        SrInferError: one of its children says what was expected, what came, and what to do.
-    """
-    upscaler = Upscaler(
-        model,
-        tile=tile,
-        halo=halo,
-        max_memory=max_memory,
-        max_pixels=max_pixels,
-        threads=threads,
-        alpha=alpha,
-        ensemble=ensemble,
-    )
-    return upscaler(image, scale=scale, width=width, height=height, progress=progress)
-
-
-def output_size(
-    size_hw: tuple[int, int],
-    model_scale: int,
-    *,
-    scale: float | None = None,
-    width: int | None = None,
-    height: int | None = None,
-) -> tuple[int, int]:
-    """Height and width that a picture is upscaled to.
-
-    Args:
-        size_hw: of the LR picture.
-        model_scale: taken when nothing else is asked for.
-        scale: output side over input side.
-        width, height: in px; one alone keeps the aspect ratio.
-
-    Raises:
-        OptionError: a number is not positive, or `scale` comes with a width or height.
-    """
-    lr_height, lr_width = size_hw
-    for name, value in (("scale", scale), ("width", width), ("height", height)):
-        if value is not None and not 0 < value < math.inf:
-            raise OptionError(f"expected {name} to be positive, got {value}")
-    if scale is not None and (width is not None or height is not None):
-        raise OptionError("expected either scale or a width and height, got both")
-    if width is not None or height is not None:
-        return (
-            height if height is not None else max(1, round(lr_height * (width or 0) / lr_width)),
-            width if width is not None else max(1, round(lr_width * (height or 0) / lr_height)),
-        )
-    factor = model_scale if scale is None else scale
-    return max(1, round(lr_height * factor)), max(1, round(lr_width * factor))
 
 
 def _counted(blocks: Iterator[Block], total: int, progress: Progress | None) -> Iterator[Block]:
@@ -413,3 +301,8 @@ def _counted(blocks: Iterator[Block], total: int, progress: Progress | None) -> 
         yield block
         if progress is not None and progress(done, total) is False:
             raise CancelledError(f"cancelled after {done} of {total} tiles")
+
+
+def _writing_bytes_per_px(picture: Picture, name: str, *, in_memory: bool) -> float:
+    sample = picture.dtype.itemsize
+    return encode.working_bytes_per_px(name, picture.channels * sample, is_deep=sample > 1, in_memory=in_memory)

@@ -2,9 +2,10 @@
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple, get_args
 
 import numpy as np
 import torch
@@ -15,10 +16,19 @@ from sr_infer.errors import ImageError, OptionError, SrInferError
 from sr_infer.metrics import luma, psnr_y, ssim_y
 from sr_infer.resize import downscale, imresize
 from training.checkpoint import load_network
+from training.data.degradations import Degradation, degrade
 from training.data.folder import picture_names, read_pixels
 
 Pixels = NDArray[np.uint8]
 Upscale = Callable[[Pixels], Pixels]
+
+
+class Pair(NamedTuple):
+    """A picture's name, and itself as LR (h, w, 3) and HR (scale h, scale w, 3), uint8; (h, w) if it is grey."""
+
+    name: str
+    lr: Pixels
+    hr: Pixels
 
 
 @dataclass(frozen=True)
@@ -30,7 +40,9 @@ class Score:
     ssim_y: float
 
 
-def evaluate(upscale: Upscale, folder: Path, scale: int, *, luma_only: bool = False) -> list[Score]:
+def evaluate(
+    upscale: Upscale, folder: Path, scale: int, *, luma_only: bool = False, degradation: Degradation = "bicubic"
+) -> list[Score]:
     """Upscale every LR picture of a benchmark folder and compare it with its HR picture.
 
     Args:
@@ -38,26 +50,44 @@ def evaluate(upscale: Upscale, folder: Path, scale: int, *, luma_only: bool = Fa
         folder: pictures in `HR/` with their LR ones in `LR_bicubic/X<scale>/<name>x<scale>.png`, or HR pictures alone,
             whose LR ones are then made by MATLAB's bicubic.
         scale: of the network, and the border in pixels that is cut off before comparing.
+        degradation: how LR pictures are made; other than bicubic they are always made here.
         luma_only: shrink, upscale and compare the rounded luma alone, as papers did before networks for RGB.
 
     Raises:
         ImageError: the folder holds no picture, or LR and HR do not fit.
     """
-    hr_root = folder / "HR" if (folder / "HR").is_dir() else folder
     scores = []
-    for name in picture_names(hr_root):
+    for name, lr, hr in picture_pairs(folder, scale, luma_only=luma_only, degradation=degradation):
+        sr = upscale(lr)
+        if sr.shape != hr.shape:
+            raise ImageError(f"{name}: expected a result of {hr.shape}, got {sr.shape}; is the scale {scale}?")
+        scores.append(Score(name, psnr_y(sr, hr, border=scale), ssim_y(sr, hr, border=scale)))
+    return scores
+
+
+def picture_pairs(
+    folder: Path,
+    scale: int,
+    *,
+    names: Sequence[str] | None = None,
+    luma_only: bool = False,
+    degradation: Degradation = "bicubic",
+) -> Iterator[Pair]:
+    """The pictures of a benchmark folder, as `evaluate` takes them; of those called `names` if they are given.
+
+    Raises:
+        ImageError: the folder holds no picture, or one cannot be decoded.
+    """
+    hr_root = folder / "HR" if (folder / "HR").is_dir() else folder
+    for name in picture_names(hr_root) if names is None else names:
         hr = read_pixels(hr_root / name)
         hr = hr[: hr.shape[0] // scale * scale, : hr.shape[1] // scale * scale]
         stem = Path(name).stem
         lr_path = folder / "LR_bicubic" / f"X{scale}" / f"{stem}x{scale}.png"
         if luma_only:
             hr = np.floor(luma(hr) + 0.5).astype(np.uint8)
-        lr = read_pixels(lr_path) if lr_path.is_file() and not luma_only else downscale(hr, scale)
-        sr = upscale(lr)
-        if sr.shape != hr.shape:
-            raise ImageError(f"{name}: expected a result of {hr.shape}, got {sr.shape}; is the scale {scale}?")
-        scores.append(Score(stem, psnr_y(sr, hr, border=scale), ssim_y(sr, hr, border=scale)))
-    return scores
+        given = lr_path.is_file() and not luma_only and degradation == "bicubic"
+        yield Pair(stem, read_pixels(lr_path) if given else degrade(hr, scale, degradation), hr)
 
 
 def matching_lr_files(folder: Path, scale: int) -> tuple[int, int]:
@@ -133,6 +163,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--model", required=True, help="bicubic, weights (.safetensors), .onnx file or shipped name")
     parser.add_argument("--scale", type=int, required=True)
     parser.add_argument("--luma-only", action="store_true", help="work on the rounded luma alone (bicubic only)")
+    parser.add_argument(
+        "--degradation", default="bicubic", choices=get_args(Degradation), help="how LR pictures are made"
+    )
     parser.add_argument("--each", action="store_true", help="print every picture, not only the mean")
     parser.add_argument("--check-lr", action="store_true", help="count the LR files that equal our bicubic")
     options = parser.parse_args(arguments)
@@ -141,7 +174,9 @@ def main(arguments: list[str] | None = None) -> int:
             raise OptionError("--luma-only works with --model bicubic; the networks take RGB")
         upscale = load_upscaler(options.model, options.scale)
         for folder in options.folders:
-            scores = evaluate(upscale, folder, options.scale, luma_only=options.luma_only)
+            scores = evaluate(
+                upscale, folder, options.scale, luma_only=options.luma_only, degradation=options.degradation
+            )
             for score in scores if options.each else []:
                 print(f"{folder.name:12} {score.name:16} {score.psnr_y:6.2f} dB  {score.ssim_y:.4f}")
             mean = mean_score(scores)
