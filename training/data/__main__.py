@@ -20,13 +20,18 @@ def main(arguments: list[str] | None = None) -> int:
         "--against", type=Path, action="append", default=[], metavar="DIR", help="benchmark pictures to look for"
     )
     parser.add_argument(
-        "--record", type=Path, metavar="WEIGHTS", help="note what --against found in weights trained on DIR"
+        "--record",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="WEIGHTS",
+        help="note what --against found in weights trained on DIR",
     )
     options = parser.parse_args(arguments)
     try:
         finding = _report(options.folder, options.against)
-        if options.record:
-            _record(options.record, finding)
+        for weights in options.record:
+            _record(weights, finding)
     except SrInferError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
