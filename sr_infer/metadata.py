@@ -163,7 +163,7 @@ def _descriptive(image: Image.Image) -> Image.Exif:
     for tag, value in source.items():
         if is_tiff and (tag not in _DESCRIPTIVE_TIFF_TAGS or str(value).startswith(_TELLS_THE_SHAPE)):
             continue
-        if tag != _ORIENTATION:
+        if tag != _ORIENTATION and tag not in DIRECTORIES:
             copy[tag] = value
     for tag in DIRECTORIES:
         if directory := source.get_ifd(tag):

@@ -95,6 +95,19 @@ def test_resolution_is_kept(upscaled: Any, astronaut: np.ndarray, source: str, t
     assert [round(float(value)) for value in image.info["dpi"]] == [300, 300]
 
 
+def test_a_result_can_be_upscaled_again(network: Path, astronaut: np.ndarray, tmp_path: Path) -> None:
+    """Tags alone, without the directory for camera settings."""
+    exif = Image.Exif()
+    exif[ExifTags.Base.ImageDescription] = "a portrait"
+    Image.fromarray(astronaut[:20, :30]).save(tmp_path / "1.jpg", exif=exif)
+    upscaler = Upscaler(network)
+    upscaler.upscale_file(tmp_path / "1.jpg", tmp_path / "2.jpg")
+    upscaler.upscale_file(tmp_path / "2.jpg", tmp_path / "4.jpg")
+    with Image.open(tmp_path / "4.jpg") as large:
+        assert large.size == (120, 80)
+        assert large.getexif()[ExifTags.Base.ImageDescription] == "a portrait"
+
+
 def test_png_text_is_kept(upscaled: Any, astronaut: np.ndarray) -> None:
     text = upscaled(photo(astronaut, "png"), "png", "png").text
     assert (text["Title"], text["Beschreibung"]) == ("Portrait", "Übergrößenträger")
