@@ -220,8 +220,8 @@ def test_one_network_for_many_sizes(make_network: Callable[..., Path]) -> None:
 
 @pytest.mark.parametrize(
     ("target", "quality"),
-    [("out.jpg", 95), ("out.webp", 0), ("absent/out.png", 95)],
-    ids=["alpha", "quality", "folder"],
+    [("out.jpg", 95), ("out.bmp", 95), ("out.ppm", 95), ("out.webp", 0), ("absent/out.png", 95)],
+    ids=["alpha", "alpha dropped", "alpha ignored", "quality", "folder"],
 )
 def test_what_cannot_be_written_is_refused_before_the_work(
     network: Path, tmp_path: Path, target: str, quality: int
