@@ -19,6 +19,7 @@ from training.networks import DRNConfig, build_network
 CONFIG = {"scale": 4, "blocks": 2, "features": 8}
 
 
+@pytest.mark.slow
 def test_the_table_of_a_network_sets_its_budget(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     torch.manual_seed(0)
     network = build_network("drn", DRNConfig(**CONFIG))
