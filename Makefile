@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test test-all lint bench tab clean
+.PHONY: demo test test-all lint bench report tab clean
 
 demo: $(VENV)/demo.installed
 	$(BIN)/python -m benchmarks.demo
@@ -23,12 +23,17 @@ lint: $(VENV)/dev.installed
 bench: $(VENV)/dev.installed
 	$(BIN)/python -m pytest benchmarks --quick --benchmark-sort=name --benchmark-autosave
 
+# QUALITY="Set5 Set14" measures PSNR on benchmark folders, too; what was measured already is not measured again.
+report: $(VENV)/dev.installed $(VENV)/peers.installed
+	$(BIN)/python -m benchmarks.collect --quality $(QUALITY)
+	$(BIN)/python -m benchmarks.report
+
 tab: $(VENV)/dev.installed
 	npm ci --silent --prefix web
 	$(BIN)/python web/build.py
 
 clean:
-	rm -rf $(VENV) demo web/node_modules web/dist
+	rm -rf $(VENV) demo build/benchmarks web/node_modules web/dist
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

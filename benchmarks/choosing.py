@@ -16,7 +16,7 @@ import psutil
 from PIL import Image
 from skimage import data
 
-from benchmarks.models import cpu_name
+from benchmarks.machine import cpu_name
 from sr_infer.limits import usable_cpus
 
 MODEL = "srpn-lite-x2"

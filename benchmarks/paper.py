@@ -132,10 +132,12 @@ def figures() -> list[Figure]:
     return found
 
 
+@cache
 def parameters(row: Row) -> int:
     return count_parameters(_network(row.network), mean_shift=row.convention.mean_shift)
 
 
+@cache
 def macs(row: Row) -> int:
     """For the picture that the paper counts on, cut to whole LR pixels."""
     network, convention = _network(row.network), row.convention

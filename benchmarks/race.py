@@ -6,11 +6,13 @@ JSON, a line each: how it stands after preparation, the time of every run, and a
 """
 
 import json
+import math
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,6 +21,7 @@ from typing import IO, Any
 from sr_infer.measure import Latency, summarised
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+_LEAST_ROUNDS = 3
 
 
 @dataclass(frozen=True)
@@ -70,12 +73,20 @@ def paired_ratio(finish: Finish, reference: Finish) -> Ratio:
     return Ratio(median, low, high)
 
 
-def race(contenders: Sequence[Contender], *, rounds: int, threads: int, reference: Path | None = None) -> list[Finish]:
-    """Run all contenders `rounds` times, in turns, after a first call of each.
+def race(
+    contenders: Sequence[Contender],
+    *,
+    threads: int,
+    rounds: int = 9,
+    seconds: float = math.inf,
+    reference: Path | None = None,
+) -> list[Finish]:
+    """Run all contenders in turns, after a first call of each.
 
     Args:
         contenders: what is timed.
-        rounds: at least 2.
+        rounds: at least 3.
+        seconds: after which no further round is begun, though three are always run.
         threads: told to the usual thread variables; contenders take them as an argument too where that matters.
         reference: an .npy file that the results of contenders with `check` are compared with.
     """
@@ -84,7 +95,10 @@ def race(contenders: Sequence[Contender], *, rounds: int, threads: int, referenc
     try:
         for runner in runners:
             runner.prepare()
-        for _ in range(rounds):
+        began = time.monotonic()
+        for number in range(rounds):
+            if number >= _LEAST_ROUNDS and time.monotonic() - began > seconds:
+                break
             for runner in runners:
                 runner.run()
         return [runner.finish() for runner in runners]

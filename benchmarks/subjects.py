@@ -1,7 +1,8 @@
 """The networks that engines are compared on, and the files that each engine reads them from.
 
 A subject is a float model of ours by its name, with the weights in `weights/`, or "<alternative> x<scale>" of
-`benchmarks.alternatives` with random ones. Files are made once and kept in the build folder.
+`benchmarks.alternatives` with random ones. Files are made once and kept in the build folder; torch is imported only to
+make them, so that an engine's process holds nothing but the engine.
 """
 
 import hashlib
@@ -10,40 +11,21 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import nn
 
-from benchmarks.alternatives import ALTERNATIVES, alternative
-from exporters.trace import UnitRange, trace
 from sr_infer.errors import ModelNotFoundError
-from training.checkpoint import load_network
 
 WEIGHTS = Path(__file__).parent.parent / "weights"
 BUILD = Path("build") / "benchmarks"
 
 
-def network_of(subject: str) -> tuple[UnitRange, int]:
-    """A network that takes and gives [0, 1], and how many channels it takes.
-
-    Raises:
-        ModelNotFoundError: there are no weights of that name.
-    """
-    name, _, scale = subject.rpartition(" x")
-    if name in ALTERNATIVES:
-        network = alternative(name, int(scale))
-        return UnitRange(network, scale=int(scale), value_range=1.0).eval(), network.channels
-    _, config, network, _ = load_network(WEIGHTS / f"{subject}.safetensors")
-    return UnitRange(network, scale=config.scale, value_range=config.value_range).eval(), 3
-
-
 def weights_of(subject: str) -> Path | None:
-    """The file of weights; None for random ones.
+    """The file of weights; None for an alternative, whose weights are random.
 
     Raises:
         ModelNotFoundError: there is no such file.
     """
-    if subject.rpartition(" x")[0] in ALTERNATIVES:
+    if " x" in subject:
         return None
     path = WEIGHTS / f"{subject}.safetensors"
     if not path.is_file():
@@ -61,16 +43,22 @@ def reference_file(subject: str, side_px: int) -> Path:
     """What torch makes of `noise`, as .npy."""
 
     def write(path: Path) -> None:
-        network, _ = network_of(subject)
-        with torch.inference_mode():
-            np.save(path, network(torch.from_numpy(noise(subject, side_px))).numpy())
+        from benchmarks.subject_network import torch_result
+
+        np.save(path, torch_result(subject, side_px))
 
     return _made_once(subject, f"reference-{side_px}.npy", write)
 
 
 def unoptimised_onnx(subject: str) -> Path:
     """The graph as torch's exporter gives it, without any of our passes."""
-    return _made_once(subject, "unoptimised.onnx", lambda path: path.write_bytes(_traced(subject)))
+
+    def write(path: Path) -> None:
+        from benchmarks.subject_network import traced
+
+        path.write_bytes(traced(subject))
+
+    return _made_once(subject, "unoptimised.onnx", write)
 
 
 def ncnn_files(subject: str, side_px: int) -> tuple[Path, Path]:
@@ -79,32 +67,15 @@ def ncnn_files(subject: str, side_px: int) -> tuple[Path, Path]:
     Raises:
         ImportError: pnnx is not installed.
     """
-    import pnnx
 
     def write(path: Path) -> None:
+        from benchmarks.subject_network import convert_to_ncnn
+
         path.mkdir()
-        network, _ = network_of(subject)
-        example = torch.from_numpy(noise(subject, side_px))
-        pnnx.export(_Plain(network), str(path.resolve() / "network.pt"), example, fp16=False)
+        convert_to_ncnn(subject, side_px, path)
 
     folder = _made_once(subject, f"ncnn-{side_px}", write)
     return folder / "network.ncnn.param", folder / "network.ncnn.bin"
-
-
-class _Plain(nn.Module):
-    """Without the attributes that TorchScript cannot hold."""
-
-    def __init__(self, unit: UnitRange) -> None:
-        super().__init__()
-        self.network, self.value_range = unit.network, unit.value_range
-
-    def forward(self, lr: torch.Tensor) -> torch.Tensor:
-        return self.network(lr * self.value_range) * (1 / self.value_range)
-
-
-def _traced(subject: str) -> bytes:
-    network, channels = network_of(subject)
-    return trace(network, channels=channels).SerializeToString()
 
 
 def _made_once(subject: str, name: str, write: Callable[[Path], object]) -> Path:

@@ -30,7 +30,8 @@ def _call(subject: str, side_px: int, threads: int, *, half: bool) -> Call:
     param, weights = ncnn_files(subject, side_px)
     if net.load_param(str(param)) or net.load_model(str(weights)):
         raise RuntimeError(f"ncnn cannot load {param}")
-    lr = ncnn.Mat(noise(subject, side_px)[0]).clone()
+    pixels = noise(subject, side_px)[0]
+    lr = ncnn.Mat(pixels).clone()
 
     def call() -> NDArray[np.float32]:
         extractor = net.create_extractor()

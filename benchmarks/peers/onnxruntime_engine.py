@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.subjects import noise, unoptimised_onnx
-from sr_infer.session import import_onnxruntime
+from sr_infer.onnx_file import import_onnxruntime
 
 
 def unoptimised(subject: str, side_px: int, threads: int) -> Callable[[], NDArray[np.float32]]:
