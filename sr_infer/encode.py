@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image
 
-from sr_infer import deep_colour
+from sr_infer import deep_colour, images
 from sr_infer.errors import OptionError, OutputError
 from sr_infer.metadata import Metadata
 from sr_infer.pillow_modes import Pixels, has_pillow_mode, pillow_image
@@ -68,7 +68,7 @@ def encode(image: Image.Image | Pixels, name: str, metadata: Metadata, *, qualit
 
 
 def check(name: str, channels: int, dtype: np.dtype[Any], *, quality: int) -> None:
-    """Find out before the work, by writing one pixel, whether a format can hold such pictures.
+    """Find out before the work, with a picture of one pixel, whether a format can hold such pictures.
 
     Args:
         name: Pillow's name of the format.
@@ -79,7 +79,9 @@ def check(name: str, channels: int, dtype: np.dtype[Any], *, quality: int) -> No
         OptionError: the quality is out of range.
         OutputError: the format cannot hold such pixels.
     """
-    _save(np.zeros((1, 1, channels), dtype), io.BytesIO(), name, Metadata(), quality)
+    pixel = encode(np.zeros((1, 1, channels), dtype), name, Metadata(), quality=quality)
+    if channels in (2, 4) and images.read(pixel).channels != channels:
+        raise OutputError(f"{name} files cannot hold transparency; choose .png, .webp or .tif")
 
 
 def working_bytes_per_px(name: str, bytes_per_px: int, *, is_deep: bool, in_memory: bool) -> float:

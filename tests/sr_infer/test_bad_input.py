@@ -30,6 +30,9 @@ def encoded(kind: str) -> bytes:
         tifffile.imwrite(buffer, PHOTO.astype(np.uint16) * 257, photometric="rgb", compression="lzw")
     elif kind == "deep png":
         return sr_infer.encode.encode(PHOTO.astype(np.uint16) * 257, "PNG", sr_infer.metadata.Metadata())
+    elif kind == "deep grey tiff":
+        pair = PHOTO[..., :2].astype(np.uint16) * 257
+        tifffile.imwrite(buffer, pair, photometric="minisblack", extrasamples=["unassalpha"], planarconfig="contig")
     elif kind == "gif":
         image.save(buffer, "GIF")
     elif kind == "tiff":
@@ -57,7 +60,7 @@ def mutated(data: bytes, rng: np.random.Generator) -> bytes:
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("kind", ["png", "jpeg", "tiff", "webp", "gif", "deep png", "deep tiff"])
+@pytest.mark.parametrize("kind", ["png", "jpeg", "tiff", "webp", "gif", "deep png", "deep tiff", "deep grey tiff"])
 def test_mutated_pictures_raise_only_our_errors(network: Path, kind: str) -> None:
     upscaler = Upscaler(network, max_pixels=10_000, threads=1)
     rng = np.random.default_rng(sum(kind.encode()))
@@ -220,8 +223,8 @@ def test_one_network_for_many_sizes(make_network: Callable[..., Path]) -> None:
 
 @pytest.mark.parametrize(
     ("target", "quality"),
-    [("out.jpg", 95), ("out.webp", 0), ("absent/out.png", 95)],
-    ids=["alpha", "quality", "folder"],
+    [("out.jpg", 95), ("out.bmp", 95), ("out.ppm", 95), ("out.webp", 0), ("absent/out.png", 95)],
+    ids=["alpha", "alpha dropped", "alpha ignored", "quality", "folder"],
 )
 def test_what_cannot_be_written_is_refused_before_the_work(
     network: Path, tmp_path: Path, target: str, quality: int

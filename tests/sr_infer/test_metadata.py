@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import ExifTags, Image, ImageCms, PngImagePlugin
+from PIL import ExifTags, Image, ImageCms, PngImagePlugin, features
 
 import sr_infer
 from sr_infer import Upscaler
@@ -18,7 +18,7 @@ XMP = (
     b'xmlns:exif="http://ns.adobe.com/exif/1.0/"><exif:PixelYDimension>160</exif:PixelYDimension>'
     b"</rdf:Description></rdf:RDF></x:xmpmeta>"
 )
-CARRIERS = ["jpg", "png", "webp", "tif"]
+CARRIERS = ["jpg", "png", "webp", "tif", *(["avif"] if features.check("avif") else [])]
 
 
 def exif(orientation: int) -> Image.Exif:
@@ -88,8 +88,8 @@ def test_profile_exif_and_xmp_go_from_every_format_to_every_format(
     assert b"tiff:Orientation" not in xmp
 
 
-@pytest.mark.parametrize("target", ["jpg", "png", "tif"])
-@pytest.mark.parametrize("source", ["jpg", "png", "tif"])
+@pytest.mark.parametrize("target", ["jpg", "png", "tif", "bmp"])
+@pytest.mark.parametrize("source", ["jpg", "png", "tif", "bmp"])
 def test_resolution_is_kept(upscaled: Any, astronaut: np.ndarray, source: str, target: str) -> None:
     image = upscaled(photo(astronaut, source), source, target)
     assert [round(float(value)) for value in image.info["dpi"]] == [300, 300]
@@ -175,6 +175,9 @@ def test_comments_are_kept(upscaled: Any, astronaut: np.ndarray) -> None:
     text.add_text("Comment", "Grüße")
     png.save(buffer, "PNG", pnginfo=text)
     assert upscaled(buffer.getvalue(), "png", "jpg").info["comment"] == "Grüße".encode()
+    buffer = io.BytesIO()
+    Image.fromarray(astronaut).quantize(16).save(buffer, "GIF", comment=b"drawn")
+    assert upscaled(buffer.getvalue(), "gif", "png").text["Comment"] == "drawn"
 
 
 def test_what_jpeg_cannot_hold_is_left_out_with_a_warning(
