@@ -14,7 +14,7 @@ def conv3x3(inputs: int, outputs: int, *, stride: int = 1, bias: bool = True) ->
 
 
 class MeanShift(nn.Module):
-    """A fixed per-pixel colour transform, `weight @ rgb + bias`, in float32 whatever the autocast.
+    """A fixed per-pixel colour transform, `weight @ rgb + bias`, in its own precision whatever the autocast.
 
     The papers subtract the training set's mean in front of the first convolution and add it behind the last. It is
     fixed here; released weights, which trained it by accident, may hold other values.
@@ -27,7 +27,7 @@ class MeanShift(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         with torch.autocast(x.device.type, enabled=False):
-            return nn.functional.conv2d(x.float(), self.weight[:, :, None, None], self.bias)
+            return nn.functional.conv2d(x.to(self.bias.dtype), self.weight[:, :, None, None], self.bias)
 
 
 class ResidualBlock(nn.Module):

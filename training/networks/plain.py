@@ -52,7 +52,7 @@ class Plain(nn.Module):
         self.body = nn.Sequential()
         for index, (inputs, outputs) in enumerate(zip((3, *config.widths), config.widths, strict=False)):
             self.body.append(conv3x3(inputs, outputs))
-            if config.activation == "every" or index % 2 == 1:
+            if config.activation == "every" or (index % 2 == 1 and index < len(config.widths) - 1):
                 self.body.append(nn.ReLU())
         self.tail = nn.Sequential(conv3x3(config.widths[-1], 3 * config.scale**2), nn.PixelShuffle(config.scale))
         self.add_mean = MeanShift(1, config.value_range)
