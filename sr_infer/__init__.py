@@ -18,7 +18,8 @@ from sr_infer.errors import (
 )
 from sr_infer.model_card import ModelCard
 from sr_infer.model_zoo import DEFAULT_MODEL, ShippedModel, available_models
-from sr_infer.upscaler import Upscaler, upscale
+from sr_infer.one_call import upscale
+from sr_infer.upscaler import Upscaler
 
 __version__ = "0.1.0"
 

@@ -15,8 +15,8 @@ import numpy as np
 from PIL import Image
 
 from sr_infer.errors import ImageError
-from sr_infer.images import Pixels
 from sr_infer.metadata import Metadata, orientation
+from sr_infer.pillow_modes import Pixels
 
 _log = logging.getLogger(__name__)
 

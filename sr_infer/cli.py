@@ -13,8 +13,9 @@ from typing import Any, NoReturn
 import numpy as np
 from PIL import Image
 
-from sr_infer import __version__, batch, doctor, encode, images, measure
+from sr_infer import __version__, cli_reach, doctor, encode, files, images, measure
 from sr_infer.errors import ImageError, OptionError, SrInferError
+from sr_infer.exit_codes import DONE, NOTHING_DONE, SOME_FAILED
 from sr_infer.metadata import Metadata
 from sr_infer.metrics import psnr_y, ssim_y
 from sr_infer.model_zoo import DEFAULT_MODEL, available_models, find
@@ -22,7 +23,6 @@ from sr_infer.progress import Progress
 from sr_infer.session import shared
 from sr_infer.upscaler import Upscaler
 
-DONE, SOME_FAILED, NOTHING_DONE = 0, 1, 2
 _PIPE = "-"
 
 
@@ -48,6 +48,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_upscale(commands.add_parser("upscale", help="enlarge pictures"))
+
+    cli_reach.add_commands(commands)
 
     models = commands.add_parser("models", help="list the shipped models")
     models.set_defaults(run=_models)
@@ -115,7 +117,7 @@ def _upscale(parsed: argparse.Namespace) -> int:
         alpha=parsed.alpha,
         ensemble=parsed.ensemble,
     )
-    options = batch.OutputOptions(
+    options = files.OutputOptions(
         scale=parsed.scale,
         width=parsed.width,
         height=parsed.height,
@@ -124,12 +126,12 @@ def _upscale(parsed: argparse.Namespace) -> int:
     )
     if _PIPE in (*parsed.inputs, parsed.output):
         return _upscale_pipe(parsed, upscaler, options)
-    work = batch.tasks(parsed.inputs, Path(parsed.output), suffix=parsed.suffix, extension=parsed.format)
+    work = files.tasks(parsed.inputs, Path(parsed.output), suffix=parsed.suffix, extension=parsed.format)
     upscaler.load()
     progress = Progress(len(work))
-    outcomes: list[batch.Outcome] = []
+    outcomes: list[files.Outcome] = []
 
-    def tell(outcome: batch.Outcome) -> None:
+    def tell(outcome: files.Outcome) -> None:
         outcomes.append(outcome)
         if outcome.status != "failed":
             result = f"{outcome.target}, {outcome.seconds:.1f} s" if outcome.status == "done" else "skipped"
@@ -140,13 +142,13 @@ def _upscale(parsed: argparse.Namespace) -> int:
             print(json.dumps(asdict(outcome), default=str), flush=True)
 
     try:
-        batch.run(upscaler, work, options, jobs=parsed.jobs, on_tile=progress.tile, on_outcome=tell)
+        files.run(upscaler, work, options, jobs=parsed.jobs, on_tile=progress.tile, on_outcome=tell)
     except KeyboardInterrupt:
         print("\nsr-infer: interrupted", file=sys.stderr)
     return _summed_up(outcomes, len(work))
 
 
-def _summed_up(outcomes: list[batch.Outcome], total: int) -> int:
+def _summed_up(outcomes: list[files.Outcome], total: int) -> int:
     """Print what failed and why, and tell the exit code."""
     failed = [outcome for outcome in outcomes if outcome.status == "failed"]
     counts = Counter(outcome.status for outcome in outcomes)
@@ -158,7 +160,7 @@ def _summed_up(outcomes: list[batch.Outcome], total: int) -> int:
     return DONE if finished == total else SOME_FAILED if finished else NOTHING_DONE
 
 
-def _upscale_pipe(parsed: argparse.Namespace, upscaler: Upscaler, options: batch.OutputOptions) -> int:
+def _upscale_pipe(parsed: argparse.Namespace, upscaler: Upscaler, options: files.OutputOptions) -> int:
     if len(parsed.inputs) != 1:
         raise OptionError(f'expected one input beside "-", got {len(parsed.inputs)}')
     (name,) = parsed.inputs
@@ -203,18 +205,16 @@ def _info(parsed: argparse.Namespace) -> int:
 
 
 def _bench(parsed: argparse.Namespace) -> int:
-    width, _, height = parsed.size.partition("x")
-    if not (width.isdigit() and height.isdigit() and int(width) and int(height)):
-        raise OptionError(f"expected a size such as 96x96, got {parsed.size!r}")
-    call = measure.upscale_case(parsed.model, int(height), int(width))
+    height, width = cli_reach.size_hw(parsed.size)
+    call = measure.upscale_case(parsed.model, height, width)
     took = measure.latency(call, repeats=parsed.repeats)
-    peak = measure.peak_memory("sr_infer.measure:upscale_case", parsed.model, int(height), int(width))
+    peak = measure.peak_memory("sr_infer.measure:upscale_case", parsed.model, height, width)
     facts = {
         "model": parsed.model,
         "size": parsed.size,
         "median_ms": round(took.median_ms, 1),
         "spread_ms": round(took.spread_ms, 1),
-        "input_megapixels_per_s": round(int(width) * int(height) / took.median_ms / 1e3, 3),
+        "input_megapixels_per_s": round(width * height / took.median_ms / 1e3, 3),
         "peak_added_bytes": peak.added_bytes,
     }
     _print_facts(facts, as_json=parsed.json)

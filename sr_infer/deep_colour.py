@@ -1,34 +1,67 @@
-"""Colour of 16 bits per channel, which Pillow reads as 8 bits without a word: noticed, decoded, and written.
+"""More than 8 bits per channel where Pillow reads 8 without a word, or nothing: noticed, decoded, and written.
 
-Needs the extra `sr-infer[hdr]` (tifffile and imagecodecs) for PNG and TIFF. Without it, and for other formats, such a
-picture is refused rather than halved.
+Needs the extra `sr-infer[hdr]` (tifffile and imagecodecs) for PNG, TIFF and JPEG 2000. Without it, and for other
+formats, such a picture is refused rather than halved. 16-bit grey without transparency is Pillow's own affair.
 """
 
 import io
 import zlib
+from types import ModuleType
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, TiffImagePlugin
+from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
 from sr_infer.errors import ImageError, OutputError
 from sr_infer.metadata import Metadata
 
+FORMATS = ("PNG", "TIFF", "JPEG2000")
+"""That are read and written with 16 bits per channel."""
+_TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _TIFF_BITS_PER_SAMPLE = 258
 _DEFLATE = 8
 _PNG_HEADER_BYTES = 8 + 25
 """Signature and the chunk IHDR."""
 _SNIFFED_BYTES = 4096
+_EXTRA = "which needs the extra: pip install 'sr-infer[hdr]'"
+_PILLOW_KEEPS_GREY = ("I;16", "I;16L", "I;16B", "I;16N", "I", "F")
 
 
-def stored_bits(file: BinaryIO, image: Image.Image) -> int:
-    """Bits per channel that the file's header states; 8 for formats that have no more.
+def opened(file: BinaryIO) -> tuple[Image.Image, bool]:
+    """A file opened by Pillow, not yet loaded, and whether its pixels must come from `decode` to keep their depth.
 
-    Args:
-        file: what `image` was opened from; its position is kept.
-        image: opened, not necessarily loaded.
+    Raises:
+        ImageError: a kind of TIFF that needs the extra, which is not installed.
+        UnidentifiedImageError: not a picture.
     """
+    try:
+        image = Image.open(file)
+    except UnidentifiedImageError:
+        file.seek(0)
+        data = file.read()
+        if not data.startswith(_TIFF_STARTS):
+            raise
+        return _opened_as_8_bits(data), True
+    has_grey_mode = image.mode in _PILLOW_KEEPS_GREY and "transparency" not in image.info
+    return image, not has_grey_mode and _stored_bits(file, image) > 8
+
+
+def _opened_as_8_bits(data: bytes) -> Image.Image:
+    """A TIFF of 16-bit grey with alpha, which Pillow does not know, opened for its metadata as if it had 8 bits."""
+    try:
+        import tifffile
+    except ModuleNotFoundError as error:
+        raise ImageError(f"Pillow cannot read this kind of TIFF; {_EXTRA}") from error
+    shallow = io.BytesIO(data)
+    with tifffile.TiffFile(shallow, mode="r+") as file:
+        bits = file.pages.first.tags["BitsPerSample"]
+        bits.overwrite([8] * bits.count)
+    return Image.open(shallow)
+
+
+def _stored_bits(file: BinaryIO, image: Image.Image) -> int:
+    """Bits per channel that the file's header states; 8 for formats that have no more."""
     position = file.tell()
     file.seek(0)
     header = file.read(_SNIFFED_BYTES)
@@ -46,40 +79,35 @@ def stored_bits(file: BinaryIO, image: Image.Image) -> int:
     if image.format == "PPM":
         numbers = [word for line in header.splitlines() for word in line.partition(b"#")[0].split()]
         return 16 if numbers[0] in (b"P2", b"P3", b"P5", b"P6") and int(numbers[3]) > 255 else 8
+    if image.format == "SGI":
+        return 8 * header[3]
     return 8
 
 
 def decode(data: bytes, name: str, image_format: str | None) -> NDArray[np.uint16]:
-    """Pixels (H, W, C) uint16 of a PNG or TIFF file with 16 bits per channel; C is 2, 3 or 4.
+    """Pixels (H, W, C) uint16 of a file with 16 bits per channel; C is 2, 3 or 4.
 
     Raises:
         ImageError: another format, or the extra is not installed, or not 16-bit unsigned grey or RGB.
     """
-    if image_format not in ("PNG", "TIFF"):
+    if image_format not in FORMATS:
         raise ImageError(
-            f"{name} has more than 8 bits per channel, which is read from PNG and TIFF only; "
+            f"{name} has more than 8 bits per channel, which is read from PNG, TIFF and JPEG 2000 only; "
             "convert it to one of these, or to 8 bits"
         )
     try:
         import imagecodecs
         import tifffile
     except ModuleNotFoundError as error:
-        raise ImageError(
-            f"{name} has colour of 16 bits per channel, which needs the extra: pip install 'sr-infer[hdr]'"
-        ) from error
-    pixels: NDArray[Any]
+        raise ImageError(f"{name} has more than 8 bits per channel, {_EXTRA}") from error
     premultiplied = False
+    pixels: NDArray[Any]
     if image_format == "PNG":
         pixels = imagecodecs.png_decode(data)
+    elif image_format == "JPEG2000":
+        pixels = imagecodecs.jpeg2k_decode(data)
     else:
-        with tifffile.TiffFile(io.BytesIO(data)) as file:
-            page = file.pages.first
-            pixels = page.asarray()
-            if page.planarconfig == tifffile.PLANARCONFIG.SEPARATE:
-                pixels = np.moveaxis(pixels, 0, -1)
-            if page.photometric not in (tifffile.PHOTOMETRIC.RGB, tifffile.PHOTOMETRIC.MINISBLACK):
-                raise ImageError(f"{name}: expected 16-bit grey or RGB, got {page.photometric!s}; convert it first")
-            premultiplied = tifffile.EXTRASAMPLE.ASSOCALPHA in page.extrasamples
+        pixels, premultiplied = _tiff_pixels(data, name, tifffile)
     if pixels.dtype.newbyteorder("=") != np.uint16 or pixels.ndim != 3 or pixels.shape[2] not in (2, 3, 4):
         raise ImageError(f"{name}: expected uint16 pixels of 2 to 4 channels, got {pixels.dtype} {pixels.shape}")
     pixels = np.ascontiguousarray(pixels, dtype=np.uint16)
@@ -89,42 +117,59 @@ def decode(data: bytes, name: str, image_format: str | None) -> NDArray[np.uint1
     return pixels
 
 
-def encode(pixels: NDArray[np.uint16], image_format: str, metadata: Metadata) -> bytes:
-    """A PNG or TIFF file with 16 bits per channel.
+def _tiff_pixels(data: bytes, name: str, tifffile: ModuleType) -> tuple[NDArray[Any], bool]:
+    """The pixels of a TIFF's first page, without samples that mean nothing, and whether alpha is multiplied in."""
+    with tifffile.TiffFile(io.BytesIO(data)) as file:
+        page = file.pages.first
+        pixels: NDArray[Any] = page.asarray()
+        if page.planarconfig == tifffile.PLANARCONFIG.SEPARATE:
+            pixels = np.moveaxis(pixels, 0, -1)
+        if page.photometric not in (tifffile.PHOTOMETRIC.RGB, tifffile.PHOTOMETRIC.MINISBLACK):
+            raise ImageError(f"{name}: expected 16-bit grey or RGB, got {page.photometric!s}; convert it first")
+        if page.extrasamples[:1] == (tifffile.EXTRASAMPLE.UNSPECIFIED,):
+            pixels = pixels[..., : -len(page.extrasamples)]
+        return pixels, tifffile.EXTRASAMPLE.ASSOCALPHA in page.extrasamples
 
-    Pillow writes a picture of one 8-bit pixel with all the metadata, in whose place the real pixels are then put.
+
+def encode(pixels: NDArray[np.uint16], image_format: str, metadata: Metadata) -> bytes:
+    """A file with 16 bits per channel.
+
+    For PNG and TIFF, Pillow writes a picture of one 8-bit pixel with all the metadata, in whose place the real pixels
+    are then put.
 
     Args:
         pixels: (H, W, 2), (H, W, 3) or (H, W, 4).
-        image_format: "PNG" or "TIFF".
+        image_format: one of `FORMATS`.
         metadata: of the picture.
 
     Raises:
         OutputError: another format, or the extra is not installed.
     """
-    if image_format not in ("PNG", "TIFF"):
+    if image_format not in FORMATS:
         raise OutputError(f"{image_format} files cannot hold colour of 16 bits per channel; choose .png or .tif")
+    try:
+        import imagecodecs
+        import tifffile
+    except ModuleNotFoundError as error:
+        raise OutputError(f"this picture has more than 8 bits per channel, {_EXTRA}") from error
+    if image_format == "JPEG2000":
+        return bytes(imagecodecs.jpeg2k_encode(pixels, level=0, codecformat="jp2", reversible=True))
     mode = ("LA", "RGB", "RGBA")[pixels.shape[2] - 2]
     shell = io.BytesIO()
     Image.new(mode, (1, 1)).save(shell, image_format, **metadata.save_options(image_format))
-    return _png(pixels, shell.getvalue()) if image_format == "PNG" else _tiff(pixels, shell)
+    if image_format == "PNG":
+        return _png(bytes(imagecodecs.png_encode(pixels)), shell.getvalue())
+    return _tiff(pixels, shell, tifffile)
 
 
-def _png(pixels: NDArray[np.uint16], shell: bytes) -> bytes:
-    try:
-        import imagecodecs
-    except ModuleNotFoundError as error:
-        raise _no_extra() from error
-    picture = imagecodecs.png_encode(pixels)
+def _png(picture: bytes, shell: bytes) -> bytes:
+    """`picture` with what `shell` holds between its header and its pixels."""
     before = shell[_PNG_HEADER_BYTES : shell.index(b"IDAT") - 4]
-    return bytes(picture[:_PNG_HEADER_BYTES] + before + picture[_PNG_HEADER_BYTES:])
+    return picture[:_PNG_HEADER_BYTES] + before + picture[_PNG_HEADER_BYTES:]
 
 
-def _tiff(pixels: NDArray[np.uint16], shell: io.BytesIO) -> bytes:
-    try:
-        import tifffile
-    except ModuleNotFoundError as error:
-        raise _no_extra() from error
+def _tiff(pixels: NDArray[np.uint16], shell: io.BytesIO, tifffile: ModuleType) -> bytes:
+    """`shell` with its one pixel replaced by `pixels`."""
     height, width, channels = pixels.shape
     start = shell.seek(0, io.SEEK_END)
     strip = zlib.compress(pixels.astype("<u2", copy=False).tobytes(), level=6)
@@ -143,7 +188,3 @@ def _tiff(pixels: NDArray[np.uint16], shell: io.BytesIO) -> bytes:
         }.items():
             tags[name].overwrite(value)
     return shell.getvalue()
-
-
-def _no_extra() -> OutputError:
-    return OutputError("writing colour of 16 bits per channel needs the extra: pip install 'sr-infer[hdr]'")

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from sr_infer import __version__, limits, memory, model_zoo, session
+from sr_infer import __version__, limits, memory, model_zoo, onnx_file
 from sr_infer.errors import SrInferError
 from sr_infer.measure import latency
 from sr_infer.upscaler import Upscaler
@@ -32,7 +32,7 @@ _FULL_HD_PX = 1920 * 1080
 
 def report() -> dict[str, Any]:
     """Facts by name, each a string, number or list that JSON can hold."""
-    onnxruntime = session.import_onnxruntime()
+    onnxruntime = onnx_file.import_onnxruntime()
     available = limits.available_memory_bytes()
     facts: dict[str, Any] = {
         "sr-infer": __version__,

@@ -12,13 +12,13 @@ from PIL import Image
 
 from sr_infer import deep_colour
 from sr_infer.errors import OptionError, OutputError
-from sr_infer.images import Pixels, has_pillow_mode, pillow_image
 from sr_infer.metadata import Metadata
+from sr_infer.pillow_modes import Pixels, has_pillow_mode, pillow_image
 
 DEFAULT_QUALITY = 95
 """Of JPEG, WebP and AVIF, 1 to 100."""
 
-_GREY_16_FORMATS = ("PNG", "TIFF", "JPEG2000", "PPM")
+_GREY_16_FORMATS = (*deep_colour.FORMATS, "PPM")
 
 
 def file_format(path: Path) -> str:

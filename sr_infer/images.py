@@ -23,14 +23,13 @@ from typing import Any, BinaryIO, TypeAlias
 import numpy as np
 import PIL
 from numpy.typing import NDArray
-from PIL import Image, ImageCms, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from sr_infer import deep_colour
 from sr_infer.errors import ImageError
 from sr_infer.metadata import Metadata, orientation
+from sr_infer.pillow_modes import Pixels, has_pillow_mode, pillow_image, pixels_of
 
-Pixels = NDArray[Any]
-"""(H, W, C) of uint8, uint16, or float32 in [0, 1]; C is 1 grey, 2 grey + alpha, 3 RGB, 4 RGB + alpha."""
 ImageInput: TypeAlias = str | os.PathLike[str] | bytes | BinaryIO | Image.Image | NDArray[Any]
 ImageOutput: TypeAlias = bytes | Image.Image | NDArray[Any]
 
@@ -38,20 +37,6 @@ MAX_PIXELS = 178_956_970
 """Files that claim more pixels are refused unless `max_pixels` says otherwise; the same as Pillow's own limit."""
 
 _log = logging.getLogger(__name__)
-
-_PLAIN_MODES = {
-    "L": "L",
-    "LA": "LA",
-    "RGB": "RGB",
-    "RGBA": "RGBA",
-    "1": "L",
-    "YCbCr": "RGB",
-    "HSV": "RGB",
-    "RGBX": "RGB",
-}
-_ALPHA_MODES = {"PA": "RGBA", "La": "LA", "RGBa": "RGBA"}
-_GREY_16_MODES = ("I;16", "I;16L", "I;16B", "I;16N")
-_DEEP_MODES = (*_GREY_16_MODES, "I", "F")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,35 +123,6 @@ def given_back(result: Image.Image | Pixels, picture: Picture) -> Image.Image | 
     return result
 
 
-def canvas_bytes(picture: Picture, network_hw: tuple[int, int], size_hw: tuple[int, int]) -> int:
-    """Memory of the input and output pictures of a call, from decoding to giving back."""
-    sample = picture.dtype.itemsize
-    pillow_pixel = {1: sample, 2: 4, 3: 4, 4: 4}[picture.channels]
-    array_pixel = picture.channels * sample
-    network_px, output_px = network_hw[0] * network_hw[1], size_hw[0] * size_hw[1]
-    source = 0 if picture.array_ndim is not None else picture.size_hw[0] * picture.size_hw[1] * array_pixel
-    encoded = output_px * array_pixel if picture.as_bytes or picture.is_deep_file else 0
-    if size_hw == network_hw:
-        return source + encoded + network_px * (pillow_pixel if picture.is_pillow else array_pixel)
-    between_px = min(size_hw[0] * network_hw[1], network_hw[0] * size_hw[1])
-    return source + encoded + array_pixel * (network_px + between_px + output_px) + pillow_pixel * output_px
-
-
-def has_pillow_mode(channels: int, dtype: np.dtype[Any]) -> bool:
-    """Pillow can hold such pixels: all of 8 bits, and grey of 16."""
-    return dtype == np.uint8 or (dtype == np.uint16 and channels == 1)
-
-
-def pillow_image(pixels: Pixels) -> Image.Image:
-    """Pixels that `has_pillow_mode` as a Pillow image."""
-    return Image.fromarray(np.ascontiguousarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels))
-
-
-def pillow_mode(channels: int, dtype: np.dtype[Any]) -> str:
-    """The mode that `pillow_image` gives."""
-    return "I;16" if dtype == np.uint16 else ("L", "LA", "RGB", "RGBA")[channels - 1]
-
-
 def _from_array(array: NDArray[Any]) -> Picture:
     if array.ndim not in (2, 3) or array.size == 0 or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
         raise ImageError(
@@ -186,7 +142,7 @@ def _from_pillow(image: Image.Image) -> Picture:
     if min(image.size) < 1:
         raise ImageError(f"expected a picture with at least one pixel, got {image.width}x{image.height}")
     metadata = Metadata.of(image)  # before the pixels: once these are loaded, a TIFF's file is no longer read
-    pixels, icc_profile = _pillow_pixels(image)
+    pixels, icc_profile = pixels_of(image)
     return Picture(
         pixels=_upright(pixels, orientation(image)),
         metadata=replace(metadata, icc_profile=icc_profile),
@@ -195,14 +151,18 @@ def _from_pillow(image: Image.Image) -> Picture:
 
 
 def _decode(file: BinaryIO, name: str, max_pixels: int) -> Picture:
-    with _decoder_errors(name), Image.open(file) as image:
-        check_pixels(image.width * image.height, name, max_pixels)
-        frames = getattr(image, "n_frames", 1)
-        if frames > 1 and image.format != "MPO":
-            _log.warning("%s has %d frames; only the first is used", name, frames)
-        if image.mode not in _DEEP_MODES and deep_colour.stored_bits(file, image) > 8:
-            return _decode_deep(file, image, name)
-        return _from_pillow(image)
+    with _decoder_errors(name):
+        image, is_deep = deep_colour.opened(file)
+        with image:
+            check_pixels(image.width * image.height, name, max_pixels)
+            frames = getattr(image, "n_frames", 1)
+            if frames > 1 and image.format != "MPO":
+                _log.warning("%s has %d frames; only the first is used", name, frames)
+            if not is_deep:
+                return _from_pillow(image)
+            file.seek(0)
+            pixels = _upright(deep_colour.decode(file.read(), name, image.format), orientation(image))
+            return Picture(pixels=pixels, metadata=Metadata.of(image), file_format=image.format)
 
 
 @contextmanager
@@ -223,12 +183,6 @@ def _decoder_errors(name: str) -> Iterator[None]:
         raise ImageError(f"{name} is damaged or incomplete ({error or type(error).__name__})") from error
 
 
-def _decode_deep(file: BinaryIO, image: Image.Image, name: str) -> Picture:
-    file.seek(0)
-    pixels = _upright(deep_colour.decode(file.read(), name, image.format), orientation(image))
-    return Picture(pixels=pixels, metadata=Metadata.of(image), file_format=image.format)
-
-
 def check_pixels(count: int, name: str, max_pixels: int) -> None:
     """Raises ImageError for a file with more pixels than allowed."""
     if count > max_pixels:
@@ -236,45 +190,6 @@ def check_pixels(count: int, name: str, max_pixels: int) -> None:
             f"{name} has {count / 1e6:.0f} megapixels, max_pixels allows {max_pixels / 1e6:.0f}; "
             "raise it if you trust the file"
         )
-
-
-def _pillow_pixels(image: Image.Image) -> tuple[Pixels, bytes | None]:
-    """The pixels in a mode that can be upscaled, and the ICC profile that they are in."""
-    profile = image.info.get("icc_profile") or None
-    if image.mode == "CMYK":
-        return np.asarray(_srgb_of_cmyk(image, profile)), _srgb_profile()
-    if image.mode in _GREY_16_MODES or (image.mode == "I" and image.format == "PPM"):
-        return np.asarray(image).astype(np.uint16)[..., None], profile
-    if "transparency" in image.info and image.mode in ("1", "L", "P", "RGB"):
-        mode = "LA" if image.mode in ("1", "L") else "RGBA"
-    elif image.mode == "P":
-        mode = "RGB" if image.palette is None else image.palette.mode
-    elif image.mode in _PLAIN_MODES or image.mode in _ALPHA_MODES:
-        mode = (_PLAIN_MODES | _ALPHA_MODES)[image.mode]
-    else:
-        raise ImageError(
-            f"expected 8 bits per channel or 16-bit grey, got Pillow mode {image.mode!r}; convert it first"
-        )
-    pixels = np.asarray(image if image.mode == mode else image.convert(mode))
-    return (pixels[..., None] if pixels.ndim == 2 else pixels), profile
-
-
-def _srgb_of_cmyk(image: Image.Image, profile: bytes | None) -> Image.Image:
-    if profile is not None:
-        try:
-            converted = ImageCms.profileToProfile(
-                image, io.BytesIO(profile), ImageCms.createProfile("sRGB"), outputMode="RGB"
-            )
-        except ImageCms.PyCMSError as error:
-            _log.warning("the CMYK profile is not usable (%s); converted without it", error)
-        else:
-            assert converted is not None
-            return converted
-    return image.convert("RGB")
-
-
-def _srgb_profile() -> bytes:
-    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
 def _upright(pixels: Pixels, exif_orientation: int) -> Pixels:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from sr_infer.errors import MemoryBudgetError, OptionError
+from sr_infer.images import Picture
 from sr_infer.limits import available_memory_bytes
 from sr_infer.model_card import ModelCard
 from sr_infer.tiling import Grid, plan
@@ -48,6 +49,20 @@ def budget_bytes(max_memory: int | str | None) -> int:
 def format_bytes(amount: int) -> str:
     """In whole MB, rounded up, so that a printed amount that is given back suffices: "512MB"."""
     return f"{-(-amount // 10**6)}MB"
+
+
+def canvas_bytes(picture: Picture, network_hw: tuple[int, int], size_hw: tuple[int, int]) -> int:
+    """Memory of the input and output pictures of a call, from decoding to giving back."""
+    sample = picture.dtype.itemsize
+    pillow_pixel = {1: sample, 2: 4, 3: 4, 4: 4}[picture.channels]
+    array_pixel = picture.channels * sample
+    network_px, output_px = network_hw[0] * network_hw[1], size_hw[0] * size_hw[1]
+    source = 0 if picture.array_ndim is not None else picture.size_hw[0] * picture.size_hw[1] * array_pixel
+    encoded = output_px * array_pixel if picture.as_bytes or picture.is_deep_file else 0
+    if size_hw == network_hw:
+        return source + encoded + network_px * (pillow_pixel if picture.is_pillow else array_pixel)
+    between_px = min(size_hw[0] * network_hw[1], network_hw[0] * size_hw[1])
+    return source + encoded + array_pixel * (network_px + between_px + output_px) + pillow_pixel * output_px
 
 
 @dataclass(frozen=True)

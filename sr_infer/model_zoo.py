@@ -15,7 +15,7 @@ from pathlib import Path
 
 from sr_infer.errors import ModelError, ModelNotFoundError
 from sr_infer.model_card import ModelCard
-from sr_infer.session import read_card
+from sr_infer.onnx_file import read_card
 
 DEFAULT_MODEL = "srpn-lite-x4"
 MODELS_FOLDER = Path(__file__).parent / "models"

@@ -1,7 +1,6 @@
 """One model with options, ready to upscale whatever is a picture: read, plan, put the blocks together, give back."""
 
 import itertools
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import KW_ONLY, dataclass
 from os import PathLike
@@ -14,14 +13,17 @@ from PIL import Image
 
 from sr_infer import banded_tiff, encode, images, memory, model_zoo, session
 from sr_infer.banded_tiff import TiffRows
-from sr_infer.blocks import Block, Source, upscaled_blocks
+from sr_infer.blocks import Block, upscaled_blocks
 from sr_infer.errors import CancelledError, OptionError
-from sr_infer.images import ImageInput, ImageOutput, Picture, Pixels
+from sr_infer.images import ImageInput, ImageOutput, Picture
 from sr_infer.model_card import ModelCard
+from sr_infer.output_size import output_size
+from sr_infer.pillow_modes import Pixels, pillow_image, pillow_mode
 from sr_infer.resize import imresize
 from sr_infer.tiling import Grid
+from sr_infer.windows import Source
 
-_T = TypeVar("_T", bytes, Image.Image, NDArray[Any])
+AsItCame = TypeVar("AsItCame", bytes, Image.Image, NDArray[Any])
 """What comes back as it went in."""
 
 Halo: TypeAlias = Literal["8bit", "exact"] | int
@@ -97,13 +99,13 @@ class Upscaler:
     @overload
     def __call__(
         self,
-        image: _T,
+        image: AsItCame,
         *,
         scale: float | None = None,
         width: int | None = None,
         height: int | None = None,
         progress: Progress | None = None,
-    ) -> _T: ...
+    ) -> AsItCame: ...
     @overload
     def __call__(
         self,
@@ -225,12 +227,12 @@ class Upscaler:
         """The result at its final size: a Pillow image where the caller gets one and no resizing is needed."""
         scale = self.card.scale
         network_hw = (picture.size_hw[0] * scale, picture.size_hw[1] * scale)
-        needed = images.canvas_bytes(picture, network_hw, size_hw)
+        needed = memory.canvas_bytes(picture, network_hw, size_hw)
         blocks = self._blocks(picture, lambda grid: needed, progress)
         if picture.is_pillow and size_hw == network_hw:
-            canvas = Image.new(images.pillow_mode(picture.channels, picture.dtype), network_hw[::-1])
+            canvas = Image.new(pillow_mode(picture.channels, picture.dtype), network_hw[::-1])
             for row, column, block in blocks:
-                canvas.paste(images.pillow_image(block), (column.keep_start * scale, row.keep_start * scale))
+                canvas.paste(pillow_image(block), (column.keep_start * scale, row.keep_start * scale))
             return canvas
         pixels = np.empty((*network_hw, picture.channels), picture.dtype)
         for row, column, block in blocks:
@@ -292,119 +294,6 @@ class Upscaler:
         if self.halo == "8bit" and dtype == np.uint8 and card.halo_8bit_px is not None:
             return card.halo_8bit_px
         return card.halo_px
-
-
-@overload
-def upscale(
-    image: _T,
-    model: str | PathLike[str] = ...,
-    *,
-    tile: int | None = ...,
-    halo: Halo = ...,
-    max_memory: int | str | None = ...,
-    max_pixels: int = ...,
-    threads: int | None = ...,
-    alpha: Alpha = ...,
-    ensemble: bool = ...,
-    scale: float | None = ...,
-    width: int | None = ...,
-    height: int | None = ...,
-    progress: Progress | None = ...,
-) -> _T: ...
-@overload
-def upscale(
-    image: str | PathLike[str] | BinaryIO,
-    model: str | PathLike[str] = ...,
-    *,
-    tile: int | None = ...,
-    halo: Halo = ...,
-    max_memory: int | str | None = ...,
-    max_pixels: int = ...,
-    threads: int | None = ...,
-    alpha: Alpha = ...,
-    ensemble: bool = ...,
-    scale: float | None = ...,
-    width: int | None = ...,
-    height: int | None = ...,
-    progress: Progress | None = ...,
-) -> Image.Image | NDArray[Any]: ...
-def upscale(
-    image: ImageInput,
-    model: str | PathLike[str] = model_zoo.DEFAULT_MODEL,
-    *,
-    tile: int | None = None,
-    halo: Halo = "8bit",
-    max_memory: int | str | None = None,
-    max_pixels: int = images.MAX_PIXELS,
-    threads: int | None = None,
-    alpha: Alpha = "bicubic",
-    ensemble: bool = False,
-    scale: float | None = None,
-    width: int | None = None,
-    height: int | None = None,
-    progress: Progress | None = None,
-) -> ImageOutput:
-    """Upscale a picture in one call. The options are those of `Upscaler`, the rest that of calling one.
-
-    Networks stay loaded between calls, so this costs no more than holding an `Upscaler`.
-
-    Args:
-        image: path, bytes, file object, Pillow image, or array (H, W), (H, W, 1), (H, W, 3), (H, W, 4) of uint8, uint16
-            or float32 in [0, 1].
-        model: name of a shipped model, or path to an .onnx file.
-
-    Returns:
-        What `image` was: bytes for bytes, Pillow for Pillow, an array of the same dtype for an array. A path or file
-        object gives a Pillow image, or a uint16 array for 16-bit colour, which Pillow cannot hold.
-
-    Raises:
-        SrInferError: one of its children says what was expected, what came, and what to do.
-    """
-    upscaler = Upscaler(
-        model,
-        tile=tile,
-        halo=halo,
-        max_memory=max_memory,
-        max_pixels=max_pixels,
-        threads=threads,
-        alpha=alpha,
-        ensemble=ensemble,
-    )
-    return upscaler(image, scale=scale, width=width, height=height, progress=progress)
-
-
-def output_size(
-    size_hw: tuple[int, int],
-    model_scale: int,
-    *,
-    scale: float | None = None,
-    width: int | None = None,
-    height: int | None = None,
-) -> tuple[int, int]:
-    """Height and width that a picture is upscaled to.
-
-    Args:
-        size_hw: of the LR picture.
-        model_scale: taken when nothing else is asked for.
-        scale: output side over input side.
-        width, height: in px; one alone keeps the aspect ratio.
-
-    Raises:
-        OptionError: a number is not positive, or `scale` comes with a width or height.
-    """
-    lr_height, lr_width = size_hw
-    for name, value in (("scale", scale), ("width", width), ("height", height)):
-        if value is not None and not 0 < value < math.inf:
-            raise OptionError(f"expected {name} to be positive, got {value}")
-    if scale is not None and (width is not None or height is not None):
-        raise OptionError("expected either scale or a width and height, got both")
-    if width is not None or height is not None:
-        return (
-            height if height is not None else max(1, round(lr_height * (width or 0) / lr_width)),
-            width if width is not None else max(1, round(lr_width * (height or 0) / lr_height)),
-        )
-    factor = model_scale if scale is None else scale
-    return max(1, round(lr_height * factor)), max(1, round(lr_width * factor))
 
 
 def _counted(blocks: Iterator[Block], total: int, progress: Progress | None) -> Iterator[Block]:

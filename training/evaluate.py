@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from sr_infer.errors import ImageError, OptionError, SrInferError
 from sr_infer.metrics import luma, psnr_y, ssim_y
 from sr_infer.resize import downscale, imresize
 from training.checkpoint import load_network
+from training.data.degradations import Degradation, degrade
 from training.data.folder import picture_names, read_pixels
 
 Pixels = NDArray[np.uint8]
@@ -30,7 +32,9 @@ class Score:
     ssim_y: float
 
 
-def evaluate(upscale: Upscale, folder: Path, scale: int, *, luma_only: bool = False) -> list[Score]:
+def evaluate(
+    upscale: Upscale, folder: Path, scale: int, *, luma_only: bool = False, degradation: Degradation = "bicubic"
+) -> list[Score]:
     """Upscale every LR picture of a benchmark folder and compare it with its HR picture.
 
     Args:
@@ -38,6 +42,7 @@ def evaluate(upscale: Upscale, folder: Path, scale: int, *, luma_only: bool = Fa
         folder: pictures in `HR/` with their LR ones in `LR_bicubic/X<scale>/<name>x<scale>.png`, or HR pictures alone,
             whose LR ones are then made by MATLAB's bicubic.
         scale: of the network, and the border in pixels that is cut off before comparing.
+        degradation: how LR pictures are made; other than bicubic they are always made here.
         luma_only: shrink, upscale and compare the rounded luma alone, as papers did before networks for RGB.
 
     Raises:
@@ -52,7 +57,8 @@ def evaluate(upscale: Upscale, folder: Path, scale: int, *, luma_only: bool = Fa
         lr_path = folder / "LR_bicubic" / f"X{scale}" / f"{stem}x{scale}.png"
         if luma_only:
             hr = np.floor(luma(hr) + 0.5).astype(np.uint8)
-        lr = read_pixels(lr_path) if lr_path.is_file() and not luma_only else downscale(hr, scale)
+        given = lr_path.is_file() and not luma_only and degradation == "bicubic"
+        lr = read_pixels(lr_path) if given else degrade(hr, scale, degradation)
         sr = upscale(lr)
         if sr.shape != hr.shape:
             raise ImageError(f"{name}: expected a result of {hr.shape}, got {sr.shape}; is the scale {scale}?")
@@ -133,6 +139,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--model", required=True, help="bicubic, weights (.safetensors), .onnx file or shipped name")
     parser.add_argument("--scale", type=int, required=True)
     parser.add_argument("--luma-only", action="store_true", help="work on the rounded luma alone (bicubic only)")
+    parser.add_argument(
+        "--degradation", default="bicubic", choices=get_args(Degradation), help="how LR pictures are made"
+    )
     parser.add_argument("--each", action="store_true", help="print every picture, not only the mean")
     parser.add_argument("--check-lr", action="store_true", help="count the LR files that equal our bicubic")
     options = parser.parse_args(arguments)
@@ -141,7 +150,9 @@ def main(arguments: list[str] | None = None) -> int:
             raise OptionError("--luma-only works with --model bicubic; the networks take RGB")
         upscale = load_upscaler(options.model, options.scale)
         for folder in options.folders:
-            scores = evaluate(upscale, folder, options.scale, luma_only=options.luma_only)
+            scores = evaluate(
+                upscale, folder, options.scale, luma_only=options.luma_only, degradation=options.degradation
+            )
             for score in scores if options.each else []:
                 print(f"{folder.name:12} {score.name:16} {score.psnr_y:6.2f} dB  {score.ssim_y:.4f}")
             mean = mean_score(scores)

@@ -19,10 +19,11 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from sr_infer.errors import ImageError, ModelError, OptionError
+from sr_infer.measure import peak_resident_bytes
 from sr_infer.metrics import psnr_y
-from sr_infer.resize import downscale
 from training.checkpoint import load_matching, load_tensors, save_network, save_tensors
 from training.data.bank import PatchBank
+from training.data.degradations import degrade
 from training.data.folder import Folder, read_pictures
 from training.losses import ReconstructionLoss
 from training.networks import build_network
@@ -77,7 +78,8 @@ class Trainer:
             raise OptionError(f"a batch of {self.settings.batch} does not divide among {self.world} processes")
         torch.manual_seed(self.settings.seed)
         self.network = build_network(recipe.architecture, recipe.network).to(device, memory_format=torch.channels_last)
-        self.loss = ReconstructionLoss(recipe.network, self.settings.dual_weight).to(device)
+        dual, weight, on_hr = self.settings.dual, self.settings.dual_weight, self.settings.dual_on_hr
+        self.loss = ReconstructionLoss(recipe.network, dual=dual, dual_weight=weight, dual_on_hr=on_hr).to(device)
         self.ema = copy.deepcopy(self.network).eval().requires_grad_(False)
         self.parameters = [p for p in (*self.network.parameters(), *self.loss.parameters()) if p.requires_grad]
         self.optimizer = torch.optim.Adam(self.parameters, lr=0.0, betas=self.settings.betas, fused=True)
@@ -97,6 +99,7 @@ class Trainer:
             divisors=divisors,
             lr_patch_px=self.settings.lr_patch_px,
             device=self.device,
+            degradation=self.settings.degradation,
         )
         chosen = folder.validation[:: max(1, len(folder.validation) // VALIDATION_PICTURES)][:VALIDATION_PICTURES]
         pictures = read_pictures(folder.root, chosen, least_px=16 * divisors[0], skipped=skipped)
@@ -118,14 +121,21 @@ class Trainer:
         return max(self.step / self.last_step, by_minutes)
 
     def start_from(self, weights: Path) -> None:
-        """Take over the fitting tensors of an earlier network (x4 from x2, say), with a fresh schedule."""
+        """Take over the fitting tensors of an earlier network (x4 from x2, say), with a fresh schedule.
+
+        So those of its dual networks, if they lie beside it.
+        """
         fresh = load_matching(self.network, weights)
         self.ema.load_state_dict(self.network.state_dict())
+        if self.loss.duals.state_dict() and dual_path(weights).is_file():
+            load_matching(self.loss.duals, dual_path(weights))
         self.started_from = _provenance(weights)
         LOG.info("started from %s; left fresh: %s", weights, ", ".join(fresh) or "nothing")
 
     def run(self) -> Path:
         """Train to the end and write `<name>.safetensors` (averaged weights, float16); returns its path.
+
+        Learnt dual networks go into `<name>-dual.safetensors`.
 
         KeyboardInterrupt leaves a checkpoint from which `resume` goes on, and is passed on.
         """
@@ -140,7 +150,10 @@ class Trainer:
         self.save()
         path = self.out / f"{self.recipe.name}.safetensors"
         if self.rank == 0:
+            LOG.info("peak memory of the training: %.0f MB", peak_memory_bytes(self.device) / 1e6)
             save_network(path, self.ema, self.recipe.tables, self.history())
+            if duals := self.loss.duals.state_dict():
+                save_tensors(dual_path(path), duals, {"of": path.name})
         if self.world > 1:
             dist.barrier()
         return path
@@ -167,13 +180,8 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         generator = torch.Generator().manual_seed(self.settings.seed * 1_000_003 + self.step)
-        share = self.settings.batch // self.world
-        patches = self.bank.draw(
-            self.settings.batch, generator, share=slice(self.rank * share, (self.rank + 1) * share)
-        )
-        pyramid = [self._to_range(patch) for patch in patches]
-        with self._autocast():
-            loss = self.loss(self.network, pyramid)
+        with self.autocast():
+            loss = self.batch_loss(generator)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         if self.world > 1:
@@ -190,6 +198,14 @@ class Trainer:
         self._update_average()
         return loss.detach()
 
+    def batch_loss(self, generator: torch.Generator) -> Tensor:
+        """The loss of one batch, or of this process's share of it, drawn with `generator`."""
+        share = self.settings.batch // self.world
+        patches = self.bank.draw(
+            self.settings.batch, generator, share=slice(self.rank * share, (self.rank + 1) * share)
+        )
+        return self.loss(self.network, [self.to_range(patch) for patch in patches])
+
     @torch.no_grad()
     def _update_average(self) -> None:
         """Exponential moving average; its decay rises from 0.1, so that short runs forget their start."""
@@ -204,18 +220,22 @@ class Trainer:
 
     def _psnr_db(self, hr: NDArray[np.uint8]) -> float:
         scale = self.recipe.network.scale
-        lr = torch.from_numpy(downscale(hr, scale).transpose(2, 0, 1).copy())[None].to(self.device)
-        with self._autocast():
-            sr = self.ema(self._to_range(lr)).float()
+        lr = torch.from_numpy(degrade(hr, scale, self.settings.degradation).transpose(2, 0, 1).copy())[None].to(
+            self.device
+        )
+        with self.autocast():
+            sr = self.ema(self.to_range(lr)).float()
         levels = (sr[0] * (255 / self.recipe.network.value_range)).round().clamp(0, 255)
         return psnr_y(levels.byte().permute(1, 2, 0).cpu().numpy(), hr, border=scale)
 
-    def _to_range(self, levels: Tensor) -> Tensor:
+    def to_range(self, levels: Tensor) -> Tensor:
+        """(N, 3, h, w) uint8 as float32 in the network's range."""
         pixels = levels.to(torch.float32, memory_format=torch.channels_last)
         return pixels * (self.recipe.network.value_range / 255)
 
     @contextmanager
-    def _autocast(self) -> Iterator[None]:
+    def autocast(self) -> Iterator[None]:
+        """The recipe's precision."""
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.settings.precision == "bf16"):
             yield
 
@@ -296,6 +316,16 @@ class Trainer:
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state})
         self.step, self.elapsed_s = header["step"], header["elapsed_s"]
         self.started_from = header["started_from"]
+
+
+def peak_memory_bytes(device: torch.device) -> int:
+    """The most that tensors took on a GPU, or this process on a CPU, so far."""
+    return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else peak_resident_bytes()
+
+
+def dual_path(weights: Path) -> Path:
+    """Where the dual networks of these weights lie, if they had any."""
+    return weights.with_name(f"{weights.stem}-dual.safetensors")
 
 
 def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

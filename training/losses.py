@@ -1,10 +1,16 @@
-"""The losses: L1 on every image that the network gives, and DRN's dual regression."""
+"""The losses: L1 on every image that the network gives, and DRN's dual regression for any network."""
+
+from collections.abc import Sequence
+from typing import Literal
 
 from torch import Tensor, nn
-from torch.nn.functional import l1_loss
+from torch.nn.functional import interpolate, l1_loss
 
-from sr_infer.errors import OptionError
 from training.networks import DRN, DRNConfig, DualStep, NetworkConfig
+
+Dual = bool | Literal["bicubic"]
+DUAL_FEATURES = 16
+"""Inner channels of the dual networks beside a network that is no DRN."""
 
 
 class ReconstructionLoss(nn.Module):
@@ -12,32 +18,78 @@ class ReconstructionLoss(nn.Module):
 
     k runs over the images that the network gives, coarse to fine: 1x, 2x, .. for DRN, one image for all others. Each
     dual network D_k starts from the primal image of its own scale, not from the step above it, and is learnt along.
+    Beside a network with one image there is one, which takes all steps.
     """
 
-    def __init__(self, config: NetworkConfig, dual_weight: float) -> None:
+    def __init__(
+        self, config: NetworkConfig, *, dual: Dual = False, dual_weight: float = 0.1, dual_on_hr: bool = False
+    ) -> None:
+        """
+        Args:
+            config: of the network to train.
+            dual: whether there are dual networks; "bicubic" for fixed ones that shrink as MATLAB does (table C).
+            dual_weight: lambda.
+            dual_on_hr: add `dual_weight * L1(P(D(y)), y)` (table 7), which doubles the work.
+        """
         super().__init__()
         self.dual_weight = dual_weight
-        self.divisors = (config.scale, 1)
+        self.dual_on_hr = dual_on_hr
+        self.divisors: tuple[int, ...] = (config.scale, 1)
         """What the HR picture is shrunk by to get the network's input and each target."""
-        self.duals = nn.ModuleList()
         if isinstance(config, DRNConfig):
             self.divisors = tuple(2**step for step in range(config.steps, -1, -1))
-            if dual_weight:
-                self.duals.extend(DualStep(config.features) for _ in range(config.steps))
-        elif dual_weight:
-            raise OptionError("dual_weight needs a network with an image at every scale; use drn, or set it to 0")
+        self.duals = nn.ModuleList()
+        if dual:
+            features = config.features if isinstance(config, DRNConfig) else DUAL_FEATURES
+            factors = [larger // smaller for larger, smaller in zip(self.divisors, self.divisors[1:], strict=False)]
+            self.duals.extend(Bicubic(f) if dual == "bicubic" else _learnt_dual(f, features) for f in factors)
 
-    def forward(self, network: nn.Module, pyramid: list[Tensor]) -> Tensor:
+    def forward(self, network: nn.Module, pyramid: Sequence[Tensor]) -> Tensor:
         """One number.
 
         Args:
             network: what is trained.
             pyramid: the pictures at `divisors`, the network's input first, (N, 3, h, w) in the network's range.
         """
-        if not isinstance(network, DRN):
-            return l1_loss(network(pyramid[0]), pyramid[-1])
-        images = network.pyramid(pyramid[0])
-        loss = sum(l1_loss(image, target) for image, target in zip(images, pyramid, strict=True))
-        for dual, image, target in zip(self.duals, images[1:], pyramid, strict=False):
-            loss = loss + self.dual_weight * l1_loss(dual(image).float(), target)
-        return loss
+        images = network.pyramid(pyramid[0]) if isinstance(network, DRN) else [network(pyramid[0])]
+        return self.primal(images, pyramid) + self.dual(network, images, pyramid)
+
+    def primal(self, images: Sequence[Tensor], pyramid: Sequence[Tensor]) -> Tensor:
+        """L1 summed over the network's images."""
+        pairs = zip(reversed(images), reversed(pyramid), strict=False)
+        return sum(l1_loss(image.float(), target) for image, target in pairs)
+
+    def dual(self, network: nn.Module, images: Sequence[Tensor], pyramid: Sequence[Tensor]) -> Tensor | float:
+        """Lambda times what the dual networks miss; 0 without any."""
+        if not self.duals:
+            return 0.0
+        steps = zip(self.duals, images[-len(self.duals) :], pyramid, strict=False)
+        missed = sum(l1_loss(dual(image).float(), target) for dual, image, target in steps)
+        if self.dual_on_hr:
+            cycled = network(self.shrink(pyramid[-1], len(self.duals))).float()
+            missed = missed + l1_loss(cycled, pyramid[-1])
+        return self.dual_weight * missed
+
+    def shrink(self, image: Tensor, steps: int) -> Tensor:
+        """D all the way: the image behind so many scale steps back to the network's input size."""
+        for dual in reversed(self.duals[:steps]):
+            image = dual(image)
+        return image.float()
+
+
+class Bicubic(nn.Module):
+    """A fixed dual network: MATLAB's antialiased bicubic, without its rounding, and with another border."""
+
+    def __init__(self, factor: int) -> None:
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, image: Tensor) -> Tensor:
+        h, w = (side // self.factor for side in image.shape[2:])
+        return interpolate(image.float(), (h, w), mode="bicubic", align_corners=False, antialias=True)
+
+
+def _learnt_dual(factor: int, features: int) -> nn.Module:
+    if factor in (2, 3):
+        return DualStep(features, stride=factor)
+    return nn.Sequential(*(DualStep(features) for _ in range(factor.bit_length() - 1)))

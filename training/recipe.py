@@ -4,9 +4,10 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from sr_infer.errors import OptionError
+from training.data.degradations import Degradation
 from training.networks import NetworkConfig, read_config
 from training.settings import read_settings
 
@@ -24,6 +25,8 @@ class Training:
     """Patches a step, over all processes together."""
     lr_patch_px: int = 48
     """Side of a patch at the low resolution."""
+    degradation: Degradation = "bicubic"
+    """How LR pictures are made."""
     learning_rate: float = 1e-4
     final_learning_rate: float = 1e-7
     schedule: Literal["cosine", "one-cycle", "halving"] = "cosine"
@@ -36,8 +39,12 @@ class Training:
     """Largest norm of the whole gradient; 0 leaves it alone."""
     ema_decay: float = 0.999
     """Of the averaged weights, which are what is validated and kept."""
-    dual_weight: float = 0.0
-    """Lambda of the dual regression loss (DRN eq. 1); 0.1 in the paper."""
+    dual: bool | Literal["bicubic"] = False
+    """Whether dual networks shrink the result back and are learnt along (DRN eq. 1), or a fixed bicubic one does."""
+    dual_weight: float = 0.1
+    """Lambda, the weight of what the dual networks miss."""
+    dual_on_hr: bool = False
+    """Whether HR pictures are shrunk and upscaled again, too (table 7); doubles the work."""
     precision: Literal["bf16", "float32"] = "bf16"
     validate_every: int = 500
     """Steps between two validations, each followed by a checkpoint."""
@@ -55,6 +62,12 @@ class Training:
             raise OptionError('the schedule "halving" and a positive halve_every belong together')
         if self.precision not in ("bf16", "float32"):
             raise OptionError(f'precision is "bf16" or "float32", not {self.precision!r}')
+        if self.degradation not in get_args(Degradation):
+            raise OptionError(f"degradation is one of {', '.join(get_args(Degradation))}, not {self.degradation!r}")
+        if self.dual not in (False, True, "bicubic"):
+            raise OptionError(f'dual is true, false or "bicubic", not {self.dual!r}')
+        if self.dual_weight < 0 or (self.dual_on_hr and not self.dual):
+            raise OptionError(f"dual_weight must not be negative and dual_on_hr needs dual, got {self.dual_weight=}")
         if not 0 <= self.ema_decay < 1:
             raise OptionError(f"ema_decay must be in [0, 1), got {self.ema_decay}")
 

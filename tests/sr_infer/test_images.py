@@ -177,7 +177,7 @@ def test_foreign_16_bit_tiff_layouts(network: Path, deep: np.ndarray, tmp_path: 
 def test_deep_colour_is_never_halved_silently(network: Path, deep: np.ndarray, tmp_path: Path) -> None:
     height, width = deep.shape[:2]
     (tmp_path / "deep.ppm").write_bytes(b"P6 %d %d 65535\n" % (width, height) + deep.astype(">u2").tobytes())
-    with pytest.raises(ImageError, match="PNG and TIFF only"):
+    with pytest.raises(ImageError, match="PNG, TIFF and JPEG 2000 only"):
         sr_infer.upscale(tmp_path / "deep.ppm", network)
     Image.fromarray(deep[..., 0]).save(tmp_path / "grey.png")
     for name in ("out.jpg", "out.webp", "out.avif"):

@@ -69,7 +69,7 @@ def test_drn_trains_with_its_dual_networks(pictures: Path, tmp_path: Path) -> No
     recipe = tmp_path / "dual.toml"
     recipe.write_text(
         'name = "dual"\n[network]\narchitecture = "drn"\nscale = 4\nblocks = 1\nfeatures = 4\n'
-        "[training]\nsteps = 3\nbatch = 2\nlr_patch_px = 8\nlearning_rate = 1e-3\ndual_weight = 0.1\n"
+        "[training]\nsteps = 3\nbatch = 2\nlr_patch_px = 8\nlearning_rate = 1e-3\ndual = true\n"
     )
     assert main([str(recipe), "--data", str(pictures), "--out", str(tmp_path / "run")]) == 0
     tensors, _ = load_tensors(tmp_path / "run" / "checkpoint.safetensors")

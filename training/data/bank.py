@@ -9,6 +9,7 @@ from torch import Tensor
 
 from sr_infer.errors import ImageError
 from sr_infer.resize import downscale
+from training.data.degradations import Degradation, degrade
 
 
 class PatchBank:
@@ -24,6 +25,7 @@ class PatchBank:
         divisors: tuple[int, ...],
         lr_patch_px: int,
         device: torch.device,
+        degradation: Degradation = "bicubic",
     ) -> None:
         """
         Args:
@@ -31,6 +33,7 @@ class PatchBank:
             divisors: what the HR picture is shrunk by for each resolution, the largest (the network's input) first.
             lr_patch_px: side of a patch at the lowest resolution.
             device: where the pictures live and the patches come out.
+            degradation: of the lowest resolution; those between it and HR are bicubic.
 
         Raises:
             ImageError: there is no picture.
@@ -44,8 +47,9 @@ class PatchBank:
             h, w = (side // divisors[0] for side in picture.shape[:2])
             hr = picture[: h * divisors[0], : w * divisors[0]]
             sizes.append((h, w))
-            for level, divisor in zip(pixels, divisors, strict=True):
-                level.append(torch.from_numpy(downscale(hr, divisor).reshape(-1, 3).copy()))
+            resized = [degrade(hr, divisors[0], degradation), *(downscale(hr, divisor) for divisor in divisors[1:])]
+            for level, picture_px in zip(pixels, resized, strict=True):
+                level.append(torch.from_numpy(picture_px.reshape(-1, 3).copy()))
         if not sizes:
             raise ImageError(f"no picture is large enough for patches of {divisors[0] * lr_patch_px} px")
         self._pixels = [torch.cat(level).to(device) for level in pixels]

@@ -136,12 +136,12 @@ class DRN(nn.Module):
 
 
 class DualStep(nn.Sequential):
-    """The dual network of one step: an image of twice the size back to the smaller one (section 3.1; no biases)."""
+    """The dual network of one step: an image of `stride` times the size back to the smaller one (section 3.1)."""
 
-    def __init__(self, features: int, negative_slope: float = 0.2) -> None:
+    def __init__(self, features: int, stride: int = 2) -> None:
         super().__init__(
-            conv3x3(3, features, stride=2, bias=False),
-            nn.LeakyReLU(negative_slope),
+            conv3x3(3, features, stride=stride, bias=False),
+            nn.LeakyReLU(0.2),
             conv3x3(features, 3, bias=False),
         )
 

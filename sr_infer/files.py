@@ -110,9 +110,7 @@ def run(
         OptionError: fewer than one job.
         KeyboardInterrupt: after the pictures under way have been cancelled.
     """
-    if jobs < 1:
-        raise OptionError(f"expected jobs of at least 1, got {jobs}")
-    share = _shared_among(upscaler, min(jobs, len(work)))
+    share = divided(upscaler, min(jobs, len(work)))
     interrupted = threading.Event()
 
     def one(task: Task) -> Outcome:
@@ -128,6 +126,22 @@ def run(
         raise
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def divided(upscaler: Upscaler, jobs: int) -> Upscaler:
+    """The upscaler with its share of threads and memory where `jobs` calls run at once.
+
+    Raises:
+        OptionError: fewer than one job.
+    """
+    if jobs < 1:
+        raise OptionError(f"expected jobs of at least 1, got {jobs}")
+    if jobs == 1:
+        return upscaler
+    threads = session.default_threads() if upscaler.threads is None else upscaler.threads
+    return replace(
+        upscaler, threads=max(threads // jobs, 1), max_memory=memory.budget_bytes(upscaler.max_memory) // jobs
+    )
 
 
 def _upscale(
@@ -161,15 +175,6 @@ def _upscale(
     except (SrInferError, OSError) as error:
         return Outcome(source=task.source, target=task.target, status="failed", error=str(error))
     return Outcome(source=task.source, target=task.target, status="done", seconds=time.perf_counter() - start)
-
-
-def _shared_among(upscaler: Upscaler, jobs: int) -> Upscaler:
-    if jobs == 1:
-        return upscaler
-    threads = session.default_threads() if upscaler.threads is None else upscaler.threads
-    return replace(
-        upscaler, threads=max(threads // jobs, 1), max_memory=memory.budget_bytes(upscaler.max_memory) // jobs
-    )
 
 
 def _expanded(name: str) -> list[Path]:

@@ -1,0 +1,92 @@
+"""Between Pillow images and pixels: which modes are taken, and as what.
+
+Palettes become RGB(A), bilevel becomes grey, CMYK becomes sRGB. What Pillow keeps in 32 bits is refused.
+"""
+
+import io
+import logging
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageCms
+
+from sr_infer.errors import ImageError
+
+Pixels = NDArray[Any]
+"""(H, W, C) of uint8, uint16, or float32 in [0, 1]; C is 1 grey, 2 grey + alpha, 3 RGB, 4 RGB + alpha."""
+
+_log = logging.getLogger(__name__)
+
+_TAKEN_AS = {
+    "1": "L",
+    "L": "L",
+    "LA": "LA",
+    "La": "LA",
+    "PA": "RGBA",
+    "RGB": "RGB",
+    "RGBX": "RGB",
+    "RGBA": "RGBA",
+    "RGBa": "RGBA",
+    "YCbCr": "RGB",
+    "HSV": "RGB",
+}
+_GREY_16_MODES = ("I;16", "I;16L", "I;16B", "I;16N")
+
+
+def pixels_of(image: Image.Image) -> tuple[Pixels, bytes | None]:
+    """The pixels of an image in a mode that can be upscaled, and the ICC profile that they are in.
+
+    Raises:
+        ImageError: the image has such a mode as Pillow's I or F.
+    """
+    profile = image.info.get("icc_profile") or None
+    if image.mode == "CMYK":
+        return np.asarray(_srgb_of_cmyk(image, profile)), _srgb_profile()
+    if image.mode in _GREY_16_MODES or (image.mode == "I" and image.format == "PPM"):
+        return np.asarray(image).astype(np.uint16)[..., None], profile
+    if "transparency" in image.info and image.mode in ("1", "L", "P", "RGB"):
+        mode = "LA" if image.mode in ("1", "L") else "RGBA"
+    elif image.mode == "P":
+        mode = "RGB" if image.palette is None else image.palette.mode
+    elif image.mode in _TAKEN_AS:
+        mode = _TAKEN_AS[image.mode]
+    else:
+        raise ImageError(
+            f"expected 8 bits per channel or 16-bit grey, got Pillow mode {image.mode!r}; convert it first"
+        )
+    pixels = np.asarray(image if image.mode == mode else image.convert(mode))
+    return (pixels[..., None] if pixels.ndim == 2 else pixels), profile
+
+
+def _srgb_of_cmyk(image: Image.Image, profile: bytes | None) -> Image.Image:
+    if profile is not None:
+        try:
+            converted = ImageCms.profileToProfile(
+                image, io.BytesIO(profile), ImageCms.createProfile("sRGB"), outputMode="RGB"
+            )
+        except ImageCms.PyCMSError as error:
+            _log.warning("the CMYK profile is not usable (%s); converted without it", error)
+        else:
+            assert converted is not None
+            return converted
+    return image.convert("RGB")
+
+
+def _srgb_profile() -> bytes:
+    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+def has_pillow_mode(channels: int, dtype: np.dtype[Any]) -> bool:
+    """Pillow can hold such pixels: all of 8 bits, and grey of 16."""
+    return dtype == np.uint8 or (dtype == np.uint16 and channels == 1)
+
+
+def pillow_image(pixels: Pixels) -> Image.Image:
+    """Pixels that `has_pillow_mode` as a Pillow image."""
+    return Image.fromarray(np.ascontiguousarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels))
+
+
+def pillow_mode(channels: int, dtype: np.dtype[Any]) -> str:
+    """The mode that `pillow_image` gives."""
+    return "I;16" if dtype == np.uint16 else ("L", "LA", "RGB", "RGBA")[channels - 1]
