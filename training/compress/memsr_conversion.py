@@ -45,8 +45,8 @@ def check_teacher(network: nn.Module) -> EDSR:
     """
     if not isinstance(network, EDSR) or network.config.tail != "shuffle":
         raise ModelError(
-            "a MemSR teacher is a network of the architecture edsr with the tail shuffle, such as SRPN-Lite or those of "
-            f"training/recipes/paper/memsr-teacher-*.toml; got {type(network).__name__}"
+            "a MemSR teacher is a network of the architecture edsr with the tail shuffle, such as SRPN-Lite or that of "
+            f"training/recipes/paper/memsr-teacher-m-x4.toml; got {type(network).__name__}"
         )
     return network
 

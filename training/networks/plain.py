@@ -59,3 +59,14 @@ class Plain(nn.Module):
 
     def forward(self, lr: Tensor) -> Tensor:
         return self.add_mean(self.tail(self.body(self.sub_mean(lr))))
+
+    def features(self, lr: Tensor) -> list[Tensor]:
+        """What each layer before the tail gives, (N, width, H, W), behind its ReLU if it has one."""
+        x, features = self.sub_mean(lr), list[Tensor]()
+        for module in self.body:
+            x = module(x)
+            if isinstance(module, nn.ReLU):
+                features[-1] = x
+            else:
+                features.append(x)
+        return features
