@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from sr_infer.errors import ModelError, OptionError
-from training.checkpoint import load_network, load_tensors, save_tensors
+from training.checkpoint import load_network, load_tensors, save_network, save_tensors
 from training.compress.memsr_conversion import (
     carrying_constant,
     check_teacher,
@@ -23,7 +23,7 @@ from training.compress.memsr_widths import Student
 from training.data.bank import PatchBank
 from training.data.folder import Folder, read_pictures
 from training.loop import Limits, Trainer
-from training.networks import Plain, read_config
+from training.networks import OnesPlain, Plain, PlainConfig, build_network, read_config
 from training.networks.convolution_algebra import Convolution
 from training.networks.cost import count_parameters
 from training.recipe import Recipe, Training, parse_recipe, read_tables
@@ -81,7 +81,7 @@ def read_memsr_recipe(path: Path) -> MemSRRecipe:
 class PlainStudent:
     """One run in the folder `out`, from a teacher's weights to `<name>-x<scale>.safetensors`.
 
-    `out/initial.safetensors` is the student before its training, with its bridges.
+    `out/initial.safetensors` is the student before its training, with its bridges, and `out/training` the training.
     """
 
     def __init__(self, recipe: MemSRRecipe, teacher: Path, out: Path) -> None:
@@ -128,19 +128,27 @@ class PlainStudent:
         if not initial.exists():
             self._save(self.initialise(folder), initial)
         network, bridges = self._load(initial)
-        trainer = Trainer(self._trainer_recipe(network), folder, self.out, device=device, limits=limits)
+        recipe = self._trainer_recipe(network.config, "plain-ones" if isinstance(network, OnesPlain) else "plain")
+        trainer = Trainer(recipe, folder, self.out / "training", device=device, limits=limits)
         trainer.network.load_state_dict(network.state_dict())
         trainer.ema.load_state_dict(network.state_dict())
         trainer.started_from = f"{self.teacher_path.stem}, made plain"
         if self.recipe.distillation.weight:
-            teacher = self.teacher.to(device)
-            settings = self.recipe.distillation
+            teacher, settings = self.teacher.to(device), self.recipe.distillation
             trainer.use_loss(DistillationLoss(trainer.loss, teacher, bridges, settings, lambda: trainer.progress))
-        if (self.out / "checkpoint.safetensors").exists():
+        if (trainer.out / "checkpoint.safetensors").exists():
             trainer.resume()
         else:
             LOG.info("the student begins at %.2f dB", trainer.validate())
-        return trainer.run()
+        trainer.run()
+        trained = trainer.ema.cpu()
+        if isinstance(trained, OnesPlain):
+            trained = trained.plain(for_half=True)
+        path = self.out / f"{recipe.name}.safetensors"
+        if trainer.rank == 0:
+            tables = self._trainer_recipe(trained.config, "plain").tables
+            save_network(path, trained, tables, trainer.history())
+        return path
 
     def initialise(self, folder: Folder) -> Winner:
         """The student before its training, made from patches of as many pictures; reports C and what it would cut off.
@@ -176,17 +184,21 @@ class PlainStudent:
         return winner
 
     def _save(self, winner: Winner, path: Path) -> None:
-        tensors = {f"network.{name}": tensor for name, tensor in winner.network.state_dict().items()}
-        for index, bridge in enumerate(winner.bridges):
+        network, bridges = winner.network, winner.bridges
+        if not self.recipe.initialisation.ones:
+            network, bridges = winner.collapsed()
+        tensors = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
+        for index, bridge in enumerate(bridges):
             tensors |= {f"bridges.{index}.weight": bridge.weight, f"bridges.{index}.bias": bridge.bias}
-        network = self._trainer_recipe(winner.network).tables["network"]
-        save_tensors(path, tensors, {"network": network, "teacher": self._fingerprint()})
+        architecture = "plain-ones" if isinstance(network, OnesPlain) else "plain"
+        tables = self._trainer_recipe(network.config, architecture).tables["network"]
+        save_tensors(path, tensors, {"network": tables, "teacher": self._fingerprint()})
 
-    def _load(self, path: Path) -> tuple[Plain, list[Convolution]]:
+    def _load(self, path: Path) -> tuple[OnesPlain | Plain, list[Convolution]]:
         tensors, header = load_tensors(path)
         if header["teacher"] != self._fingerprint():
             raise ModelError(f"{path} was made from another teacher; resume with the one the run began with")
-        network = Plain(read_config(header["network"], where=str(path))[1])
+        network = build_network(*read_config(header["network"], where=str(path)))
         names = [name.removeprefix("network.") for name in tensors if name.startswith("network.")]
         network.load_state_dict({name: tensors[f"network.{name}"] for name in names})
         layers = range(len(network.config.widths))
@@ -195,11 +207,11 @@ class PlainStudent:
     def _fingerprint(self) -> str:
         return hashlib.sha256(self.teacher_path.read_bytes()).hexdigest()
 
-    def _trainer_recipe(self, network: Plain) -> Recipe:
+    def _trainer_recipe(self, config: PlainConfig, architecture: str) -> Recipe:
         tables = {
-            "name": f"{self.recipe.name}-x{network.config.scale}",
+            "name": f"{self.recipe.name}-x{config.scale}",
             "note": f"Made plain by MemSR from {self.teacher_path.stem}.",
-            "network": {"architecture": "plain", **asdict(network.config)},
+            "network": {"architecture": architecture, **asdict(config)},
             "training": asdict(self.recipe.training),
         }
         return parse_recipe(tables, where=f"the recipe {self.recipe.name}")

@@ -12,26 +12,23 @@ exactly, on the border too.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import pairwise
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from sr_infer.errors import ModelError
-from training.networks import EDSR, Plain, PlainConfig
+from training.networks import EDSR, OnesPlain, OnesPlainConfig, Plain
 from training.networks.convolution_algebra import (
     Convolution,
     identity,
-    keeping_ones,
-    making_ones,
     parallel,
     reading,
-    sequential,
     stacked,
     with_ones,
     without_ones,
 )
+from training.networks.plain_ones import Floor
 
 CONSTANT_PER_FEATURE = 2.0
 """C over the largest |feature| on the calibration patches."""
@@ -121,43 +118,38 @@ def convert(teacher: EDSR, constant: float) -> Plain:
     Its layers are one channel wider than the teacher's features, for the ones. It has the teacher's dtype.
     """
     layers = teacher_layers(teacher)
-    shifts = []
-    for rectified, layer in zip(rectified_channels(teacher), layers, strict=False):
-        shift = torch.full((layer.outputs,), constant, dtype=layer.weight.dtype)
-        shift[:rectified] = 0
-        shifts.append(shift)
-    shifted = [_shifted(layers[0], shifts[0])]
-    for (before, behind), layer in zip(pairwise(shifts), layers[1:-1], strict=True):
-        shifted.append(_shifted(_unshifting(before, layer), behind))
-    return assemble(teacher, [*shifted, _unshifting(shifts[-1], layers[-1])], ones=True)
+    floors = [
+        torch.cat((torch.zeros(rectified), torch.full((layer.outputs - rectified,), constant)))
+        for rectified, layer in zip(rectified_channels(teacher), layers, strict=False)
+    ]
+    return assemble(teacher, layers, floors).plain()
 
 
 def assemble(
-    teacher: EDSR, layers: Sequence[Convolution], *, ones: bool, activation: Literal["every", "second"] = "every"
-) -> Plain:
-    """The plain network of these kernels on ones and features, between the teacher's mean shifts.
+    teacher: EDSR,
+    layers: Sequence[Convolution],
+    floors: Sequence[Tensor],
+    activation: Literal["every", "second"] = "every",
+) -> OnesPlain:
+    """The plain network of these kernels between the teacher's mean shifts.
 
     Args:
         teacher: gives scale, range and mean shifts.
         layers: as `teacher_layers` gives them, the tail's last.
-        ones: make the first channel of each layer the ones, which is exact; without it the kernels on the ones become
-            biases, which is wrong within a pixel of the border at each layer.
+        floors: of each layer but the tail, see `training.networks.plain_ones`.
         activation: see `PlainConfig`.
     """
-    first, *others = layers
-    kernels = [without_ones(first), *(others if ones else map(without_ones, others))]
-    if ones:
-        kernels[:-1] = map(making_ones, kernels[:-1])
-    widths = tuple(kernel.outputs for kernel in kernels[:-1])
-    config = PlainConfig(
-        scale=teacher.config.scale, widths=widths, activation=activation, value_range=teacher.config.value_range
-    )
-    network = Plain(config).to(first.weight.dtype)
-    modules = [m for m in network.modules() if isinstance(m, nn.Conv2d)]
-    with torch.no_grad():
-        for module, kernel in zip(modules, kernels, strict=True):
-            module.weight.copy_(kernel.weight)
-            module.bias.copy_(kernel.bias)
+    scale, value_range = teacher.config.scale, teacher.config.value_range
+    widths = tuple(layer.outputs for layer in layers[:-1])
+    config = OnesPlainConfig(scale=scale, widths=widths, activation=activation, value_range=value_range)
+    network = OnesPlain(config).to(layers[0].weight.dtype)
+    head = without_ones(layers[0])
+    network.layers[0].load_state_dict({"weight": head.weight, "bias": head.bias})
+    for module, layer in zip((*network.layers[1:], network.tail[0]), layers[1:], strict=True):
+        module.load_state_dict({"weight": layer.weight})
+    for activation_module, floor in zip(network.activations, floors, strict=True):
+        if isinstance(activation_module, Floor):
+            activation_module.floor.copy_(floor)
     network.sub_mean.load_state_dict(teacher.sub_mean.state_dict())
     network.add_mean.load_state_dict(teacher.add_mean.state_dict())
     return network.eval()
@@ -165,13 +157,3 @@ def assemble(
 
 def _convolution(layer: nn.Conv2d, factor: float = 1.0) -> Convolution:
     return Convolution(layer.weight.detach() * factor, layer.bias.detach() * factor)
-
-
-def _shifted(layer: Convolution, shift: Tensor) -> Convolution:
-    return Convolution(layer.weight, layer.bias + shift)
-
-
-def _unshifting(shift: Tensor, layer: Convolution) -> Convolution:
-    """`layer` on features that are larger by `shift`."""
-    pointwise = identity(len(shift), dtype=shift.dtype)
-    return sequential(keeping_ones(with_ones(Convolution(pointwise.weight, -shift))), layer)

@@ -27,19 +27,11 @@ from torch import Tensor, nn
 from sr_infer.errors import OptionError
 from training.compress.memsr_conversion import assemble, rectified_channels, teacher_features, teacher_layers
 from training.compress.memsr_widths import Student, numerical_rank
-from training.networks import EDSR, Plain
-from training.networks.convolution_algebra import (
-    Convolution,
-    keeping_ones,
-    reading,
-    sequential,
-    stacked,
-    with_ones,
-    without_ones,
-)
+from training.networks import EDSR, OnesPlain, Plain
+from training.networks.convolution_algebra import Convolution, identity, keeping_ones, sequential, stacked, with_ones
 
 PATCHES_AT_ONCE = 8
-RIDGE = 1e-10
+RIDGE = 1e-6
 """Of the mean variance, added to every variance when bridges are fitted."""
 
 
@@ -56,10 +48,10 @@ class Initialisation:
     directions: Literal["principal", "rectified"] = "principal"
     bridges: Literal["directions", "fitted"] = "directions"
     shift: float = 3.0
-    """How far features are shifted, in means of their negative values; 0 leaves them centred."""
+    """How far below their mean ReLU cuts features, in means of their negative values; 0 cuts at the mean."""
     ones: bool = True
-    """Whether the first channel of each layer begins as the ones, which makes borders exact; else kernels on the ones
-    become biases."""
+    """Whether a channel of each layer stays the ones, so that the student is trained around centred features and knows
+    the border; else it is trained as convolution, bias and ReLU, and kernels on the ones become biases."""
     tail: bool = True
     """Whether the tail begins as the teacher's (table 10)."""
 
@@ -76,11 +68,17 @@ class Initialisation:
 class Winner:
     """A student before its training."""
 
-    network: Plain
+    network: OnesPlain
     bridges: list[Convolution]
-    """Pointwise, from all channels of each layer to the teacher's features of that layer."""
+    """Pointwise, from the features of each layer to the teacher's of that layer."""
     relative_errors: list[float]
-    """Of each layer: ||f - (M g + b)|| / ||f - mean f|| on the patches that it was made from."""
+    """Of each layer: ||f - (M h + b)|| / ||f - mean f|| on the patches that it was made from."""
+
+    def collapsed(self) -> tuple[Plain, list[Convolution]]:
+        """The student as convolution, bias and ReLU without a channel of ones, and bridges from its features."""
+        floors = self.network.floors()
+        centring = [Convolution(identity(len(floor)).weight, -floor) for floor in floors]
+        return self.network.collapsed(), list(map(sequential, centring, self.bridges))
 
 
 @torch.no_grad()
@@ -109,6 +107,7 @@ def winning_initialisation(
     rectified = rectified_channels(teacher)
     last = len(layers) - 1
     kernels: list[Convolution] = []
+    floors: list[Tensor] = []
     bridges: list[Convolution] = []
     errors: list[float] = []
     held = [teacher.sub_mean(lr) for lr in batches]
@@ -123,28 +122,26 @@ def winning_initialisation(
             rows, kept = _keeping_axes(covariance, read_by[index][:, : rectified[index]], channels)
         offset = -rows @ mean
         offset[:kept] = 0
-        has_relu = student.activation == "every" or (index % 2 == 1 and index < last)
-        if has_relu:
-            offset[kept:] += settings.shift * _mean_negative(features, rows[kept:], offset[kept:])
+        floor = settings.shift * _mean_negative(features, rows, offset)
+        floor[:kept] = 0
+        floors.append(nn.functional.pad(floor, (0, channels - len(rows))))
         kernel = _behind(bridges[-1], layers[index]) if bridges else layers[index]
-        kernel = sequential(kernel, _pointwise(rows, offset, kernel))
+        kernel = sequential(keeping_ones(kernel), with_ones(_pointwise(rows, offset, kernel)))
         kernel = _with_spare_channels(kernel, channels - kernel.outputs, generator)
-        applied = kernel if settings.ones else with_ones(without_ones(kernel))
-        held = [_apply(applied, g).relu() if has_relu else _apply(applied, g) for g in held]
+        held = [_apply(kernel, h) for h in held]
+        if student.activation == "every" or (index % 2 == 1 and index < last):
+            held = [torch.maximum(h, -floors[-1].to(h.dtype)[:, None, None]) for h in held]
         if settings.bridges == "fitted":
             matrix, bias = _fitted_bridge(features, held)
         else:
-            matrix, bias = _bridge(rows, offset, mean, channels)
+            matrix, bias = nn.functional.pad(rows.T, (0, channels - len(rows))), mean - rows.T @ (rows @ mean + offset)
         bridges.append(_pointwise(matrix, bias, kernel))
         kernels.append(kernel)
         errors.append(_relative_error(bridges[-1], features, held, covariance))
     kernels.append(_behind(bridges[-1], tail))
     if not settings.tail:
         kernels[-1] = _random(tail.outputs, kernels[-1], generator)
-    network = assemble(teacher, kernels, ones=settings.ones, activation=student.activation)
-    if settings.ones:
-        bridges = [reading(bridge, 1, 1 + bridge.inputs) for bridge in bridges]
-    return Winner(network, bridges, errors)
+    return Winner(assemble(teacher, kernels, floors, student.activation), bridges, errors)
 
 
 def _moments(features: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
@@ -192,12 +189,6 @@ def _mean_negative(features: Sequence[Tensor], rows: Tensor, offset: Tensor) -> 
         total -= values.clamp(max=0).sum(dim=1)
         negatives += (values < 0).sum(dim=1)
     return total / negatives.clamp(min=1)
-
-
-def _bridge(rows: Tensor, offset: Tensor, mean: Tensor, channels: int) -> tuple[Tensor, Tensor]:
-    """M and b with M g + b = f for all f in the span of the rows around the mean, and g = rows f + offset."""
-    bias = mean - rows.T @ (rows @ mean + offset)
-    return nn.functional.pad(rows.T, (0, channels - len(rows))), bias
 
 
 def _fitted_bridge(features: Sequence[Tensor], held: Sequence[Tensor]) -> tuple[Tensor, Tensor]:

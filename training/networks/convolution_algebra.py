@@ -153,6 +153,15 @@ def making_ones(convolution: Convolution) -> Convolution:
     return Convolution(weight, nn.functional.pad(convolution.bias, (1, 0), value=1.0))
 
 
+def unshifting(shift: Tensor, convolution: Convolution) -> Convolution:
+    """What makes the same of `cat([ones, x + shift])` as the convolution of `cat([ones, x])`; `shift` (inputs - 1,).
+
+    Exact, on the border too.
+    """
+    back = Convolution(identity(len(shift), dtype=shift.dtype).weight, -shift)
+    return sequential(keeping_ones(with_ones(back)), convolution)
+
+
 def behind_shuffle(first: Convolution, pointwise: Convolution, factor: int) -> Convolution:
     """`pointwise(pixel_shuffle(first(x), factor))` as `pixel_shuffle(merged(x), factor)`; returns `merged`. Exact.
 

@@ -99,7 +99,7 @@ def test_the_result_is_plain_and_says_where_it_comes_from(run: Path) -> None:
 
 
 def test_training_stays_above_where_the_student_began(run: Path, teacher: Path) -> None:
-    with (run / "log.csv").open() as file:
+    with (run / "training" / "log.csv").open() as file:
         psnrs = [float(row["validation_psnr_y_db"]) for row in csv.DictReader(file)]
     with (teacher.parent / "log.csv").open() as file:
         of_teacher = float(list(csv.DictReader(file))[-1]["validation_psnr_y_db"])
@@ -108,7 +108,7 @@ def test_training_stays_above_where_the_student_began(run: Path, teacher: Path) 
 
 def test_bridges_are_learnt_and_the_teacher_stays_out_of_the_checkpoint(run: Path) -> None:
     initial, _ = load_tensors(run / "initial.safetensors")
-    trained, _ = load_tensors(run / "checkpoint.safetensors")
+    trained, _ = load_tensors(run / "training" / "checkpoint.safetensors")
     bridges = {name for name in trained if name.startswith("loss.")}
     assert bridges == {f"loss.bridges.{layer}.{kind}" for layer in range(6) for kind in ("weight", "bias")}
     assert not torch.equal(trained["loss.bridges.3.weight"], initial["bridges.3.weight"])
@@ -126,7 +126,9 @@ def test_a_run_killed_in_training_ends_where_an_unbroken_one_does(
 ) -> None:
     killed = tmp_path / "killed"
     arguments = [*command(recipe, teacher, pictures, killed), "--resume"]
-    _kill_once_there([sys.executable, "-m", "training.compress", *arguments], killed / "checkpoint.safetensors")
+    _kill_once_there(
+        [sys.executable, "-m", "training.compress", *arguments], killed / "training" / "checkpoint.safetensors"
+    )
     assert main(arguments) == 0
     one, other = (load_tensors(out / "tiny-plain-x2.safetensors")[0] for out in (run, killed))
     assert one.keys() == other.keys()
@@ -178,7 +180,11 @@ def test_every_recipe_is_read(path: Path) -> None:
         (("width = 16", "width = 16\ntheta = 0.1"), [], "[student]: give one of width and theta"),
         (("[student]", "[pupil]"), [], "expected name, [student], [initialisation], [distillation], [training]"),
         (("weight = 0.3", "weight = -1"), [], "[distillation]: weight must not be negative"),
-        (("", ""), ["--student", "plain-m"], "is made of a teacher of 16 blocks, and tiny-teacher-x2.safetensors has 2"),
+        (
+            ("", ""),
+            ["--student", "plain-m"],
+            "is made of a teacher of 16 blocks, and tiny-teacher-x2.safetensors has 2",
+        ),
         (("", ""), [], "expected --data with a folder"),
     ],
 )
