@@ -119,7 +119,7 @@ def convert(teacher: EDSR, constant: float) -> Plain:
     """
     layers = teacher_layers(teacher)
     floors = [
-        torch.cat((torch.zeros(rectified), torch.full((layer.outputs - rectified,), constant)))
+        nn.functional.pad(layer.weight.new_full((layer.outputs - rectified,), constant), (rectified, 0))
         for rectified, layer in zip(rectified_channels(teacher), layers, strict=False)
     ]
     return assemble(teacher, layers, floors).plain()
