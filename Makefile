@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test test-all lint bench report tab clean
 
 demo: $(VENV)/demo.installed
 	$(BIN)/python -m benchmarks.demo
@@ -12,16 +12,28 @@ demo: $(VENV)/demo.installed
 test: $(VENV)/dev.installed
 	$(BIN)/python -m pytest -m "not slow"
 
+test-all: $(VENV)/all.installed
+	$(BIN)/python -m pytest
+
 lint: $(VENV)/dev.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
 bench: $(VENV)/dev.installed
-	$(BIN)/python -m pytest benchmarks --benchmark-min-rounds=5 --benchmark-sort=name
+	$(BIN)/python -m pytest benchmarks --quick --benchmark-sort=name --benchmark-autosave
+
+# QUALITY="Set5 Set14" measures PSNR on benchmark folders, too; what was measured already is not measured again.
+report: $(VENV)/dev.installed $(VENV)/peers.installed
+	$(BIN)/python -m benchmarks.collect --quality $(QUALITY)
+	$(BIN)/python -m benchmarks.report
+
+tab: $(VENV)/dev.installed
+	npm ci --silent --prefix web
+	$(BIN)/python web/build.py
 
 clean:
-	rm -rf $(VENV) demo
+	rm -rf $(VENV) demo build/benchmarks web/node_modules web/dist
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

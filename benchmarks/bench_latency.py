@@ -1,38 +1,37 @@
-"""Latency of every shipped model on 96x96 LR px, through the runtime and with the same weights through plain torch."""
+"""Latency of every shipped model: one tile, a whole call, file to file; steady state, on one thread and on all."""
 
-from pathlib import Path
+from collections.abc import Callable
 
-import numpy as np
-import pytest
-import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from sr_infer import ShippedModel, Upscaler, available_models
-from training.checkpoint import load_network
+from benchmarks import cases
+from sr_infer import ShippedModel
+from sr_infer.limits import usable_cpus
 
-LR_PX = 96
-WEIGHTS = Path(__file__).parent.parent / "weights"
-
-
-@pytest.fixture(params=available_models(), ids=lambda model: model.name)
-def model(request: pytest.FixtureRequest) -> ShippedModel:
-    return request.param
+TILE_PX = 96
+MOST_PX_REPEATED = 500_000
+"""Larger pictures are upscaled once."""
 
 
-@pytest.fixture
-def lr() -> np.ndarray:
-    return np.random.default_rng(0).integers(0, 256, (LR_PX, LR_PX, 3), np.uint8)
+def bench_tile(benchmark: BenchmarkFixture, model: ShippedModel, threads: int) -> None:
+    """The network alone on one tile of 96x96 px."""
+    result = benchmark(cases.network(model.name, TILE_PX, threads))
+    assert result.shape[2:] == (TILE_PX * model.card.scale, TILE_PX * model.card.scale)
 
 
-def bench_runtime(benchmark: BenchmarkFixture, model: ShippedModel, lr: np.ndarray) -> None:
-    upscaler = Upscaler(model.name)
-    result = benchmark(upscaler, lr)
-    assert result.shape == (LR_PX * model.card.scale, LR_PX * model.card.scale, 3)
+def bench_call(benchmark: BenchmarkFixture, model: ShippedModel, size_hw: tuple[int, int], threads: int) -> None:
+    """Array to array."""
+    result = _measure(benchmark, cases.upscaler(model.name, *size_hw, threads), size_hw)
+    assert result.shape == (size_hw[0] * model.card.scale, size_hw[1] * model.card.scale, 3)
 
 
-def bench_torch(benchmark: BenchmarkFixture, model: ShippedModel, lr: np.ndarray) -> None:
-    _, config, network, _ = load_network(WEIGHTS / f"{model.name}.safetensors")
-    batch = torch.from_numpy(lr.transpose(2, 0, 1).copy())[None].float() * (config.value_range / 255)
-    with torch.inference_mode():
-        result = benchmark(network, batch)
-    assert result.shape[2:] == (LR_PX * model.card.scale, LR_PX * model.card.scale)
+def bench_file_to_file(benchmark: BenchmarkFixture, model: ShippedModel, size_hw: tuple[int, int]) -> None:
+    """JPEG to PNG, on all threads."""
+    _measure(benchmark, cases.files(model.name, *size_hw, usable_cpus()), size_hw)
+
+
+def _measure(benchmark: BenchmarkFixture, call: Callable[[], object], size_hw: tuple[int, int]) -> object:
+    benchmark.extra_info["megapixels"] = size_hw[0] * size_hw[1] / 1e6
+    if size_hw[0] * size_hw[1] > MOST_PX_REPEATED:
+        return benchmark.pedantic(call, rounds=1)
+    return benchmark(call)

@@ -1,15 +1,48 @@
-"""Peak memory of every shipped model, a process for each case; the time shown is the whole life of that process."""
+"""First call and peak memory of every shipped model, a process for each case.
+
+The time in pytest-benchmark's table is the whole life of that process; what was measured in it stands below.
+"""
+
+from dataclasses import asdict
 
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from sr_infer import available_models
+from sr_infer import ShippedModel
+from sr_infer.limits import available_memory_bytes
 from sr_infer.measure import peak_memory
 
+BUDGETS = {"no-budget": None, "small-budget": "300MB"}
+BUDGET_OF_ATTENTION = "1GB"
+"""For networks that pool over the picture, whose windows are larger."""
 
-@pytest.mark.parametrize("size_hw", [(96, 96), (1080, 1920)], ids=["96x96", "1920x1080"])
-@pytest.mark.parametrize("name", [model.name for model in available_models()])
-def bench_peak_memory(benchmark: BenchmarkFixture, name: str, size_hw: tuple[int, int]) -> None:
-    peak = benchmark.pedantic(peak_memory, ("sr_infer.measure:upscale_case", name, *size_hw), rounds=1)
-    benchmark.extra_info |= {"baseline_bytes": peak.baseline_bytes, "peak_bytes": peak.peak_bytes}
-    assert peak.added_bytes > 0
+
+def bench_first_call(benchmark: BenchmarkFixture, model: ShippedModel, threads: int) -> None:
+    """Loading the model and upscaling 96x96 px."""
+    _measure(benchmark, "sr_infer.measure:first_call_case", model.name, 96, 96, threads)
+
+
+@pytest.mark.parametrize("division", [*BUDGETS, "whole"])
+def bench_peak_memory(
+    benchmark: BenchmarkFixture, model: ShippedModel, size_hw: tuple[int, int], division: str
+) -> None:
+    """Tiles that a budget chooses, or the picture in one piece."""
+    height, width = size_hw
+    tile = None
+    if division == "whole":
+        tile = max(size_hw)
+        needed = height * width * model.card.bytes_per_px * 1.2
+        if needed > available_memory_bytes() * 0.8:
+            pytest.skip(f"one piece needs {needed / 1e9:.0f} GB")
+    budget = BUDGETS.get(division)
+    if budget and model.card.global_pooling:
+        budget = BUDGET_OF_ATTENTION
+    if division == "whole":
+        budget = str(available_memory_bytes())
+    _measure(benchmark, "sr_infer.measure:upscale_case", model.name, height, width, budget, tile)
+
+
+def _measure(benchmark: BenchmarkFixture, case: str, *arguments: object) -> None:
+    peak = benchmark.pedantic(peak_memory, (case, *arguments), rounds=1)
+    benchmark.extra_info |= asdict(peak)
+    assert peak.grown_bytes > 0

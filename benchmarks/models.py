@@ -1,11 +1,10 @@
 """`python -m benchmarks.models`: the README's table of shipped models, measured on this machine, as Markdown."""
 
-import platform
 import sys
-from pathlib import Path
 
 import numpy as np
 
+from benchmarks.machine import cpu_name
 from sr_infer import ShippedModel, Upscaler, available_models
 from sr_infer.limits import usable_cpus
 from sr_infer.measure import latency, peak_memory
@@ -22,16 +21,6 @@ def main() -> int:
     for model in available_models():
         print(_row(model))
     return 0
-
-
-def cpu_name() -> str:
-    """The processor as the system names it."""
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
 
 
 def _row(model: ShippedModel) -> str:

@@ -26,10 +26,16 @@ class Comparison:
         return self.before_ms / self.after_ms
 
 
-def compare_speed(before: onnx.ModelProto, after: onnx.ModelProto) -> Comparison:
-    """Time two graphs of the same function, alternating, seven times each after a warm-up."""
+def compare_speed(before: onnx.ModelProto, after: onnx.ModelProto, *, threads: int | None = None) -> Comparison:
+    """Time two graphs of the same function, alternating, seven times each after a warm-up.
+
+    Args:
+        before: one graph.
+        after: the other.
+        threads: None takes as many as the runtime takes.
+    """
     lr = np.random.default_rng(0).random((1, 3, PROBE_PX, PROBE_PX), np.float32)
-    sessions = [open_graph(model) for model in (before, after)]
+    sessions = [open_graph(model, threads=threads) for model in (before, after)]
     times_ms: list[list[float]] = [[], []]
     for round_number in range(ROUNDS + 1):
         for session, measured in zip(sessions, times_ms, strict=True):

@@ -72,7 +72,7 @@ class Graph:
         unique = name
         while unique in taken:
             unique += "_"
-        tensor = numpy_helper.from_array(np.ascontiguousarray(value), unique)
+        tensor = numpy_helper.from_array(np.asarray(value, order="C"), unique)
         self.proto.initializer.append(tensor)
         self.constants[unique] = tensor
         return unique

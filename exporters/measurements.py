@@ -48,6 +48,30 @@ def halo_8bit_px(session: Session, pictures: Sequence[Pixels], *, halo_px: int) 
     return halo_px
 
 
+@dataclass(frozen=True)
+class TileEquality:
+    """How far a picture made of tiles is from the same picture made at once."""
+
+    largest_levels: int
+    """In 8-bit levels."""
+    changed_share: float
+    """Of the values."""
+
+
+def tile_equality(session: Session) -> dict[int, TileEquality]:
+    """Tiles of 64 px on a photograph that no halo was chosen by, for both halos of the card: 8-bit and exact."""
+    from skimage import data
+
+    picture: Pixels = data.rocket()  # type: ignore[no-untyped-call]
+    whole = _whole(session, _middle(picture, 3 * TILE_PX))
+    halos = sorted({session.card.halo_8bit_px or 0, session.card.halo_px})
+    differences = {halo: _tile_difference(session, whole, halo) for halo in halos}
+    return {
+        halo: TileEquality(int(difference.max()), float(np.mean(difference > 0)))
+        for halo, difference in differences.items()
+    }
+
+
 def bytes_per_px(path: Path) -> float:
     """Peak memory of one network run per LR pixel, at 256x256, in a process of its own."""
     peak = peak_memory("exporters.network_case:network_case", str(path), MEMORY_PROBE_PX)

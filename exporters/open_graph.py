@@ -6,9 +6,10 @@ import onnxruntime
 from sr_infer.session import default_threads
 
 
-def open_graph(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
-    """With as many threads as the runtime takes; the exceptions are onnxruntime's own."""
+def open_graph(model: onnx.ModelProto, *, threads: int | None = None) -> onnxruntime.InferenceSession:
+    """With as many threads as the runtime takes unless told otherwise; the exceptions are onnxruntime's own."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
-    options.intra_op_num_threads = default_threads()
+    options.intra_op_num_threads = threads or default_threads()
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])

@@ -1,45 +1,36 @@
-"""A float graph as static int8: unsigned 8-bit activations, signed weights with a scale for every output channel.
+"""A float graph as static int8: the convolutions that bear it in 8 bits (`exporters.insert_qdq`), the rest in float.
 
-With a tensor's range [low, high] from calibration pictures and s = (high - low) / 255, activations become
-
-    q(x) = clip(round(x / s) + z, 0, 255),    x' = s (q - z)
-
-and weights W'[o] = s_o q with q in -127 .. 127, or -64 .. 64 by default: without VNNI instructions (i5-class CPUs), two
-products of 8 bits overflow the 16-bit sum that the CPU takes, and the result is silently wrong. onnxruntime's
-quantiser does the rewriting (QuantizeLinear-DequantizeLinear pairs); what is chosen here is which layers stay in float.
-
-Every layer is quantised alone first, and its mean squared error in the result is its sensitivity. Layers then stay in
-float, the most sensitive first, in growing number, until the loss of luma PSNR on validation pictures is small enough.
+Every convolution is quantised alone first. The mean squared error that this leaves in the luma of the result is its
+sensitivity, and as rounding errors of different layers are independent, those of many layers add up: with errors N in
+all, a picture on which the network is off by M loses 10 log10(1 + N / M) dB of PSNR. So it is known beforehand which
+layers have to stay in float for a wanted loss; those go first that cost most for the work that they save. What was
+foretold is then measured on whole pictures, and nothing is shipped that loses more than allowed.
 """
 
-import os
-import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnxruntime.quantization import CalibrationDataReader, QDQQuantizer, QuantType
-from onnxruntime.quantization.calibrate import CalibrationMethod, create_calibrator
 
+from exporters.calibration import Batch, Calibration, tensor_ranges
+from exporters.count_macs import PROBE_PX, macs_of
+from exporters.graph import Graph
+from exporters.insert_qdq import insert_qdq, quantisable, result_of
 from exporters.open_graph import open_graph
+from exporters.shapes import shapes_at
 from sr_infer.errors import OptionError, SrInferError
-from sr_infer.resize import downscale
-from training.data.folder import picture_names, read_pixels
-from training.evaluate import evaluate, mean_score, through_rgb
+from sr_infer.metrics import psnr_y
+from training.evaluate import through_rgb
 
-Batch = NDArray[np.float32]
-
-QUANTIZED = ("Conv", "Add", "Mul", "Concat", "LeakyRelu")
-"""Operations that onnxruntime computes in int8."""
-FOLLOWS = "Relu"
-"""Costs nothing behind a quantised layer: negative values are cut off by the layer's own range."""
-CROP_PX = 96
-CROPS = 24
-SENSITIVITY_CROPS = 3
+LUMA = np.array([65.481, 128.553, 24.966]) / 255
+SENSITIVITY_CROPS = 4
+LARGEST_FLOAT_SHARE = 0.5
+"""Of the work; with more of it in float, int8 is not worth its loss."""
+MARGINS = (2, 4, 8, 16)
+"""The loss aimed at is the allowed one divided by these, in turn: other pictures may lose more."""
 
 
 class QuantizationError(SrInferError):
@@ -50,146 +41,120 @@ class QuantizationError(SrInferError):
 class Int8Options:
     """
     Raises:
-        OptionError: `max_drop_db` is negative.
+        OptionError: `max_drop_db` is not above 0.
     """
 
     calibration: Path
-    """Folder of pictures, shrunk by the network's scale before their middle is fed to it."""
-    validation: Path
-    """Benchmark folder on which the loss is measured."""
+    """Folder of HR pictures like those to be enlarged."""
+    validation: Path | None = None
+    """Benchmark folder on which the loss is measured; None takes pictures of `calibration` that are held out."""
     max_drop_db: float = 0.10
-    """Largest allowed loss of luma PSNR, mean over the validation folder."""
+    """Largest allowed loss of luma PSNR, mean over the validation pictures."""
     full_range: bool = False
     """8-bit weights instead of 7-bit ones: right only on CPUs with VNNI instructions."""
 
     def __post_init__(self) -> None:
-        if not self.max_drop_db >= 0:
-            raise OptionError(f"max_drop_db must not be negative, got {self.max_drop_db}")
+        if not self.max_drop_db > 0:
+            raise OptionError(f"max_drop_db must be above 0, got {self.max_drop_db:g}")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Quantized:
     """An int8 graph and what it costs."""
 
     model: onnx.ModelProto
     psnr_drop_db: float
+    """Mean over the validation pictures."""
+    layers: int
+    """Convolutions of the picture that could be quantised."""
     kept_in_float: tuple[str, ...]
 
 
-def quantize(model: onnx.ModelProto, options: Int8Options, *, scale: int) -> Quantized:
+def quantize(model: onnx.ModelProto, pictures: Calibration, options: Int8Options) -> Quantized:
     """
     Args:
         model: a float graph that takes and gives RGB in [0, 1], before its weights are stored in half.
-        options: folders and limits.
-        scale: output side over input side.
+        pictures: that set the ranges and on which the loss is measured.
+        options: limits.
 
     Raises:
-        ImageError: a folder holds no picture.
-        QuantizationError: even with most layers in float the loss is above the limit.
+        QuantizationError: even with half of the work in float the loss is above the limit.
     """
-    crops = calibration_crops(options.calibration, scale)
-    named = onnx.ModelProto()
-    named.CopyFrom(model)
-    for index, node in enumerate(named.graph.node):
-        node.name = f"{node.op_type} {index}"
-    layers = [node.name for node in named.graph.node if node.op_type in QUANTIZED]
-    rewrite = _quantizer(named, _ranges(named, crops), full_range=options.full_range)
+    layers = _layers(model)
+    ranges = tensor_ranges(model, sorted({name for layer in layers for name in layer.rounds}), pictures.crops)
+    work = sum(layer.macs for layer in layers)
 
-    expected = [open_graph(named).run(["sr"], {"lr": crop})[0] for crop in crops[:SENSITIVITY_CROPS]]
+    def rewrite(chosen: Sequence[_Layer]) -> onnx.ModelProto:
+        return insert_qdq(model, {layer.name for layer in chosen}, ranges, full_range=options.full_range)
 
-    def error_of(layer: str) -> float:
-        session = open_graph(rewrite([layer]))
-        results = [session.run(["sr"], {"lr": crop})[0] for crop in crops[:SENSITIVITY_CROPS]]
-        return float(np.mean([np.mean((sr - right) ** 2) for sr, right in zip(results, expected, strict=True)]))
-
-    ranking = sorted(layers, key=error_of, reverse=True)
-    reference_db = _psnr_y(named, options.validation, scale)
-    drop_db, kept = float("inf"), 0
-    for kept in _growing(len(layers)):
-        candidate = rewrite(ranking[kept:])
-        drop_db = reference_db - _psnr_y(candidate, options.validation, scale)
+    exact_db = _psnr_y(model, pictures)
+    crops = pictures.crops[:: -(-len(pictures.crops) // SENSITIVITY_CROPS)]
+    expected = _luma_of(model, crops)
+    costs = {layer: _mean_squared(_luma_of(rewrite([layer]), crops), expected) for layer in layers}
+    drop_db, in_float = float("inf"), set(layers)
+    for margin in MARGINS:
+        in_float = _in_float(costs, exact_db, options.max_drop_db / margin)
+        if sum(layer.macs for layer in in_float) > LARGEST_FLOAT_SHARE * work:
+            break
+        candidate = rewrite([layer for layer in layers if layer not in in_float])
+        drop_db = float(np.mean(exact_db - _psnr_y(candidate, pictures)))
         if drop_db <= options.max_drop_db:
-            return Quantized(candidate, drop_db, tuple(ranking[:kept]))
+            kept = tuple(layer.name for layer in layers if layer in in_float)
+            return Quantized(model=candidate, psnr_drop_db=drop_db, layers=len(layers), kept_in_float=kept)
     raise QuantizationError(
-        f"int8 loses {drop_db:.3f} dB on {options.validation} even with {kept} of {len(layers)} layers in float, more "
-        f"than the {options.max_drop_db:g} dB allowed; give more calibration pictures or a larger --max-drop"
+        f"int8 loses {drop_db:.3f} dB on {len(exact_db)} validation pictures, with {len(in_float)} of {len(layers)} "
+        f"convolutions in float, more than the {options.max_drop_db:g} dB allowed; calibrate with more pictures of the "
+        "kind that is to be enlarged, or allow more with --max-drop"
     )
 
 
-def calibration_crops(folder: Path, scale: int) -> list[Batch]:
-    """The middle of up to 24 pictures, spread over the folder, as LR batches of one in [0, 1].
+@dataclass(frozen=True)
+class _Layer:
+    """A convolution of the picture."""
 
-    Raises:
-        ImageError: the folder holds no picture.
-    """
-    names = picture_names(folder)
-    chosen = names[:: max(len(names) // CROPS, 1)][:CROPS]
-    crops = []
-    for name in chosen:
-        pixels = read_pixels(folder / name)
-        side = [min(CROP_PX * scale, length // scale * scale) for length in pixels.shape[:2]]
-        top, left = ((length - part) // 2 for length, part in zip(pixels.shape[:2], side, strict=True))
-        lr = downscale(pixels[top : top + side[0], left : left + side[1]], scale)
-        crops.append(np.ascontiguousarray(lr.transpose(2, 0, 1)[None], np.float32) / np.float32(255))
-    return crops
+    name: str
+    """What it gives."""
+    rounds: tuple[str, str]
+    """The tensors that it reads and gives when it is quantised."""
+    macs: int
 
 
-class _Crops(CalibrationDataReader):  # type: ignore[misc]
-    def __init__(self, crops: Sequence[Batch]) -> None:
-        self._left = iter(crops)
-
-    def get_next(self) -> dict[str, Batch] | None:
-        crop = next(self._left, None)
-        return None if crop is None else {"lr": crop}
-
-
-def _ranges(model: onnx.ModelProto, crops: Sequence[Batch]) -> Any:
-    """Tensor name -> lowest and highest value that the calibration pictures gave it."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = os.path.join(folder, "float.onnx")
-        onnx.save(model, path)
-        calibrator = create_calibrator(
-            path,
-            [*QUANTIZED, FOLLOWS],
-            augmented_model_path=os.path.join(folder, "augmented.onnx"),
-            calibrate_method=CalibrationMethod.MinMax,
-        )
-        calibrator.collect_data(_Crops(crops))
-        return calibrator.compute_data()
+def _layers(model: onnx.ModelProto) -> list[_Layer]:
+    """Convolutions that can be quantised, without those of pooled statistics, which are no work."""
+    graph = Graph(model)
+    shapes = shapes_at(model, (PROBE_PX, PROBE_PX))
+    return [
+        _Layer(node.output[0], (node.input[0], result_of(graph, node)), macs_of(node, shapes))
+        for node in graph.proto.node
+        if quantisable(graph, node) and shapes[node.output[0]][2:] != (1, 1)
+    ]
 
 
-def _quantizer(model: onnx.ModelProto, ranges: Any, *, full_range: bool) -> Callable[[Sequence[str]], onnx.ModelProto]:
-    """A function that quantises the layers of these names, and no others."""
-
-    makers = {name: node.name for node in model.graph.node for name in node.output}
-    followed = {node.name: makers.get(node.input[0]) for node in model.graph.node if node.op_type == FOLLOWS}
-
-    def rewrite(layers: Sequence[str]) -> onnx.ModelProto:
-        chosen = set(layers)
-        copy = onnx.ModelProto()
-        copy.CopyFrom(model)
-        quantizer = QDQQuantizer(
-            copy,
-            per_channel=True,
-            reduce_range=not full_range,
-            weight_qType=QuantType.QInt8,
-            activation_qType=QuantType.QUInt8,
-            tensors_range=ranges,
-            nodes_to_quantize=[*layers, *(name for name, maker in followed.items() if maker in chosen)],
-            nodes_to_exclude=[],
-            op_types_to_quantize=[*QUANTIZED, FOLLOWS],
-            extra_options={"WeightSymmetric": True},
-        )
-        quantizer.quantize_model()
-        quantizer.model.topological_sort()
-        result: onnx.ModelProto = quantizer.model.model
-        del result.graph.value_info[:]
-        return result
-
-    return rewrite
+def _in_float(costs: Mapping[_Layer, float], exact_db: NDArray[np.float64], aim_db: float) -> set[_Layer]:
+    """Layers without which the loss is foretold to be `aim_db` at most, those first that cost most for their work."""
+    exact = 255**2 / 10 ** (exact_db / 10)
+    left = sum(costs.values())
+    chosen = set()
+    for layer in sorted(costs, key=lambda layer: costs[layer] / layer.macs, reverse=True):
+        if np.mean(10 * np.log10(1 + left / exact)) <= aim_db:
+            break
+        chosen.add(layer)
+        left -= costs[layer]
+    return chosen
 
 
-def _psnr_y(model: onnx.ModelProto, folder: Path, scale: int) -> float:
+def _luma_of(model: onnx.ModelProto, crops: Sequence[Batch]) -> list[NDArray[np.float64]]:
+    session = open_graph(model)
+    return [np.einsum("nchw,c->nhw", session.run(["sr"], {"lr": crop})[0], LUMA) for crop in crops]
+
+
+def _mean_squared(one: Sequence[NDArray[np.float64]], other: Sequence[NDArray[np.float64]]) -> float:
+    """In squared 8-bit levels."""
+    return float(np.mean([np.mean((a - b) ** 2) for a, b in zip(one, other, strict=True)]) * 255**2)
+
+
+def _psnr_y(model: onnx.ModelProto, pictures: Calibration) -> NDArray[np.float64]:
+    """In dB, of each picture that is held out."""
     session = open_graph(model)
 
     def upscale(lr: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -198,9 +163,5 @@ def _psnr_y(model: onnx.ModelProto, folder: Path, scale: int) -> float:
         levels: NDArray[np.uint8] = np.clip(np.rint(sr * 255), 0, 255).astype(np.uint8)
         return levels
 
-    return mean_score(evaluate(through_rgb(upscale), folder, scale)).psnr_y
-
-
-def _growing(layers: int) -> list[int]:
-    """How many layers to keep in float, in the order tried: none, a few, and up to half of them."""
-    return sorted({0, *(round(layers * share) for share in (0.03, 0.06, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5))})
+    upscale_any = through_rgb(upscale)
+    return np.array([psnr_y(upscale_any(pair.lr), pair.hr, border=pictures.scale) for pair in pictures.held_out])

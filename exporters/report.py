@@ -9,6 +9,7 @@ import onnx
 
 from exporters.compare_speed import Comparison
 from exporters.count_macs import macs_per_px, parameters
+from exporters.measurements import TileEquality
 from exporters.passes import Outcome
 from exporters.quantize import Quantized
 from sr_infer.model_card import ModelCard
@@ -34,8 +35,10 @@ def report_json(
     shipped: GraphSize,
     outcomes: Sequence[Outcome],
     differences: Mapping[tuple[int, int], float],
+    rounding: float,
+    tiles: Mapping[int, TileEquality],
     quantized: Quantized | None,
-    int8_speed: Comparison | None,
+    int8_speed: Mapping[int, Comparison] | None,
 ) -> str:
     """
     Args:
@@ -43,9 +46,11 @@ def report_json(
         traced: the graph as torch gave it.
         shipped: the graph before weights were stored in half.
         outcomes: what became of the passes.
-        differences: LR size -> the largest difference between the file and the network, in [0, 1].
+        differences: LR size -> the largest difference between the file and the network in float64, in [0, 1].
+        rounding: the largest difference between the network in float32 and in float64.
+        tiles: halo in pixels -> how far tiles are from the whole picture.
         quantized: what int8 cost; None for a float file.
-        int8_speed: the float graph against the int8 one.
+        int8_speed: threads -> the float graph against the int8 one.
     """
     passes = [asdict(outcome) | ({"gain": outcome.speed.gain} if outcome.speed else {}) for outcome in outcomes]
     contents: dict[str, Any] = {
@@ -53,18 +58,23 @@ def report_json(
         "shipped": asdict(shipped),
         "passes": passes,
         "largest_difference": {f"{height}x{width}": value for (height, width), value in differences.items()},
+        "largest_difference_of_torch_float32": rounding,
         "halo": {
             "propagated_px": card.halo_px,
             "confirmed_by_perturbation": True,
             "measured_8bit_px": card.halo_8bit_px,
         },
+        "tiles": {f"halo {halo} px": asdict(equality) for halo, equality in tiles.items()},
         "bytes_per_px": card.bytes_per_px,
         "quality": {name: asdict(figures) for name, figures in card.quality.items()},
     }
     if quantized is not None and int8_speed is not None:
         contents["int8"] = {
             "psnr_drop_db": quantized.psnr_drop_db,
+            "layers": quantized.layers,
             "kept_in_float": quantized.kept_in_float,
-            "speed": asdict(int8_speed) | {"gain": int8_speed.gain},
+            "speed": {
+                f"{threads} threads": asdict(speed) | {"gain": speed.gain} for threads, speed in int8_speed.items()
+            },
         }
     return json.dumps(contents, indent=2) + "\n"

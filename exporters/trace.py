@@ -25,7 +25,7 @@ class UnitRange(nn.Module):
         return sr
 
 
-def trace(network: UnitRange) -> onnx.ModelProto:
+def trace(network: UnitRange, *, channels: int = 3) -> onnx.ModelProto:
     """The graph of `network`: input `lr`, output `sr`, axes batch, height and width dynamic and named."""
     axes = {0: torch.export.Dim("batch"), 2: torch.export.Dim("height"), 3: torch.export.Dim("width")}
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
@@ -33,7 +33,7 @@ def trace(network: UnitRange) -> onnx.ModelProto:
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
             network.eval(),
-            (torch.rand(2, 3, 24, 20),),
+            (torch.rand(2, channels, 24, 20),),
             dynamo=True,
             opset_version=OPSET,
             input_names=["lr"],
@@ -44,15 +44,15 @@ def trace(network: UnitRange) -> onnx.ModelProto:
     assert program is not None
     model = program.model_proto
     _strip_notes(model)
-    _name_output_axes(model, network.scale)
+    _name_output_axes(model, channels, network.scale)
     return model
 
 
-def _name_output_axes(model: onnx.ModelProto, scale: int) -> None:
+def _name_output_axes(model: onnx.ModelProto, channels: int, scale: int) -> None:
     """`4*height` instead of the formula that tracing leaves, and no guesses about what lies between."""
     del model.graph.value_info[:]
     axes = model.graph.output[0].type.tensor_type.shape.dim
-    axes[1].dim_value, axes[2].dim_param, axes[3].dim_param = 3, f"{scale}*height", f"{scale}*width"
+    axes[1].dim_value, axes[2].dim_param, axes[3].dim_param = channels, f"{scale}*height", f"{scale}*width"
 
 
 def _strip_notes(model: onnx.ModelProto) -> None:

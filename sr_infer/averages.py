@@ -38,11 +38,11 @@ def shared_averages(network: Session, source: Source, grid: Grid, *, turns: int,
         planes = patch.network_planes(patch.colour, network.card)
         return [network.averages(turned(planes, turn)[None]) for turn in range(turns)]
 
-    by_patch = list(in_order(averages, windows(source, _sample(source.size_hw, network.card)), workers))
+    by_patch = list(in_order(averages, windows(source, patches(source.size_hw, network.card)), workers))
     return [np.stack(of_turn).mean(axis=0) for of_turn in zip(*by_patch, strict=True)]
 
 
-def _sample(size_hw: tuple[int, int], card: ModelCard) -> Grid:
+def patches(size_hw: tuple[int, int], card: ModelCard) -> Grid:
     """Patches spread evenly over the picture: a tenth of its pixels, less of very large and more of small pictures."""
     side = -(-max(_PATCH_PX, card.min_size_px) // card.multiple_of_px) * card.multiple_of_px
     rows, columns = (

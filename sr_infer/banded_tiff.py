@@ -1,10 +1,11 @@
 """TIFF files too large for memory, read and written a band of rows at a time. Needs tifffile, from `sr-infer[hdr]`.
 
-What is written is a tiled BigTIFF. Of the metadata it keeps the ICC profile, XMP, resolution and the descriptive tags
-of the main directory, but not the EXIF directory of the camera.
+What is written is a tiled BigTIFF.
 """
 
 import logging
+import os
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,16 +14,17 @@ from typing import Any, Self
 
 import numpy as np
 from PIL import Image
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from sr_infer.errors import ImageError
-from sr_infer.metadata import Metadata, orientation
+from sr_infer.metadata import DIRECTORIES, Metadata, orientation
 from sr_infer.pillow_modes import Pixels
 
 _log = logging.getLogger(__name__)
 
 _TILE_PX = 256
-_XMP = 700
-_ASCII_TAGS = {271: "Make", 272: "Model", 305: "Software", 306: "DateTime", 315: "Artist", 33432: "Copyright"}
+_BIG_HEADER_BYTES = 16
+_OFFSET_OF_FIRST_DIRECTORY = 8
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ class TiffRows:
             or len(file.pages) != 1
             or page.planarconfig != tifffile.PLANARCONFIG.CONTIG
             or page.photometric not in (tifffile.PHOTOMETRIC.RGB, tifffile.PHOTOMETRIC.MINISBLACK)
-            or tifffile.EXTRASAMPLE.ASSOCALPHA in page.extrasamples
+            or page.extrasamples not in ((), (tifffile.EXTRASAMPLE.UNASSALPHA,))
             or page.dtype not in (np.uint8, np.uint16)
             or page.samplesperpixel > 4
         ):
@@ -125,12 +127,6 @@ def write(
     """
     import tifffile
 
-    tags = metadata.tiff_tags()
-    extra: list[tuple[int, str, int, Any, bool]] = [
-        (tag, "s", 0, str(tags[tag]), True) for tag in _ASCII_TAGS if tag in tags
-    ]
-    if metadata.xmp is not None:
-        extra.append((_XMP, "B", len(metadata.xmp), metadata.xmp, True))
     has_alpha = channels in (2, 4)
     with tifffile.TiffWriter(path, bigtiff=True) as file:
         file.write(
@@ -146,12 +142,30 @@ def write(
             iccprofile=metadata.icc_profile,
             resolution=metadata.dpi,
             resolutionunit="inch" if metadata.dpi else None,
-            description=str(tags[270]) if 270 in tags else None,
             software=False,
             metadata=None,
-            extratags=extra,
             maxworkers=1,
         )
+    _describe(path, metadata)
+
+
+def _describe(path: Path, metadata: Metadata) -> None:
+    """Replace the directory of a BigTIFF by one that also describes the picture; its own directories move along."""
+    tags = metadata.tiff_tags()
+    with path.open("r+b") as file:
+        directory = ImageFileDirectory_v2(file.read(_BIG_HEADER_BYTES))
+        file.seek(directory.next)
+        directory.load(file)
+        dict(directory)  # decodes the tags, which are written only then
+        for tag, value in tags.items():
+            if tag not in DIRECTORIES:
+                directory[tag] = value
+            elif own := tags.get_ifd(tag):
+                directory[tag] = dict(own)
+        end = file.seek(0, os.SEEK_END)
+        file.write(bytes(end % 2) + directory.tobytes(end + end % 2))
+        file.seek(_OFFSET_OF_FIRST_DIRECTORY)
+        file.write((end + end % 2).to_bytes(8, sys.byteorder))
 
 
 def _tiles(bands: Iterable[Pixels]) -> Iterator[Pixels]:

@@ -5,7 +5,7 @@ neighbouring windows abut, and together they are the upscaled picture.
 """
 
 from collections.abc import Iterator
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -54,6 +54,15 @@ def upscaled_blocks(
         return window.row, window.column, _block(network, window, averages, alpha)
 
     yield from in_order(finished, windows(source, grid), workers)
+
+
+def block_bytes_per_px(
+    channels: int, dtype: np.dtype[Any], scale: int, *, alpha: Literal["bicubic", "model"], ensemble: bool
+) -> float:
+    """Memory of a block and of what it is made from beside the network's own output, by the window's pixels."""
+    planes = 4.0 * 3
+    more = (2 * planes if ensemble else 0) + (planes if alpha == "model" and channels in (2, 4) else 0)
+    return scale**2 * (channels * dtype.itemsize + more)
 
 
 def _block(

@@ -1,20 +1,26 @@
-"""The commands that reach beyond pictures and processes of one's own: `pipe`."""
+"""The commands that reach beyond pictures and processes of one's own: `batch`, `web`, `pipe`."""
 
 import argparse
 import os
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 from sr_infer import pipe
+from sr_infer.encode import DEFAULT_QUALITY
 from sr_infer.errors import OptionError, OutputError
-from sr_infer.exit_codes import DONE, SOME_FAILED
+from sr_infer.exit_codes import DONE, NOTHING_DONE, SOME_FAILED
+from sr_infer.files import OutputOptions
 from sr_infer.model_zoo import DEFAULT_MODEL
+from sr_infer.progress import Progress
 from sr_infer.upscaler import Upscaler
 
 
 def add_commands(commands: "argparse._SubParsersAction[Any]") -> None:
     """Add the subcommands to those of `sr-infer`."""
+    _add_batch(commands.add_parser("batch", help="enlarge a folder of pictures on all processors or a Ray cluster"))
+    _add_web(commands.add_parser("web", help="serve a page on this machine to drop pictures on"))
     _add_pipe(commands.add_parser("pipe", help="enlarge raw video frames from standard input to standard output"))
 
 
@@ -30,6 +36,29 @@ def size_hw(text: str) -> tuple[int, int]:
     return int(height), int(width)
 
 
+def _add_batch(command: argparse.ArgumentParser) -> None:
+    command.add_argument("source", metavar="SRC", help="folder, or URI that pyarrow or fsspec reads")
+    command.add_argument("target", metavar="DST", help="folder or URI; pictures whose result is there are left out")
+    command.add_argument("-m", "--model", default=DEFAULT_MODEL, help="name or path of a model (%(default)s)")
+    command.add_argument("--max-memory", default="1GB", metavar="SIZE", help="of each worker (%(default)s)")
+    command.add_argument("--threads", type=int, default=1, help="of each worker (%(default)s)")
+    command.add_argument("--workers", type=int, help="at most; as many as there are processors for otherwise")
+    command.add_argument("--address", help='of a Ray cluster, such as "auto"; this machine alone otherwise')
+    command.add_argument("--overwrite", action="store_true", help="do pictures again whose result is there")
+    command.add_argument("--format", metavar="EXT", help="of all results, such as png; each file's own otherwise")
+    command.add_argument("--quality", type=int, default=DEFAULT_QUALITY, help="of JPEG, WebP, AVIF (%(default)s)")
+    command.add_argument("--failures", choices=("jsonl", "parquet"), default="jsonl", help="format of the table in DST")
+    command.set_defaults(run=_batch)
+
+
+def _add_web(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--port", type=int, default=7860, help="at 127.0.0.1 (%(default)s)")
+    command.add_argument("--max-upload", default="20MB", metavar="SIZE", help="of a file (%(default)s)")
+    command.add_argument("--max-memory", metavar="SIZE", help='what may be added, such as "512MB"')
+    command.add_argument("--threads", type=int, help="processors to keep busy; all that may be used otherwise")
+    command.set_defaults(run=_web)
+
+
 def _add_pipe(command: argparse.ArgumentParser) -> None:
     command.add_argument("--size", required=True, metavar="WxH", help="of the frames in px, which are rgb24")
     _add_upscaler(command)
@@ -39,8 +68,46 @@ def _add_pipe(command: argparse.ArgumentParser) -> None:
 
 def _add_upscaler(command: argparse.ArgumentParser) -> None:
     command.add_argument("-m", "--model", default=DEFAULT_MODEL, help="name or path of a model (%(default)s)")
-    command.add_argument("--max-memory", metavar="SIZE", help='what may be taken, such as "512MB"')
+    command.add_argument("--max-memory", metavar="SIZE", help='what may be added, such as "512MB"')
     command.add_argument("--threads", type=int, help="processors to keep busy; all that may be used otherwise")
+
+
+def _batch(parsed: argparse.Namespace) -> int:
+    from sr_infer.batch import Outcome, job
+
+    progress: Progress | None = None
+
+    def tell(outcome: Outcome, total: int) -> None:
+        nonlocal progress
+        progress = progress or Progress(total)
+        progress.finished(Path(outcome.path), outcome.error or f"{outcome.seconds:.1f} s")
+
+    counts = job.run(
+        parsed.source,
+        parsed.target,
+        Upscaler(parsed.model, max_memory=parsed.max_memory, threads=parsed.threads),
+        OutputOptions(quality=parsed.quality, skip_existing=not parsed.overwrite),
+        extension=parsed.format,
+        workers=parsed.workers,
+        address=parsed.address,
+        failures=parsed.failures,
+        on_outcome=tell,
+    )
+    table = f"; see failures.{parsed.failures} there" if counts.failed else ""
+    print(
+        f"sr-infer: {counts.done} done, {counts.skipped} skipped, {counts.failed} failed in {parsed.target}{table}",
+        file=sys.stderr,
+    )
+    if not counts.failed:
+        return DONE
+    return SOME_FAILED if counts.done or counts.skipped else NOTHING_DONE
+
+
+def _web(parsed: argparse.Namespace) -> int:
+    from sr_infer import web
+
+    web.serve(port=parsed.port, max_upload=parsed.max_upload, max_memory=parsed.max_memory, threads=parsed.threads)
+    return DONE
 
 
 def _pipe(parsed: argparse.Namespace) -> int:

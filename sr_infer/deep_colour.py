@@ -131,14 +131,15 @@ def _tiff_pixels(data: bytes, name: str, tifffile: ModuleType) -> tuple[NDArray[
         return pixels, tifffile.EXTRASAMPLE.ASSOCALPHA in page.extrasamples
 
 
-def encode(pixels: NDArray[np.uint16], image_format: str, metadata: Metadata) -> bytes:
-    """A file with 16 bits per channel.
+def write(pixels: NDArray[np.uint16], file: BinaryIO, image_format: str, metadata: Metadata) -> None:
+    """Write a picture with 16 bits per channel.
 
     For PNG and TIFF, Pillow writes a picture of one 8-bit pixel with all the metadata, in whose place the real pixels
     are then put.
 
     Args:
         pixels: (H, W, 2), (H, W, 3) or (H, W, 4).
+        file: open for writing.
         image_format: one of `FORMATS`.
         metadata: of the picture.
 
@@ -152,39 +153,42 @@ def encode(pixels: NDArray[np.uint16], image_format: str, metadata: Metadata) ->
         import tifffile
     except ModuleNotFoundError as error:
         raise OutputError(f"this picture has more than 8 bits per channel, {_EXTRA}") from error
+    pixels = np.ascontiguousarray(pixels, "<u2")
     if image_format == "JPEG2000":
-        return bytes(imagecodecs.jpeg2k_encode(pixels, level=0, codecformat="jp2", reversible=True))
+        file.write(imagecodecs.jpeg2k_encode(pixels, level=0, codecformat="jp2", reversible=True))
+        return
     mode = ("LA", "RGB", "RGBA")[pixels.shape[2] - 2]
     shell = io.BytesIO()
     Image.new(mode, (1, 1)).save(shell, image_format, **metadata.save_options(image_format))
     if image_format == "PNG":
-        return _png(bytes(imagecodecs.png_encode(pixels)), shell.getvalue())
-    return _tiff(pixels, shell, tifffile)
+        _write_png(memoryview(imagecodecs.png_encode(pixels)), shell.getvalue(), file)
+    else:
+        _write_tiff(pixels, shell, file, tifffile)
 
 
-def _png(picture: bytes, shell: bytes) -> bytes:
+def _write_png(picture: memoryview, shell: bytes, file: BinaryIO) -> None:
     """`picture` with what `shell` holds between its header and its pixels."""
-    before = shell[_PNG_HEADER_BYTES : shell.index(b"IDAT") - 4]
-    return picture[:_PNG_HEADER_BYTES] + before + picture[_PNG_HEADER_BYTES:]
+    file.write(picture[:_PNG_HEADER_BYTES])
+    file.write(shell[_PNG_HEADER_BYTES : shell.index(b"IDAT") - 4])
+    file.write(picture[_PNG_HEADER_BYTES:])
 
 
-def _tiff(pixels: NDArray[np.uint16], shell: io.BytesIO, tifffile: ModuleType) -> bytes:
+def _write_tiff(pixels: NDArray[np.uint16], shell: io.BytesIO, file: BinaryIO, tifffile: ModuleType) -> None:
     """`shell` with its one pixel replaced by `pixels`."""
     height, width, channels = pixels.shape
-    start = shell.seek(0, io.SEEK_END)
-    strip = zlib.compress(pixels.astype("<u2", copy=False).tobytes(), level=6)
-    shell.write(strip)
+    strip = zlib.compress(pixels.data, level=6)
     shell.seek(0)
-    with tifffile.TiffFile(shell, mode="r+") as file:
-        tags = file.pages.first.tags
+    with tifffile.TiffFile(shell, mode="r+") as header:
+        tags = header.pages.first.tags
         for name, value in {
             "ImageWidth": width,
             "ImageLength": height,
             "BitsPerSample": (16,) * channels,
             "Compression": _DEFLATE,
             "RowsPerStrip": height,
-            "StripOffsets": start,
             "StripByteCounts": len(strip),
         }.items():
             tags[name].overwrite(value)
-    return shell.getvalue()
+        tags["StripOffsets"].overwrite(shell.seek(0, io.SEEK_END))
+        file.write(shell.getvalue())
+    file.write(strip)

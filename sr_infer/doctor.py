@@ -40,7 +40,7 @@ def report() -> dict[str, Any]:
         "onnxruntime": onnxruntime.__version__,
         "providers": onnxruntime.get_available_providers(),
         "system": platform.platform(),
-        "cpu features": _cpu_features(),
+        "cpu features": cpu_features(),
         "processors": os.cpu_count(),
         "threads by default": limits.usable_cpus(),
         "memory available": memory.format_bytes(available),
@@ -52,7 +52,8 @@ def report() -> dict[str, Any]:
     return facts | _default_model_cost()
 
 
-def _cpu_features() -> list[str] | str:
+def cpu_features() -> list[str] | str:
+    """Instruction sets that matter to a network, of those that the processor has."""
     try:
         text = Path("/proc/cpuinfo").read_text()
     except OSError:

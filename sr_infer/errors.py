@@ -31,3 +31,7 @@ class CancelledError(SrInferError):
 
 class OutputError(SrInferError):
     """The result could not be written. A file that was there before is untouched."""
+
+
+class MissingExtraError(SrInferError, ImportError):
+    """A part of the library was used whose extra is not installed. The message names it."""

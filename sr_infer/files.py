@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Literal
+from pathlib import Path, PurePath
+from typing import Literal, TypeVar
 
 from PIL import Image
 
@@ -19,6 +19,8 @@ from sr_infer.upscaler import Upscaler
 
 _WRITTEN_AS_PNG = (".gif", ".ico", ".cur", ".psd", ".tga", ".pcx")
 """Results have more colours than these hold, or Pillow does not write them."""
+
+_Path = TypeVar("_Path", bound=PurePath)
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ def tasks(inputs: Sequence[str], output: Path, *, suffix: str = "", extension: s
         found = [Task(given[0], output)]
     else:
         found = [
-            Task(source, output / _renamed(relative, suffix, extension))
+            Task(source, output / renamed(relative, suffix, extension))
             for path in given
             for source, relative in _pictures(path, output)
         ]
@@ -83,6 +85,15 @@ def tasks(inputs: Sequence[str], output: Path, *, suffix: str = "", extension: s
             raise OptionError(f"{taken[target]} and {task.source} would both become {task.target}; rename one")
         taken[target] = task.source
     return found
+
+
+def renamed(path: _Path, suffix: str, extension: str | None) -> _Path:
+    """The path of a picture's result, from that of the picture; `suffix` and `extension` as in `tasks`."""
+    if extension is None:
+        ending = ".png" if path.suffix.lower() in _WRITTEN_AS_PNG else path.suffix
+    else:
+        ending = f".{extension.removeprefix('.')}"
+    return path.with_name(f"{path.stem}{suffix}{ending}")
 
 
 def run(
@@ -197,11 +208,3 @@ def _pictures(path: Path, output: Path) -> list[tuple[Path, Path]]:
         and found.is_file()
         and (results == path.resolve() or not found.resolve().is_relative_to(results))
     ]
-
-
-def _renamed(path: Path, suffix: str, extension: str | None) -> Path:
-    if extension is None:
-        ending = ".png" if path.suffix.lower() in _WRITTEN_AS_PNG else path.suffix
-    else:
-        ending = f".{extension.removeprefix('.')}"
-    return path.with_name(f"{path.stem}{suffix}{ending}")

@@ -49,8 +49,6 @@ class Picture:
     """2 or 3 for what came as an array."""
     file_format: str | None = None
     """Pillow's name of the file format, such as "PNG"."""
-    as_bytes: bool = False
-    """It came as bytes, so bytes go back."""
 
     @property
     def size_hw(self) -> tuple[int, int]:
@@ -73,11 +71,6 @@ class Picture:
         """Pillow has a mode for these pixels, and the caller gets no array."""
         return self.array_ndim is None and has_pillow_mode(self.channels, self.dtype)
 
-    @property
-    def is_deep_file(self) -> bool:
-        """It came from a file, and Pillow has no mode for these pixels."""
-        return self.array_ndim is None and not self.is_pillow
-
 
 def read(image: ImageInput, *, max_pixels: int = MAX_PIXELS) -> Picture:
     """Read whatever is a picture.
@@ -96,7 +89,7 @@ def read(image: ImageInput, *, max_pixels: int = MAX_PIXELS) -> Picture:
         with _decoder_errors(f"this {image.format or 'Pillow'} image"):
             return _from_pillow(image)
     if isinstance(image, bytes):
-        return replace(_decode(io.BytesIO(image), "these bytes", max_pixels), as_bytes=True)
+        return _decode(io.BytesIO(image), "these bytes", max_pixels)
     if isinstance(image, str | os.PathLike):
         try:
             with Path(image).open("rb") as file:
@@ -152,6 +145,8 @@ def _from_pillow(image: Image.Image) -> Picture:
 
 def _decode(file: BinaryIO, name: str, max_pixels: int) -> Picture:
     with _decoder_errors(name):
+        if not file.read(1):
+            raise ImageError(f"{name} is empty")
         image, is_deep = deep_colour.opened(file)
         with image:
             check_pixels(image.width * image.height, name, max_pixels)
@@ -178,7 +173,9 @@ def _decoder_errors(name: str) -> Iterator[None]:
             "if you trust it, raise both PIL.Image.MAX_IMAGE_PIXELS and max_pixels"
         ) from error
     except UnidentifiedImageError as error:
-        raise ImageError(f"{name} is not a picture that Pillow {PIL.__version__} can read") from error
+        raise ImageError(
+            f"{name} is not a picture that Pillow {PIL.__version__} can read; if it opens elsewhere, convert it to PNG"
+        ) from error
     except Exception as error:
         raise ImageError(f"{name} is damaged or incomplete ({error or type(error).__name__})") from error
 

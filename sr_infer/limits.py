@@ -3,7 +3,7 @@
 import ctypes
 import os
 import sys
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 _CGROUPS = Path("/sys/fs/cgroup")
@@ -38,8 +38,10 @@ def available_memory_bytes(*, cgroups: Path = _CGROUPS, own: Path = _OWN_CGROUPS
     return available
 
 
-def _cgroup_folders(controller: str, cgroups: Path, own: Path) -> Iterator[Path]:
-    """The folders that limit this process, from its own group up to the root, for cgroup v2 and v1."""
+@cache
+def _cgroup_folders(controller: str, cgroups: Path, own: Path) -> tuple[Path, ...]:
+    """The folders that may limit this process, from its own group up to the root, for cgroup v2 and v1."""
+    folders: list[Path] = []
     for line in (_read(own) or "").splitlines():
         hierarchy, controllers, group = line.split(":", 2)
         if hierarchy == "0":
@@ -49,7 +51,8 @@ def _cgroup_folders(controller: str, cgroups: Path, own: Path) -> Iterator[Path]
         else:
             continue
         folder = root / group.lstrip("/")
-        yield from (parent for parent in (folder, *folder.parents) if parent.is_relative_to(root))
+        folders += [parent for parent in (folder, *folder.parents) if parent.is_relative_to(root)]
+    return tuple(folder for folder in folders if any(folder.glob(f"{controller}.*")))
 
 
 def _reclaimable_bytes(folder: Path) -> int:

@@ -8,8 +8,8 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,8 @@ class Latency:
     """Wall time of a call that was made several times after warming up."""
 
     median_ms: float
+    p90_ms: float
+    """Nine of ten calls took less."""
     spread_ms: float
     """Between the first and third quartile."""
     repeats: int
@@ -28,17 +30,26 @@ class Latency:
 
 @dataclass(frozen=True, kw_only=True)
 class PeakMemory:
-    """Resident memory of a process that did nothing else."""
+    """Resident memory of a process that did nothing else, and the time of its one call."""
 
+    imported_bytes: int
+    """After import alone."""
     baseline_bytes: int
     """After import and preparation."""
     peak_bytes: int
     """The most during the call."""
+    call_ms: float
+    """Wall time of the call."""
 
     @property
     def added_bytes(self) -> int:
         """What the call added."""
         return max(self.peak_bytes - self.baseline_bytes, 0)
+
+    @property
+    def grown_bytes(self) -> int:
+        """What preparation and call added to a process that had only imported: model, picture, result, working set."""
+        return max(self.peak_bytes - self.imported_bytes, 0)
 
 
 def latency(call: Callable[[], object], *, repeats: int = 5, warm_up: int = 1) -> Latency:
@@ -56,16 +67,21 @@ def latency(call: Callable[[], object], *, repeats: int = 5, warm_up: int = 1) -
         start = time.perf_counter()
         call()
         times_ms.append((time.perf_counter() - start) * 1e3)
-    first, median, third = statistics.quantiles(times_ms, n=4, method="inclusive") if repeats > 1 else [times_ms[0]] * 3
-    return Latency(median_ms=median, spread_ms=third - first, repeats=repeats)
+    return summarised(times_ms)
+
+
+def summarised(times_ms: Sequence[float]) -> Latency:
+    """The quantiles of at least one wall time."""
+    cuts = statistics.quantiles(times_ms, n=20, method="inclusive") if len(times_ms) > 1 else [*times_ms] * 19
+    return Latency(median_ms=cuts[9], p90_ms=cuts[17], spread_ms=cuts[14] - cuts[4], repeats=len(times_ms))
 
 
 def peak_memory(case: str, *arguments: Any) -> PeakMemory:
     """Measure a call in a process of its own.
 
     Args:
-        case: "package.module:function"; the function prepares (imports, loads a model, makes a picture) and returns
-            the call to measure, which takes nothing.
+        case: "package.module:function"; the function prepares (loads a model, makes a picture) and returns the call to
+            measure, which takes nothing.
         arguments: of the function; anything that JSON can hold.
 
     Raises:
@@ -78,16 +94,33 @@ def peak_memory(case: str, *arguments: Any) -> PeakMemory:
     return PeakMemory(**json.loads(done.stdout.rpartition("{")[1] + done.stdout.rpartition("{")[2]))
 
 
-def upscale_case(model: str, height: int, width: int, max_memory: str | None = None) -> Callable[[], object]:
+def upscale_case(
+    model: str,
+    height: int,
+    width: int,
+    max_memory: str | None = None,
+    tile: int | None = None,
+    threads: int | None = None,
+) -> Callable[[], object]:
     """A case of `peak_memory`: an RGB array of noise through `Upscaler`, the model being loaded before."""
     import numpy as np
 
     from sr_infer.upscaler import Upscaler
 
     picture = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
-    upscaler = Upscaler(model, max_memory=max_memory)
+    upscaler = Upscaler(model, max_memory=max_memory, tile=tile, threads=threads)
     upscaler.load()
     return lambda: upscaler(picture)
+
+
+def first_call_case(model: str, height: int, width: int, threads: int | None = None) -> Callable[[], object]:
+    """A case of `peak_memory`: as `upscale_case`, but the model is loaded in the call."""
+    import numpy as np
+
+    from sr_infer.upscaler import Upscaler
+
+    picture = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+    return lambda: Upscaler(model, threads=threads)(picture)
 
 
 def resident_bytes() -> int:
@@ -110,7 +143,7 @@ def peak_resident_bytes() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
-def _forget_peak() -> None:
+def forget_peak() -> None:
     """Let the peak start from now, where the system can."""
     if sys.platform == "linux":
         with contextlib.suppress(OSError):
@@ -150,12 +183,21 @@ def _windows_counters() -> _ProcessMemoryCounters:
 
 
 def _main(case: str, arguments: str) -> None:
-    module, _, function = case.partition(":")
-    call = getattr(importlib.import_module(module), function)(*json.loads(arguments))
-    _forget_peak()
+    module_name, _, function = case.partition(":")
+    module = importlib.import_module(module_name)
+    imported = resident_bytes()
+    call = getattr(module, function)(*json.loads(arguments))
+    forget_peak()
     baseline = resident_bytes()
+    start = time.perf_counter()
     call()
-    print(json.dumps({"baseline_bytes": baseline, "peak_bytes": peak_resident_bytes()}))
+    peak = PeakMemory(
+        imported_bytes=imported,
+        baseline_bytes=baseline,
+        call_ms=(time.perf_counter() - start) * 1e3,
+        peak_bytes=peak_resident_bytes(),
+    )
+    print(json.dumps(asdict(peak)))
 
 
 if __name__ == "__main__":

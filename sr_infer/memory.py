@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from sr_infer.errors import MemoryBudgetError, OptionError
-from sr_infer.images import Picture
 from sr_infer.limits import available_memory_bytes
 from sr_infer.model_card import ModelCard
 from sr_infer.tiling import Grid, plan
@@ -19,6 +18,8 @@ _SHARED_WINDOW_EFFICIENCY = 0.8
 """All threads on one window need more processor time than one thread each: with 2 threads measured 1.1 to 1.3 times."""
 _AROUND_THE_NETWORK = 1.2
 """Measured on SRPN-Lite x4: windows side by side take 1.14 times what the network alone takes."""
+_FIXED_BYTES = 3_000_000
+"""Threads and their stacks, whatever the size of the picture."""
 _LARGE_WINDOW_PX, _LARGE_WINDOW_COST = 220 * 220, 1.1
 """Measured on SRPN-Lite x4: 14.6 to 15.2 us of processor time per px from 48 to 192 px, 16.3 to 17.2 at 256 and 320."""
 _PATIENCE = 1.02
@@ -51,20 +52,6 @@ def format_bytes(amount: int) -> str:
     return f"{-(-amount // 10**6)}MB"
 
 
-def canvas_bytes(picture: Picture, network_hw: tuple[int, int], size_hw: tuple[int, int]) -> int:
-    """Memory of the input and output pictures of a call, from decoding to giving back."""
-    sample = picture.dtype.itemsize
-    pillow_pixel = {1: sample, 2: 4, 3: 4, 4: 4}[picture.channels]
-    array_pixel = picture.channels * sample
-    network_px, output_px = network_hw[0] * network_hw[1], size_hw[0] * size_hw[1]
-    source = 0 if picture.array_ndim is not None else picture.size_hw[0] * picture.size_hw[1] * array_pixel
-    encoded = output_px * array_pixel if picture.as_bytes or picture.is_deep_file else 0
-    if size_hw == network_hw:
-        return source + encoded + network_px * (pillow_pixel if picture.is_pillow else array_pixel)
-    between_px = min(size_hw[0] * network_hw[1], network_hw[0] * size_hw[1])
-    return source + encoded + array_pixel * (network_px + between_px + output_px) + pillow_pixel * output_px
-
-
 @dataclass(frozen=True)
 class Division:
     """How a picture is worked through."""
@@ -73,9 +60,12 @@ class Division:
     workers: int
     """Windows at once, each on one thread; 1 means one window at a time on all threads."""
 
-    def network_bytes(self, card: ModelCard) -> int:
-        """Peak working memory of the network runs and of what is done with each window around them."""
-        return int(min(self.workers, len(self.grid)) * self.grid.window_px * card.bytes_per_px * _AROUND_THE_NETWORK)
+    def working_bytes(self, card: ModelCard, block_bytes_per_px: float) -> int:
+        """Peak of the network runs, of what is done with each window around them, and of waiting blocks."""
+        at_once = min(self.workers, len(self.grid))
+        blocks = at_once + (len(self.grid) > 1)
+        per_px = at_once * card.bytes_per_px * _AROUND_THE_NETWORK + blocks * block_bytes_per_px
+        return int(self.grid.window_px * per_px) + _FIXED_BYTES
 
     def relative_time(self, threads: int) -> float:
         """Comparable between divisions of one picture for one network: pixels that one thread computes."""
@@ -93,6 +83,7 @@ def fit(
     tile_px: int | None,
     max_memory: int | str | None,
     canvas_bytes: Callable[[Grid], int],
+    block_bytes_per_px: float,
     threads: int,
 ) -> Division:
     """The cheapest division of a picture whose working set fits the budget.
@@ -107,6 +98,7 @@ def fit(
         tile_px: the tile side that the caller insists on; None chooses one.
         max_memory: what the call may add to the process; None takes a share of what is available now.
         canvas_bytes: tells what input and output pictures take beside the network's working set.
+        block_bytes_per_px: what the result of a window takes until it is in the output picture, by the window's pixels.
         threads: processors that may be kept busy.
 
     Raises:
@@ -117,7 +109,7 @@ def fit(
         for tile in (_TILES_PX if tile_px is None else [tile_px])
     ]
     divisions = [Division(grid, workers) for grid in grids for workers in range(1, min(threads, len(grid)) + 1)]
-    needs = [canvas_bytes(division.grid) + division.network_bytes(card) for division in divisions]
+    needs = [canvas_bytes(division.grid) + division.working_bytes(card, block_bytes_per_px) for division in divisions]
     budget = budget_bytes(max_memory)
     fitting = [(division, need) for division, need in zip(divisions, needs, strict=True) if need <= budget]
     if card.global_pooling:

@@ -1,13 +1,17 @@
-"""What a picture file carries beside its pixels: ICC profile, EXIF, XMP, resolution, PNG text."""
+"""What a picture file carries beside its pixels: ICC profile, EXIF, XMP, resolution, PNG text, comment."""
 
+import logging
 import re
-import sys
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from PIL import ExifTags, Image, PngImagePlugin, TiffImagePlugin
 
+_log = logging.getLogger(__name__)
+
 _ORIENTATION = ExifTags.Base.Orientation
+DIRECTORIES = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
+"""Tags that hold directories of tags."""
 _DESCRIPTIVE_TIFF_TAGS = frozenset(
     {
         270,
@@ -23,13 +27,16 @@ _DESCRIPTIVE_TIFF_TAGS = frozenset(
         40093,
         40094,
         40095,
-        ExifTags.IFD.Exif,
-        ExifTags.IFD.GPSInfo,
+        *DIRECTORIES,
     }
 )
 """Of a TIFF's main directory, what describes the picture and not how the file stores it."""
+_TELLS_THE_SHAPE = ('{"shape"', "ImageJ=", "<?xml")
+"""How descriptions begin in which tifffile, ImageJ and OME note the size of the old picture."""
 _TIFF_XMP = 700
 _XMP_TEXT_KEY = "XML:com.adobe.xmp"
+_COMMENT = "Comment"
+"""The keyword of PNG text that means the same as a JPEG comment."""
 _MAX_JPEG_SEGMENT = 65_500
 
 
@@ -43,6 +50,8 @@ class Metadata:
     dpi: tuple[float, float] | None = None
     text: tuple[tuple[str, str], ...] = field(default=())
     """PNG text, keyword and value."""
+    comment: bytes | None = None
+    """Of JPEG and GIF files."""
 
     @classmethod
     def of(cls, image: Image.Image) -> Self:
@@ -54,14 +63,18 @@ class Metadata:
             xmp = info[_XMP_TEXT_KEY].encode()
         dpi = info.get("dpi")
         text: dict[str, str] = image.text if isinstance(image, PngImagePlugin.PngImageFile) else {}
+        comment = info.get("comment") or text.get(_COMMENT)
         return cls(
             icc_profile=info.get("icc_profile") or None,
             exif=exif.tobytes() if exif else None,
             xmp=None if xmp is None else _without_orientation(xmp),
             dpi=(float(dpi[0]), float(dpi[1])) if dpi else None,
             text=tuple(
-                (key, value) for key, value in text.items() if key not in (_XMP_TEXT_KEY, "Raw profile type exif")
+                (key, value)
+                for key, value in text.items()
+                if key not in (_XMP_TEXT_KEY, "Raw profile type exif", _COMMENT)
             ),
+            comment=comment.encode() if isinstance(comment, str) else comment,
         )
 
     def for_size(self, size_hw: tuple[int, int]) -> Self:
@@ -105,13 +118,14 @@ class Metadata:
         if file_format == "TIFF":
             options["exif"] = self.tiff_tags()
             return options
-        limit = _MAX_JPEG_SEGMENT if file_format == "JPEG" else sys.maxsize
-        if self.exif is not None and len(self.exif) < limit:
+        if self.exif is not None and _fits("EXIF", self.exif, file_format):
             options["exif"] = self.exif
         if file_format == "PNG":
             options["pnginfo"] = self._png_text()
-        elif self.xmp is not None and len(self.xmp) < limit:
+        elif self.xmp is not None and _fits("XMP", self.xmp, file_format):
             options["xmp"] = self.xmp
+        if file_format == "JPEG" and self.comment is not None and _fits("comment", self.comment, file_format):
+            options["comment"] = self.comment
         return options
 
     def tiff_tags(self) -> Image.Exif:
@@ -131,6 +145,8 @@ class Metadata:
             info.add_text(key, value)
         if self.xmp is not None:
             info.add_itxt(_XMP_TEXT_KEY, self.xmp.decode("utf-8", "replace"))
+        if self.comment is not None:
+            info.add_text(_COMMENT, self.comment.decode("utf-8", "replace"))
         return info
 
 
@@ -145,9 +161,11 @@ def _descriptive(image: Image.Image) -> Image.Exif:
     source, copy = image.getexif(), Image.Exif()
     is_tiff = isinstance(image, TiffImagePlugin.TiffImageFile)
     for tag, value in source.items():
-        if tag != _ORIENTATION and (not is_tiff or tag in _DESCRIPTIVE_TIFF_TAGS):
+        if is_tiff and (tag not in _DESCRIPTIVE_TIFF_TAGS or str(value).startswith(_TELLS_THE_SHAPE)):
+            continue
+        if tag != _ORIENTATION and tag not in DIRECTORIES:
             copy[tag] = value
-    for tag in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
+    for tag in DIRECTORIES:
         if directory := source.get_ifd(tag):
             copy[tag] = dict(directory)
     return copy
@@ -156,3 +174,16 @@ def _descriptive(image: Image.Image) -> Image.Exif:
 def _without_orientation(xmp: bytes | str) -> bytes:
     xmp = xmp.encode() if isinstance(xmp, str) else xmp
     return re.sub(rb'tiff:Orientation="[0-9]"|<tiff:Orientation>[0-9]</tiff:Orientation>', b"", xmp)
+
+
+def _fits(what: str, data: bytes, file_format: str) -> bool:
+    """Whether a file of this format can hold it; a warning where not."""
+    if file_format != "JPEG" or len(data) <= _MAX_JPEG_SEGMENT:
+        return True
+    _log.warning(
+        "%s of %d bytes is left out: JPEG files hold %d; PNG, TIFF and WebP hold all",
+        what,
+        len(data),
+        _MAX_JPEG_SEGMENT,
+    )
+    return False

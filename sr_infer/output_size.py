@@ -22,12 +22,13 @@ def output_size(
         width, height: in px; one alone keeps the aspect ratio.
 
     Raises:
-        OptionError: a number is not positive, or `scale` comes with a width or height.
+        OptionError: not a positive number, or `scale` comes with a width or height.
     """
     lr_height, lr_width = size_hw
     for name, value in (("scale", scale), ("width", width), ("height", height)):
-        if value is not None and not 0 < value < math.inf:
-            raise OptionError(f"expected {name} to be positive, got {value}")
+        kinds, kind = ((int, float), "number") if name == "scale" else ((int,), "whole number")
+        if value is not None and not (isinstance(value, kinds) and 0 < value < math.inf):
+            raise OptionError(f"expected {name} to be a positive {kind}, got {value!r}")
     if scale is not None and (width is not None or height is not None):
         raise OptionError("expected either scale or a width and height, got both")
     if width is not None or height is not None:

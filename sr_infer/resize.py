@@ -39,6 +39,13 @@ def imresize(image: NDArray[_T], size_hw: tuple[int, int]) -> NDArray[_T]:
     return image
 
 
+def working_bytes(in_hw: tuple[int, int], out_hw: tuple[int, int], channels: int, sample_bytes: int) -> int:
+    """Memory that `imresize` takes beside the picture it is given: both results, and the float64 sums of a strip."""
+    between_px = min(out_hw[0] * in_hw[1], in_hw[0] * out_hw[1])
+    strip_px = _STRIP_PX * max(*in_hw, *out_hw)
+    return channels * (sample_bytes * (between_px + out_hw[0] * out_hw[1]) + 3 * 8 * strip_px)
+
+
 def downscale(image: NDArray[_T], scale: int) -> NDArray[_T]:
     """The LR picture of an HR one: (H, W[, C]) cropped at the top left to a multiple of `scale`, bicubic by 1/scale."""
     h, w = image.shape[0] // scale, image.shape[1] // scale

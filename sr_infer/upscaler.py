@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Iterator
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from os import PathLike
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, TypeAlias, TypeVar, overload
@@ -11,15 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from sr_infer import banded_tiff, encode, images, memory, model_zoo, session
+from sr_infer import banded_tiff, canvas, encode, images, memory, model_zoo, session
 from sr_infer.banded_tiff import TiffRows
-from sr_infer.blocks import Block, upscaled_blocks
-from sr_infer.errors import CancelledError, OptionError
+from sr_infer.blocks import Block, block_bytes_per_px, upscaled_blocks
+from sr_infer.errors import CancelledError, OptionError, OutputError
 from sr_infer.images import ImageInput, ImageOutput, Picture
 from sr_infer.model_card import ModelCard
 from sr_infer.output_size import output_size
-from sr_infer.pillow_modes import Pixels, pillow_image, pillow_mode
-from sr_infer.resize import imresize
+from sr_infer.pillow_modes import Pixels
 from sr_infer.tiling import Grid
 from sr_infer.windows import Source
 
@@ -65,6 +64,7 @@ class Upscaler:
     """How transparency is enlarged."""
     ensemble: bool = False
     """Average over the 8 flips and rotations: eight times the work for a little more PSNR."""
+    _path: Path = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         for name, least in (("tile", 1), ("threads", 1), ("max_pixels", 1)):
@@ -73,11 +73,13 @@ class Upscaler:
                 raise OptionError(f"expected {name} to be a whole number of at least {least}, got {value!r}")
         if self.halo not in ("8bit", "exact") and (not isinstance(self.halo, int) or self.halo < 0):
             raise OptionError(f'expected halo to be "8bit", "exact" or a number of px, got {self.halo!r}')
+        if not isinstance(self.ensemble, bool):
+            raise OptionError(f"expected ensemble to be True or False, got {self.ensemble!r}")
         if self.alpha not in ("bicubic", "model"):
             raise OptionError(f'expected alpha to be "bicubic" or "model", got {self.alpha!r}')
         if self.max_memory is not None:
             memory.parse_bytes(self.max_memory)
-        model_zoo.find(self.model)
+        object.__setattr__(self, "_path", model_zoo.find(self.model))
 
     @property
     def card(self) -> ModelCard:
@@ -86,7 +88,7 @@ class Upscaler:
         Raises:
             ModelError: the file is not a super-resolution network that can be run.
         """
-        return session.shared(model_zoo.find(self.model), threads=1).card
+        return session.shared(self._path, threads=1).card
 
     def load(self) -> None:
         """Load the network now rather than in the first call.
@@ -94,7 +96,7 @@ class Upscaler:
         Raises:
             ModelError: as `card`.
         """
-        session.shared(model_zoo.find(self.model), threads=1)
+        session.shared(self._path, threads=1)
 
     @overload
     def __call__(
@@ -181,15 +183,20 @@ class Upscaler:
             SrInferError: as in calling the upscaler.
         """
         target = Path(target)
-        if encode.file_format(target) == "TIFF" and scale is width is height is None:
+        name = encode.file_format(target)
+        if not target.parent.is_dir():
+            raise OutputError(f"cannot write {target}: there is no folder {target.parent}")
+        if name == "TIFF" and scale is width is height is None:
             rows = TiffRows.open(Path(source), least_px=_BANDED_PIXELS)
             if rows is not None:
                 with rows:
                     self._upscale_in_bands(rows, target, progress)
                 return
         picture = images.read(source, max_pixels=self.max_pixels)
+        encode.check(name, picture.channels, picture.dtype, quality=quality)
         size_hw = output_size(picture.size_hw, self.card.scale, scale=scale, width=width, height=height)
-        result = self._upscaled(picture, size_hw, progress)
+        writing = _writing_bytes_per_px(picture, name, in_memory=False)
+        result = self._upscaled(picture, size_hw, progress, writing)
         encode.write(result, target, picture.metadata.for_size(size_hw), quality=quality)
 
     def upscale_bytes(
@@ -219,30 +226,19 @@ class Upscaler:
         picture = images.read(data, max_pixels=self.max_pixels)
         own = picture.file_format if picture.file_format in _BYTES_FORMATS else "PNG"
         name = own if extension is None else encode.file_format(Path(f"out.{extension.removeprefix('.')}"))
+        encode.check(name, picture.channels, picture.dtype, quality=quality)
         size_hw = output_size(picture.size_hw, self.card.scale, scale=scale, width=width, height=height)
-        result = self._upscaled(picture, size_hw, progress)
+        writing = _writing_bytes_per_px(picture, name, in_memory=True)
+        result = self._upscaled(picture, size_hw, progress, writing)
         return encode.encode(result, name, picture.metadata.for_size(size_hw), quality=quality)
 
-    def _upscaled(self, picture: Picture, size_hw: tuple[int, int], progress: Progress | None) -> Image.Image | Pixels:
-        """The result at its final size: a Pillow image where the caller gets one and no resizing is needed."""
+    def _upscaled(
+        self, picture: Picture, size_hw: tuple[int, int], progress: Progress | None, writing_bytes_per_px: float = 0
+    ) -> Image.Image | Pixels:
         scale = self.card.scale
         network_hw = (picture.size_hw[0] * scale, picture.size_hw[1] * scale)
-        needed = memory.canvas_bytes(picture, network_hw, size_hw)
-        blocks = self._blocks(picture, lambda grid: needed, progress)
-        if picture.is_pillow and size_hw == network_hw:
-            canvas = Image.new(pillow_mode(picture.channels, picture.dtype), network_hw[::-1])
-            for row, column, block in blocks:
-                canvas.paste(pillow_image(block), (column.keep_start * scale, row.keep_start * scale))
-            return canvas
-        pixels = np.empty((*network_hw, picture.channels), picture.dtype)
-        for row, column, block in blocks:
-            rows = slice(row.keep_start * scale, row.keep_stop * scale)
-            pixels[rows, column.keep_start * scale : column.keep_stop * scale] = block
-        if size_hw != network_hw:
-            pixels = imresize(pixels, size_hw)
-            if pixels.dtype.kind == "f":
-                np.clip(pixels, 0, 1, out=pixels)
-        return pixels
+        needed = canvas.needed_bytes(picture, network_hw, size_hw, writing_bytes_per_px)
+        return canvas.assembled(self._blocks(picture, lambda grid: needed, progress), picture, scale, size_hw)
 
     def _upscale_in_bands(self, source: TiffRows, target: Path, progress: Progress | None) -> None:
         scale = self.card.scale
@@ -268,17 +264,21 @@ class Upscaler:
     ) -> Iterator[Block]:
         """Plan within the memory budget, and run."""
         threads = session.default_threads() if self.threads is None else self.threads
+        card = self.card
         division = memory.fit(
             source.size_hw,
-            self.card,
-            halo_px=self._halo_px(source.dtype),
+            card,
+            halo_px=self._halo_px(card, source.dtype),
             tile_px=self.tile,
             max_memory=self.max_memory,
             canvas_bytes=canvas_bytes,
+            block_bytes_per_px=block_bytes_per_px(
+                source.channels, source.dtype, card.scale, alpha=self.alpha, ensemble=self.ensemble
+            ),
             threads=threads,
         )
         blocks = upscaled_blocks(
-            session.shared(model_zoo.find(self.model), threads=threads if division.workers == 1 else 1),
+            session.shared(self._path, threads=threads if division.workers == 1 else 1),
             source,
             division.grid,
             alpha=self.alpha,
@@ -287,8 +287,7 @@ class Upscaler:
         )
         return _counted(blocks, len(division.grid), progress)
 
-    def _halo_px(self, dtype: np.dtype[Any]) -> int:
-        card = self.card
+    def _halo_px(self, card: ModelCard, dtype: np.dtype[Any]) -> int:
         if isinstance(self.halo, int):
             return self.halo
         if self.halo == "8bit" and dtype == np.uint8 and card.halo_8bit_px is not None:
@@ -302,3 +301,8 @@ def _counted(blocks: Iterator[Block], total: int, progress: Progress | None) -> 
         yield block
         if progress is not None and progress(done, total) is False:
             raise CancelledError(f"cancelled after {done} of {total} tiles")
+
+
+def _writing_bytes_per_px(picture: Picture, name: str, *, in_memory: bool) -> float:
+    sample = picture.dtype.itemsize
+    return encode.working_bytes_per_px(name, picture.channels * sample, is_deep=sample > 1, in_memory=in_memory)

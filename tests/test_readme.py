@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ from PIL import Image
 from skimage import data
 
 ROOT = Path(__file__).parent.parent
-BLOCKS = re.findall(r"```(sh|python)\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+BLOCKS = re.findall(r"```(sh|sh extras|python)\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
 INSTALLS = {'pip install ".[train,export]"'}
 """Tested by building and installing the wheel."""
 
@@ -43,3 +44,17 @@ def test_commands_run(block: str, folder: Path) -> None:
             subprocess.run([*shlex.split(line, comments=True), "--dry-run"], cwd=ROOT, check=True)
         elif line not in INSTALLS:
             subprocess.run(line, shell=True, cwd=folder, check=True, env={**os.environ, "PATH": path})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("block", [text for kind, text in BLOCKS if kind == "sh extras"])
+def test_commands_that_need_more_run(block: str, folder: Path) -> None:
+    pytest.importorskip("ray", reason="needs sr-infer[ray]")
+    if shutil.which("ffmpeg") is None:
+        pytest.skip("needs ffmpeg")
+    film = "ffmpeg -v error -loop 1 -i photo.jpg -vf scale=320:180 -frames:v 3 -pix_fmt yuv420p film.mp4"
+    subprocess.run(shlex.split(film), cwd=folder, check=True)
+    test_commands_run(block, folder)
+    frames = "ffprobe -v error -count_frames -show_entries stream=width,height,nb_read_frames -of csv=p=0 larger.mp4"
+    assert subprocess.check_output(shlex.split(frames), cwd=folder, text=True).strip() == "640,360,3"
+    assert len(list((folder / "large").glob("*.png"))) == 60

@@ -30,7 +30,7 @@ def test_tiles_show_no_seams(model: ShippedModel) -> None:
     """On a photograph that was not used to measure the halo."""
     lr = data.rocket()[120:280, 240:400]
     whole, tiled = (Upscaler(model.name, tile=tile)(lr).astype(int) for tile in (160, 64))
-    assert np.abs(tiled - whole).max() <= 1
+    assert np.abs(tiled - whole).max() <= (2 if model.card.precision == "int8" else 1)
     assert np.mean((tiled - whole) ** 2) < 255**2 / 10 ** (60 / 10)
 
 

@@ -2,10 +2,10 @@
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
+from typing import NamedTuple, get_args
 
 import numpy as np
 import torch
@@ -21,6 +21,14 @@ from training.data.folder import picture_names, read_pixels
 
 Pixels = NDArray[np.uint8]
 Upscale = Callable[[Pixels], Pixels]
+
+
+class Pair(NamedTuple):
+    """A picture's name, and itself as LR (h, w, 3) and HR (scale h, scale w, 3), uint8; (h, w) if it is grey."""
+
+    name: str
+    lr: Pixels
+    hr: Pixels
 
 
 @dataclass(frozen=True)
@@ -48,9 +56,30 @@ def evaluate(
     Raises:
         ImageError: the folder holds no picture, or LR and HR do not fit.
     """
-    hr_root = folder / "HR" if (folder / "HR").is_dir() else folder
     scores = []
-    for name in picture_names(hr_root):
+    for name, lr, hr in picture_pairs(folder, scale, luma_only=luma_only, degradation=degradation):
+        sr = upscale(lr)
+        if sr.shape != hr.shape:
+            raise ImageError(f"{name}: expected a result of {hr.shape}, got {sr.shape}; is the scale {scale}?")
+        scores.append(Score(name, psnr_y(sr, hr, border=scale), ssim_y(sr, hr, border=scale)))
+    return scores
+
+
+def picture_pairs(
+    folder: Path,
+    scale: int,
+    *,
+    names: Sequence[str] | None = None,
+    luma_only: bool = False,
+    degradation: Degradation = "bicubic",
+) -> Iterator[Pair]:
+    """The pictures of a benchmark folder, as `evaluate` takes them; of those called `names` if they are given.
+
+    Raises:
+        ImageError: the folder holds no picture, or one cannot be decoded.
+    """
+    hr_root = folder / "HR" if (folder / "HR").is_dir() else folder
+    for name in picture_names(hr_root) if names is None else names:
         hr = read_pixels(hr_root / name)
         hr = hr[: hr.shape[0] // scale * scale, : hr.shape[1] // scale * scale]
         stem = Path(name).stem
@@ -58,12 +87,7 @@ def evaluate(
         if luma_only:
             hr = np.floor(luma(hr) + 0.5).astype(np.uint8)
         given = lr_path.is_file() and not luma_only and degradation == "bicubic"
-        lr = read_pixels(lr_path) if given else degrade(hr, scale, degradation)
-        sr = upscale(lr)
-        if sr.shape != hr.shape:
-            raise ImageError(f"{name}: expected a result of {hr.shape}, got {sr.shape}; is the scale {scale}?")
-        scores.append(Score(stem, psnr_y(sr, hr, border=scale), ssim_y(sr, hr, border=scale)))
-    return scores
+        yield Pair(stem, read_pixels(lr_path) if given else degrade(hr, scale, degradation), hr)
 
 
 def matching_lr_files(folder: Path, scale: int) -> tuple[int, int]:

@@ -5,7 +5,7 @@ import csv
 import logging
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,24 +91,34 @@ class Trainer:
         self._read_data(folder)
 
     def _read_data(self, folder: Folder) -> None:
-        divisors = self.loss.divisors
-        least_px = divisors[0] * self.settings.lr_patch_px
+        self.bank = self.read_bank(folder.root, folder.train)
+        chosen = folder.validation[:: max(1, len(folder.validation) // VALIDATION_PICTURES)][:VALIDATION_PICTURES]
+        largest = self.loss.divisors[0]
         skipped: dict[str, str] = {}
-        self.bank = PatchBank(
-            read_pictures(folder.root, folder.train, least_px=least_px, skipped=skipped),
+        pictures = read_pictures(folder.root, chosen, least_px=16 * largest, skipped=skipped)
+        self.validation = [_middle(picture, largest) for picture in pictures]
+        _warn_of(skipped)
+        if not self.validation:
+            raise ImageError(f"{folder.root} leaves no picture for validation; add more pictures")
+        LOG.info("%d pictures to train on, %d to validate", len(self.bank), len(self.validation))
+
+    def read_bank(self, root: Path, names: Iterable[str]) -> PatchBank:
+        """Patches of these pictures at the resolutions that the loss needs.
+
+        Raises:
+            ImageError: none of them can be used.
+        """
+        divisors, patch_px = self.loss.divisors, self.settings.lr_patch_px
+        skipped: dict[str, str] = {}
+        bank = PatchBank(
+            read_pictures(root, names, least_px=divisors[0] * patch_px, skipped=skipped),
             divisors=divisors,
-            lr_patch_px=self.settings.lr_patch_px,
+            lr_patch_px=patch_px,
             device=self.device,
             degradation=self.settings.degradation,
         )
-        chosen = folder.validation[:: max(1, len(folder.validation) // VALIDATION_PICTURES)][:VALIDATION_PICTURES]
-        pictures = read_pictures(folder.root, chosen, least_px=16 * divisors[0], skipped=skipped)
-        self.validation = [_middle(picture, divisors[0]) for picture in pictures]
-        if not self.validation:
-            raise ImageError(f"{folder.root} leaves no picture for validation; add more pictures")
-        for name, reason in skipped.items():
-            LOG.warning("skipped %s: %s", name, reason)
-        LOG.info("%d pictures to train on, %d to validate", len(self.bank), len(self.validation))
+        _warn_of(skipped)
+        return bank
 
     @property
     def last_step(self) -> int:
@@ -139,6 +149,12 @@ class Trainer:
         own = [p for p in loss.parameters() if p.requires_grad and p not in known]
         self.parameters += own
         self.optimizer.add_param_group({"params": own})
+
+    def resume_or_start(self, weights: Path) -> bool:
+        """Go on from the checkpoint in `out` if there is one, else start from `weights`; returns whether there was."""
+        there = (self.out / "checkpoint.safetensors").exists()
+        self.resume() if there else self.start_from(weights)
+        return there
 
     def run(self) -> Path:
         """Train to the end and write `<name>.safetensors` (averaged weights, float16); returns its path.
@@ -346,6 +362,11 @@ def _provenance(weights: Path) -> str:
     history = header.get("history", {})
     earlier = f", itself from {history['started_from']}" if history.get("started_from") else ""
     return f"{weights.stem} after {history.get('steps', 0):,} steps{earlier}"
+
+
+def _warn_of(skipped: Mapping[str, str]) -> None:
+    for name, reason in skipped.items():
+        LOG.warning("skipped %s: %s", name, reason)
 
 
 def _middle(picture: NDArray[np.uint8], multiple: int) -> NDArray[np.uint8]:

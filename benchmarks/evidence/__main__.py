@@ -1,4 +1,4 @@
-"""`python -m benchmarks.evidence srp --data DIR`: run the rows that a table still lacks, then print it."""
+"""`python -m benchmarks.evidence srp|drc --data DIR`: run the rows that a table still lacks, then print it."""
 
 import argparse
 import json
@@ -10,16 +10,17 @@ from typing import Any
 
 import torch
 
-from benchmarks.evidence import srp
+from benchmarks.evidence import drc, srp
 from training.command import run_command
 from training.data.folder import scan_folder
 
-TABLES = Path(__file__).parent
+FOLDER = Path(__file__).parent
+TABLES = {"srp": srp, "drc": drc}
 
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.evidence", description=__doc__)
-    parser.add_argument("table", choices=["srp"])
+    parser.add_argument("table", choices=list(TABLES))
     parser.add_argument("--data", type=Path, help="folder tree of HR pictures; without it the table is only printed")
     parser.add_argument("--seeds", type=int, default=1, help="seeds of every row; the first of all comes first")
     parser.add_argument("--max-rows", type=int, help="stop after so many new rows")
@@ -29,20 +30,22 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _fill(options: argparse.Namespace) -> None:
-    path = TABLES / f"{options.table}.jsonl"
+    table = TABLES[options.table]
+    path = FOLDER / f"{options.table}.jsonl"
     done = _read(path)
     if options.data:
         folder = scan_folder(options.data)
         settings = [line["row"] for line in done]
-        missing = [row for seed in range(1, options.seeds + 1) for row in srp.rows(seed) if asdict(row) not in settings]
+        wanted = [row for seed in range(1, options.seeds + 1) for row in table.rows(seed)]
+        missing = [row for row in wanted if asdict(row) not in settings]
         for row in missing[: options.max_rows]:
             began = time.monotonic()
-            result = srp.measure(row, folder, options.work / options.table)
+            result = table.measure(row, folder, options.work / options.table)
             minutes = round((time.monotonic() - began) / 60, 1)
             done.append({"row": asdict(row), **result, "minutes": minutes, "torch": torch.__version__})
             with path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(done[-1]) + "\n")
-    print(srp.table(done))
+    print(table.table(done))
 
 
 def _read(path: Path) -> list[dict[str, Any]]:

@@ -25,6 +25,10 @@ class Source:
     """Multiply-accumulates per LR pixel."""
     trained_on: str
     licence: str
+    multiple_of_px: int = 1
+    """Input sides must be multiples of this."""
+    min_size_px: int = 1
+    """The smallest input side."""
 
 
 def foreign(architecture: str, network: nn.Module, *, scale: int, value_range: float, origin: str) -> Source:

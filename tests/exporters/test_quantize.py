@@ -1,27 +1,37 @@
 """int8 files: smaller, close to the float file, and refused where they are not."""
 
+import json
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
-from onnx import TensorProto, numpy_helper
+import torch
 from PIL import Image
 from skimage import data
 
+from exporters.calibration import read_calibration
 from exporters.to_onnx import main
 from sr_infer.session import shared
 from tests.exporters.tiny import save_checkpoint
+from training.checkpoint import load_tensors, save_tensors
 
 NETWORK = {"architecture": "srresnet", "scale": 2, "blocks": 2, "width": 16}
+HELD_OUT = "held-out-15.png"
+"""A name that training holds out for validation."""
+
+
+def save(folder: Path, *pictures: tuple[str, str]) -> Path:
+    """A folder of photographs' middles, given as name of the photograph and of the file."""
+    folder.mkdir()
+    for photograph, name in pictures:
+        Image.fromarray(getattr(data, photograph)()[100:180, 100:180]).save(folder / name)
+    return folder
 
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("pictures")
-    for name in ("astronaut", "coffee"):
-        Image.fromarray(getattr(data, name)()[100:180, 100:180]).save(folder / f"{name}.png")
-    return folder
+    folder = tmp_path_factory.mktemp("pictures") / "hr"
+    return save(folder, ("astronaut", "astronaut.png"), ("coffee", "coffee.png"), ("chelsea", HELD_OUT))
 
 
 @pytest.fixture(scope="module")
@@ -29,44 +39,67 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_checkpoint(tmp_path_factory.mktemp("checkpoint") / "tiny.safetensors", NETWORK)
 
 
-def weights(path: Path) -> np.ndarray:
-    """All int8 kernels of a file, flat."""
-    tensors = [t for t in onnx.load(path).graph.initializer if t.data_type == TensorProto.INT8 and len(t.dims) == 4]
-    return np.concatenate([numpy_helper.to_array(tensor).ravel() for tensor in tensors])
+@pytest.fixture(scope="module")
+def repeats_pixels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A network that enlarges by repeating every pixel."""
+    network = {"architecture": "plain", "scale": 2, "widths": [3]}
+    path = save_checkpoint(tmp_path_factory.mktemp("checkpoint") / "repeats.safetensors", network)
+    tensors, header = load_tensors(path)
+    for name, tensor in tensors.items():
+        tensor.zero_()
+        centre = tensor[:, :, 1, 1] if tensor.ndim == 4 else tensor
+        if name.endswith("weight"):
+            centre.copy_(torch.eye(3).repeat_interleave(len(tensor) // 3, dim=0))
+    save_tensors(path, tensors, header)
+    return path
 
 
-def test_int8_file_is_close_to_the_float_file(checkpoint: Path, pictures: Path, tmp_path: Path) -> None:
-    single, small = tmp_path / "float.onnx", tmp_path / "int8.onnx"
+def test_int8_file_is_close_to_the_float_file(
+    checkpoint: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    single, small, report = tmp_path / "float.onnx", tmp_path / "int8.onnx", tmp_path / "report.json"
     assert main([str(checkpoint), "--output", str(single)]) == 0
-    arguments = ["--int8", "--calibration", str(pictures), "--max-drop", "0.1"]
+    arguments = ["--int8", "--calibration", str(pictures), "--report", str(report)]
     assert main([str(checkpoint), "--output", str(small), *arguments]) == 0
+    assert "dB lost on validation; faster than float" in capsys.readouterr().out
     assert shared(small).card.precision == "int8"
     assert shared(small).card.halo_px == shared(single).card.halo_px
     lr = np.ascontiguousarray(data.chelsea()[50:90, 60:110].transpose(2, 0, 1)[None] / np.float32(255))
     difference = np.abs(shared(small).run(lr) - shared(single).run(lr))
     assert 0 < difference.mean() < 0.02
-    assert np.abs(weights(small).astype(int)).max() <= 64
+    figures = json.loads(report.read_text())
+    assert figures["int8"]["psnr_drop_db"] <= 0.1
+    assert set(figures["int8"]["speed"]) == {"1 threads", "2 threads"}
+    assert all(tiles["largest_levels"] <= 2 for tiles in figures["tiles"].values())
 
 
-def test_full_range_uses_eight_bits(checkpoint: Path, pictures: Path, tmp_path: Path) -> None:
-    output = tmp_path / "int8.onnx"
-    arguments = ["--int8", "--calibration", str(pictures), "--full-range"]
-    assert main([str(checkpoint), "--output", str(output), *arguments]) == 0
-    assert np.abs(weights(output).astype(int)).max() == 127
+def test_loss_is_measured_on_pictures_that_do_not_calibrate(pictures: Path) -> None:
+    calibration = read_calibration(pictures, None, 2)
+    assert [pair.name for pair in calibration.held_out] == [Path(HELD_OUT).stem]
+    assert len(calibration.crops) == 2
+    everything = read_calibration(pictures, pictures, 2)
+    assert (len(everything.crops), len(everything.held_out)) == (3, 3)
 
 
 def test_calibration_that_does_not_fit_is_refused_by_the_gate(
-    checkpoint: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    repeats_pixels: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "black").mkdir()
     Image.fromarray(np.zeros((64, 64, 3), np.uint8)).save(tmp_path / "black" / "black.png")
     output = tmp_path / "out" / "int8.onnx"
     arguments = ["--int8", "--calibration", str(tmp_path / "black"), "--validation", str(pictures)]
-    assert main([str(checkpoint), "--output", str(output), *arguments]) == 2
+    assert main([str(repeats_pixels), "--output", str(output), *arguments]) == 2
     error = capsys.readouterr().err
     assert error.startswith("error: int8 loses ")
     assert error.count("\n") == 1
     assert list(output.parent.iterdir()) == []
+
+
+def test_folder_without_held_out_pictures(checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = save(tmp_path / "few", ("astronaut", "astronaut.png"))
+    assert main([str(checkpoint), "--output", str(tmp_path / "x.onnx"), "--int8", "--calibration", str(folder)]) == 2
+    assert "give --validation DIR" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == [folder]
 
 
 @pytest.mark.parametrize(
@@ -75,7 +108,7 @@ def test_calibration_that_does_not_fit_is_refused_by_the_gate(
         (["--int8"], "--int8 needs --calibration"),
         (["--full-range"], "belong to --int8"),
         (["--int8", "--calibration", "nowhere"], "nowhere"),
-        (["--int8", "--calibration", ".", "--max-drop", "-1"], "max_drop_db"),
+        (["--int8", "--calibration", ".", "--max-drop", "0"], "max_drop_db"),
     ],
 )
 def test_options_that_do_not_fit(

@@ -196,6 +196,8 @@ def test_an_interrupt_leaves_nothing_half_written(network: Path, tmp_path: Path)
         {"width": 0},
         {"height": -5},
         {"scale": 2, "height": 5},
+        {"scale": "2"},
+        {"width": 10.5},
     ],
 )
 def test_impossible_sizes(network: Path, options: dict[str, Any]) -> None:
@@ -214,3 +216,20 @@ def test_one_network_for_many_sizes(make_network: Callable[..., Path]) -> None:
         picture = PHOTO[: size_hw[0], : size_hw[1]]
         assert sr_infer.upscale(picture, network).shape == (size_hw[0] * 3, size_hw[1] * 3, 3)
     assert json.dumps(sr_infer.upscale(PHOTO[:1, :1, 0], network).shape) == "[3, 3]"
+
+
+@pytest.mark.parametrize(
+    ("target", "quality"),
+    [("out.jpg", 95), ("out.bmp", 95), ("out.ppm", 95), ("out.webp", 0), ("absent/out.png", 95)],
+    ids=["alpha", "alpha dropped", "alpha ignored", "quality", "folder"],
+)
+def test_what_cannot_be_written_is_refused_before_the_work(
+    network: Path, tmp_path: Path, target: str, quality: int
+) -> None:
+    Image.fromarray(np.dstack([PHOTO, PHOTO[..., 0]])).save(tmp_path / "in.png")
+    tiles: list[int] = []
+    with pytest.raises(SrInferError):
+        Upscaler(network).upscale_file(
+            tmp_path / "in.png", tmp_path / target, quality=quality, progress=lambda done, total: tiles.append(done)
+        )
+    assert tiles == []

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import skimage.data
 import tifffile
-from PIL import Image
+from PIL import ExifTags, Image
 
 import sr_infer
 from sr_infer import banded_tiff, measure, upscaler
@@ -45,8 +45,14 @@ def test_bands_equal_the_whole(
 def test_metadata_of_large_files(network: Path, tmp_path: Path, astronaut: np.ndarray) -> None:
     tags = Image.Exif()
     tags[271], tags[33432], tags[700] = "Camera works", "A photographer", b"<x:xmpmeta/>"
+    camera = tags.get_ifd(ExifTags.IFD.Exif)
+    camera[ExifTags.Base.LensModel], camera[ExifTags.Base.ExposureTime] = "50 mm", 0.01
+    camera[ExifTags.Base.ExifImageWidth] = astronaut.shape[1]
+    tags.get_ifd(ExifTags.IFD.GPSInfo)[ExifTags.GPS.GPSLatitude] = (59.0, 19.0, 46.0)
     path = tmp_path / "in.tif"
-    Image.fromarray(astronaut).save(path, exif=tags, dpi=(300, 300), icc_profile=b"profile" * 30)
+    with_directories = Image.Exif()
+    with_directories.load(tags.tobytes())
+    Image.fromarray(astronaut).save(path, exif=with_directories, dpi=(300, 300), icc_profile=b"profile" * 30)
     sr_infer.Upscaler(network).upscale_file(path, tmp_path / "out.tif")
     with Image.open(tmp_path / "out.tif") as image:
         assert image.tag_v2[271] == "Camera works"
@@ -54,6 +60,12 @@ def test_metadata_of_large_files(network: Path, tmp_path: Path, astronaut: np.nd
         assert image.info["icc_profile"] == b"profile" * 30
         assert image.info["xmp"] == b"<x:xmpmeta/>"
         assert [float(value) for value in image.info["dpi"]] == [300, 300]
+        camera = image.getexif().get_ifd(ExifTags.IFD.Exif)
+        assert camera[ExifTags.Base.LensModel] == "50 mm"
+        assert float(camera[ExifTags.Base.ExposureTime]) == 0.01
+        assert camera[ExifTags.Base.ExifImageWidth] == 2 * astronaut.shape[1]
+        assert image.getexif().get_ifd(ExifTags.IFD.GPSInfo)[ExifTags.GPS.GPSLatitude] == (59, 19, 46)
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "out.tif"), sr_infer.upscale(astronaut, network))
 
 
 @pytest.mark.usefixtures("everything_is_large")

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -56,8 +57,8 @@ def test_mirrors_a_tree_and_outlives_a_bad_file(command: Command, network: Path,
     assert done.returncode == 1
     assert done.stderr.decode().splitlines()[-2:] == [
         "sr-infer: 4 done, 0 skipped, 1 failed:",
-        f"sr-infer: {Path('in/broken.png')}: {Path('in/broken.png')} is not a picture that Pillow "
-        f"{sr_infer.images.PIL.__version__} can read",
+        f"sr-infer: {Path('in/broken.png')} is not a picture that Pillow "
+        f"{sr_infer.images.PIL.__version__} can read; if it opens elsewhere, convert it to PNG",
     ]
     assert results(tmp_path / "out") == {"a.png", "deep/b.jpg", "deep/c.tif", "deep/er/d.png"}
 
@@ -86,6 +87,21 @@ def test_pipes(command: Command, network: Path, astronaut: np.ndarray, tmp_path:
     command("upscale", "-", "-o", "out.tif", "-m", network, stdin=buffer.getvalue())
     np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "out.tif")), expected)
     assert_one_line_of_ours(command("upscale", "-", "-o", "-", "-m", network, stdin=b""))
+    told = command("upscale", "-", "-o", "-", "-m", network, "--json", stdin=buffer.getvalue())
+    assert json.loads(told.stderr)["status"] == "done"
+    assert told.stdout == piped.stdout
+
+
+def test_a_pipe_that_closes_early_is_no_traceback(network: Path, astronaut: np.ndarray, tmp_path: Path) -> None:
+    Image.fromarray(astronaut).save(tmp_path / "in.png")
+    arguments = [sys.executable, "-m", "sr_infer", "upscale", "in.png", "-o", "-", "-m", str(network)]
+    reader, writer = os.pipe()
+    os.close(reader)
+    environment = {"PYTHONPATH": str(Path(sr_infer.__file__).parents[1]), "PATH": ""}
+    done = subprocess.run(arguments, cwd=tmp_path, env=environment, stdout=writer, stderr=subprocess.PIPE, timeout=60)
+    os.close(writer)
+    assert done.returncode == 2
+    assert done.stderr.decode().startswith("sr-infer: cannot write to the pipe")
 
 
 def test_all_options_are_understood(command: Command, network: Path, photos: Path, tmp_path: Path) -> None:
@@ -156,8 +172,9 @@ def test_doctor_knows_this_machine(command: Command) -> None:
 
 def test_bench_measures_time_and_memory(command: Command, network: Path) -> None:
     facts = json.loads(command("bench", network, "--size", "40x30", "--json").stdout)
-    assert facts["median_ms"] > 0
-    assert facts["peak_added_bytes"] >= 0
+    assert 0 < facts["p50_ms"] <= facts["p90_ms"]
+    assert facts["first_call_ms"] > 0
+    assert facts["grown_bytes"] == facts["peak_bytes"] - facts["imported_bytes"] > 0
 
 
 def test_an_interrupt_leaves_no_half_written_file(network: Path, astronaut: np.ndarray, tmp_path: Path) -> None:

@@ -138,25 +138,40 @@ def test_constant_alpha_stays_constant(network: Path, astronaut: np.ndarray) -> 
     assert (sr_infer.upscale(picture, network)[..., 3] == 77).all()
 
 
-@pytest.mark.parametrize("name", ["deep.png", "deep.tif"])
-@pytest.mark.parametrize("channels", [3, 4])
+@pytest.mark.parametrize("name", ["deep.png", "deep.tif", "deep.jp2"])
+@pytest.mark.parametrize("channels", [2, 3, 4])
 def test_16_bit_colour_files_round_trip(
     network: Path, deep: np.ndarray, tmp_path: Path, name: str, channels: int
 ) -> None:
-    picture = deep if channels == 3 else np.dstack([deep, deep[..., 0]])
+    picture = {2: deep[..., :2], 3: deep, 4: np.dstack([deep, deep[..., 0]])}[channels]
     source, target = tmp_path / name, tmp_path / f"large-{name}"
     sr_infer.encode.write(picture, source, sr_infer.metadata.Metadata(dpi=(300, 300), icc_profile=b"profile" * 30))
     result = sr_infer.upscale(source, network)
     assert isinstance(result, np.ndarray)
     assert result.dtype == np.uint16
-    np.testing.assert_array_equal(result, sr_infer.upscale(picture, network))
+    if channels > 2:
+        np.testing.assert_array_equal(result, sr_infer.upscale(picture, network))
     sr_infer.Upscaler(network).upscale_file(source, target)
-    np.testing.assert_array_equal(sr_infer.images.read(target).pixels, result)
-    with Image.open(target) as written:
-        assert round(float(written.info["dpi"][0])) == 300
-        assert written.info["icc_profile"] == b"profile" * 30
+    written = sr_infer.images.read(target)
+    np.testing.assert_array_equal(written.pixels, result)
+    if not name.endswith("jp2"):
+        assert [round(value) for value in written.metadata.dpi] == [300, 300]
+        assert written.metadata.icc_profile == b"profile" * 30
     if name.endswith("tif"):
         np.testing.assert_array_equal(tifffile.imread(target), result)
+
+
+def test_transparent_grey_of_16_bits_keeps_depth_and_transparency(
+    network: Path, deep: np.ndarray, tmp_path: Path
+) -> None:
+    grey = deep[..., 0].copy()
+    grey[:20, :30] = 1000
+    Image.fromarray(grey).save(tmp_path / "grey.png", transparency=1000)
+    result = sr_infer.upscale(tmp_path / "grey.png", network)
+    assert (result.dtype, result.shape) == (np.uint16, (180, 240, 2))
+    assert (result[:30, :50, 1] == 0).all()
+    assert (result[60:, :, 1] == 65535).all()
+    assert len(np.unique(result[60:, :, 0] % 257)) > 200
 
 
 def test_16_bit_bytes_give_16_bit_bytes(network: Path, deep: np.ndarray) -> None:

@@ -40,6 +40,7 @@ def test_the_smallest_budget_that_is_named_suffices(size_hw: tuple[int, int], ha
             tile_px=None,
             max_memory=max_memory,
             canvas_bytes=lambda grid: 10_000_000,
+            block_bytes_per_px=48.0,
             threads=4,
         )
 
@@ -47,7 +48,7 @@ def test_the_smallest_budget_that_is_named_suffices(size_hw: tuple[int, int], ha
         division("5MB")
     named = str(refusal.value).rpartition("at least ")[2]
     tight, loose = division(named), division("4GB")
-    assert tight.network_bytes(card) + 10_000_000 <= memory.parse_bytes(named)
+    assert tight.working_bytes(card, 48.0) + 10_000_000 <= memory.parse_bytes(named)
     assert loose.relative_time(4) <= tight.relative_time(4)
 
 
@@ -55,7 +56,14 @@ def test_without_a_budget_a_share_of_what_is_free_is_the_limit() -> None:
     card = ModelCard(scale=4, architecture="tiny", bytes_per_px=2000.0)
     with pytest.raises(MemoryBudgetError, match="free memory, or insist"):
         memory.fit(
-            (50, 50), card, halo_px=0, tile_px=None, max_memory=None, canvas_bytes=lambda grid: 1 << 50, threads=1
+            (50, 50),
+            card,
+            halo_px=0,
+            tile_px=None,
+            max_memory=None,
+            canvas_bytes=lambda grid: 1 << 50,
+            block_bytes_per_px=48.0,
+            threads=1,
         )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import ExifTags, Image, ImageCms, PngImagePlugin
+from PIL import ExifTags, Image, ImageCms, PngImagePlugin, features
 
 import sr_infer
 from sr_infer import Upscaler
@@ -18,7 +18,7 @@ XMP = (
     b'xmlns:exif="http://ns.adobe.com/exif/1.0/"><exif:PixelYDimension>160</exif:PixelYDimension>'
     b"</rdf:Description></rdf:RDF></x:xmpmeta>"
 )
-CARRIERS = ["jpg", "png", "webp", "tif"]
+CARRIERS = ["jpg", "png", "webp", "tif", *(["avif"] if features.check("avif") else [])]
 
 
 def exif(orientation: int) -> Image.Exif:
@@ -88,11 +88,24 @@ def test_profile_exif_and_xmp_go_from_every_format_to_every_format(
     assert b"tiff:Orientation" not in xmp
 
 
-@pytest.mark.parametrize("target", ["jpg", "png", "tif"])
-@pytest.mark.parametrize("source", ["jpg", "png", "tif"])
+@pytest.mark.parametrize("target", ["jpg", "png", "tif", "bmp"])
+@pytest.mark.parametrize("source", ["jpg", "png", "tif", "bmp"])
 def test_resolution_is_kept(upscaled: Any, astronaut: np.ndarray, source: str, target: str) -> None:
     image = upscaled(photo(astronaut, source), source, target)
     assert [round(float(value)) for value in image.info["dpi"]] == [300, 300]
+
+
+def test_a_result_can_be_upscaled_again(network: Path, astronaut: np.ndarray, tmp_path: Path) -> None:
+    """Tags alone, without the directory for camera settings."""
+    exif = Image.Exif()
+    exif[ExifTags.Base.ImageDescription] = "a portrait"
+    Image.fromarray(astronaut[:20, :30]).save(tmp_path / "1.jpg", exif=exif)
+    upscaler = Upscaler(network)
+    upscaler.upscale_file(tmp_path / "1.jpg", tmp_path / "2.jpg")
+    upscaler.upscale_file(tmp_path / "2.jpg", tmp_path / "4.jpg")
+    with Image.open(tmp_path / "4.jpg") as large:
+        assert large.size == (120, 80)
+        assert large.getexif()[ExifTags.Base.ImageDescription] == "a portrait"
 
 
 def test_png_text_is_kept(upscaled: Any, astronaut: np.ndarray) -> None:
@@ -150,3 +163,32 @@ def test_pillow_images_carry_their_profile(network: Path, astronaut: np.ndarray)
     assert result.size == (256, 320)
     assert result.info["icc_profile"] == PROFILE
     assert b"Camera works" in result.info["exif"]
+
+
+def test_comments_are_kept(upscaled: Any, astronaut: np.ndarray) -> None:
+    source = photo(astronaut, "jpg", comment="Grüße".encode())
+    assert upscaled(source, "jpg", "jpg").info["comment"] == "Grüße".encode()
+    png = upscaled(source, "jpg", "png")
+    assert png.text["Comment"] == "Grüße"
+    buffer = io.BytesIO()
+    text = PngImagePlugin.PngInfo()
+    text.add_text("Comment", "Grüße")
+    png.save(buffer, "PNG", pnginfo=text)
+    assert upscaled(buffer.getvalue(), "png", "jpg").info["comment"] == "Grüße".encode()
+    buffer = io.BytesIO()
+    Image.fromarray(astronaut).quantize(16).save(buffer, "GIF", comment=b"drawn")
+    assert upscaled(buffer.getvalue(), "gif", "png").text["Comment"] == "drawn"
+
+
+def test_what_jpeg_cannot_hold_is_left_out_with_a_warning(
+    upscaled: Any, astronaut: np.ndarray, caplog: pytest.LogCaptureFixture
+) -> None:
+    long_xmp = XMP.replace(b"</x:xmpmeta>", b" " * 70_000 + b"</x:xmpmeta>")
+    text = PngImagePlugin.PngInfo()
+    text.add_itxt("XML:com.adobe.xmp", long_xmp.decode())
+    source = photo(astronaut, "png", pnginfo=text)
+    image = upscaled(source, "png", "jpg")
+    assert "XMP of 70" in caplog.text
+    assert "xmp" not in image.info
+    assert image.getexif()[ExifTags.Base.Make] == "Camera works"
+    assert len(upscaled(source, "png", "webp").info["xmp"]) > 70_000

@@ -1,4 +1,4 @@
-"""`python -m training.compress srp|memsr ...`: a smaller network from a trained one."""
+"""`python -m training.compress srp|drc|memsr`: a smaller network from a trained one."""
 
 import argparse
 import sys
@@ -8,66 +8,61 @@ from pathlib import Path
 import training
 from sr_infer.errors import OptionError
 from training.command import run_command
+from training.compress.drc import DualRegressionCompression, read_drc_recipe
 from training.compress.memsr import STUDENTS, PlainStudent, read_memsr_recipe
 from training.compress.srp import StructuredPruning, read_srp_recipe
 from training.data.folder import scan_folder
 from training.loop import Limits, choose_device
 
-SMALL_SRP = Path(training.__file__).parent / "recipes" / "srp" / "srpn-lite-48.toml"
-SMALL_MEMSR = Path(training.__file__).parent / "recipes" / "memsr" / "plain-m.toml"
+RECIPES = Path(training.__file__).parent / "recipes"
+SMALL_SRP = RECIPES / "srp" / "srpn-lite-48.toml"
+SMALL_DRC = RECIPES / "drc" / "drn-xs.toml"
+SMALL_MEMSR = RECIPES / "memsr" / "plain-m.toml"
 
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m training.compress", description=__doc__)
     methods = parser.add_subparsers(required=True, metavar="METHOD")
-    _add_memsr(methods.add_parser("memsr", help="a plain network from a residual teacher (ICML 2022)"))
-    srp = methods.add_parser("srp", help="structure-regularised pruning (ICLR 2022)")
-    srp.add_argument("recipe", type=Path, nargs="?", default=SMALL_SRP, help=f"TOML file (default: {SMALL_SRP.name})")
-    srp.add_argument("--from", dest="dense", type=Path, required=True, help="weights of the network to prune")
-    srp.add_argument("--data", type=Path, help="folder tree of HR pictures; needed unless --show")
-    srp.add_argument("--out", type=Path, help="folder of the run (default: runs/<name of the recipe>)")
-    srp.add_argument("--resume", action="store_true", help="go on from where the run was stopped")
-    target = srp.add_mutually_exclusive_group()
-    target.add_argument("--width", type=int, help="channels to leave in each group, instead of the recipe's target")
-    target.add_argument("--ratio", type=float, help="share of the channels to remove")
-    target.add_argument("--gmacs", type=float, help="most 10^9 multiply-accumulates for an HR picture of 1280x720")
-    srp.add_argument("--show", action="store_true", help="print the groups of filters and the sizes, then stop")
-    srp.add_argument("--max-steps", type=int, help="end each of the two trainings after so many steps")
-    srp.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, ... (default: auto)")
-    srp.set_defaults(run=_srp)
+    _add_srp(methods.add_parser("srp", help="structure-regularised pruning (ICLR 2022)"))
+    _add_drc(methods.add_parser("drc", help="dual regression compression: channel number search, channel pruning"))
+    _add_memsr(methods.add_parser("memsr", help="a plain network, without skips, from a residual teacher (ICML 2022)"))
     options = parser.parse_args(arguments)
     return run_command(lambda: options.run(options))
 
 
-def _add_memsr(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "recipe", type=Path, nargs="?", default=SMALL_MEMSR, help=f"TOML file (default: {SMALL_MEMSR.name})"
-    )
-    parser.add_argument("--teacher", type=Path, required=True, help="weights of the residual network to learn from")
-    parser.add_argument("--student", choices=STUDENTS, help="name and widths, instead of the recipe's")
+def _add_common(parser: argparse.ArgumentParser, recipe: Path, *, weights: str = "--from") -> None:
+    parser.add_argument("recipe", type=Path, nargs="?", default=recipe, help=f"TOML file (default: {recipe.name})")
+    parser.add_argument(weights, dest="dense", type=Path, required=True, help="weights of the network to compress")
     parser.add_argument("--data", type=Path, help="folder tree of HR pictures; needed unless --show")
-    parser.add_argument("--out", type=Path, help="folder of the run (default: runs/<name>)")
+    parser.add_argument("--out", type=Path, help="folder of the run (default: runs/<name of the recipe>)")
     parser.add_argument("--resume", action="store_true", help="go on from where the run was stopped")
-    parser.add_argument("--show", action="store_true", help="print the teacher as a plain network, then stop")
-    parser.add_argument("--max-steps", type=int, help="end the schedule after so many steps")
-    parser.add_argument("--max-minutes", type=float, help="end the schedule after so many minutes of training")
+    parser.add_argument("--show", action="store_true", help="print what may be removed and the sizes, then stop")
+    parser.add_argument("--max-steps", type=int, help="end each of the trainings after so many steps")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, ... (default: auto)")
+
+
+def _add_srp(parser: argparse.ArgumentParser) -> None:
+    _add_common(parser, SMALL_SRP)
+    target = parser.add_mutually_exclusive_group()
+    target.add_argument("--width", type=int, help="channels to leave in each group, instead of the recipe's target")
+    target.add_argument("--ratio", type=float, help="share of the channels to remove")
+    target.add_argument("--gmacs", type=float, help="most 10^9 multiply-accumulates for an HR picture of 1280x720")
+    parser.set_defaults(run=_srp)
+
+
+def _add_drc(parser: argparse.ArgumentParser) -> None:
+    _add_common(parser, SMALL_DRC)
+    parser.add_argument("--ratio", type=float, help="share of the cost to remove, instead of the recipe's")
+    parser.add_argument("--widths", type=Path, help="prune to the widths of this file instead of searching")
+    parser.add_argument("--teacher", type=Path, help="weights of a larger DRN to learn from while fine-tuning")
+    parser.set_defaults(run=_drc)
+
+
+def _add_memsr(parser: argparse.ArgumentParser) -> None:
+    _add_common(parser, SMALL_MEMSR, weights="--teacher")
+    parser.add_argument("--student", choices=STUDENTS, help="name and widths, instead of the recipe's")
+    parser.add_argument("--max-minutes", type=float, help="end the schedule after so many minutes of training")
     parser.set_defaults(run=_memsr)
-
-
-def _memsr(options: argparse.Namespace) -> None:
-    recipe = read_memsr_recipe(options.recipe)
-    if options.student:
-        recipe = recipe.with_student(options.student)
-    student = PlainStudent(recipe, options.teacher, options.out or Path("runs") / recipe.name)
-    print(student.describe())
-    if options.show:
-        return
-    if not options.data:
-        raise OptionError("expected --data with a folder of HR pictures to train on, or --show to train nothing")
-    device = choose_device(options.device)
-    limits = Limits(steps=options.max_steps, minutes=options.max_minutes)
-    print(student.run(scan_folder(options.data), device=device, limits=limits, resume=options.resume))
 
 
 def _srp(options: argparse.Namespace) -> None:
@@ -75,15 +70,43 @@ def _srp(options: argparse.Namespace) -> None:
     target = {"width": options.width, "ratio": options.ratio, "gmacs": options.gmacs}
     if any(value is not None for value in target.values()):
         recipe = replace(recipe, selection=replace(recipe.selection, **target))
-    pruning = StructuredPruning(recipe, options.dense, options.out or Path("runs") / options.recipe.stem)
-    print(pruning.describe())
+    _compress(StructuredPruning(recipe, options.dense, _out(options)), options)
+
+
+def _drc(options: argparse.Namespace) -> None:
+    recipe = read_drc_recipe(options.recipe)
+    if options.ratio is not None:
+        recipe = replace(recipe, widths=replace(recipe.widths, ratio=options.ratio))
+    widths, teacher = options.widths, options.teacher
+    _compress(DualRegressionCompression(recipe, options.dense, _out(options), widths=widths, teacher=teacher), options)
+
+
+def _memsr(options: argparse.Namespace) -> None:
+    recipe = read_memsr_recipe(options.recipe)
+    if options.student:
+        recipe = recipe.with_student(options.student)
+    student = PlainStudent(recipe, options.dense, options.out or Path("runs") / recipe.name)
+    _compress(student, options, minutes=options.max_minutes)
+
+
+def _out(options: argparse.Namespace) -> Path:
+    return options.out or Path("runs") / options.recipe.stem
+
+
+def _compress(
+    method: StructuredPruning | DualRegressionCompression | PlainStudent,
+    options: argparse.Namespace,
+    *,
+    minutes: float | None = None,
+) -> None:
+    print(method.describe())
     if options.show:
         return
     if not options.data:
         raise OptionError("expected --data with a folder of HR pictures to train on, or --show to train nothing")
     device = choose_device(options.device)
-    limits = Limits(steps=options.max_steps)
-    print(pruning.run(scan_folder(options.data), device=device, limits=limits, resume=options.resume))
+    limits = Limits(steps=options.max_steps, minutes=minutes)
+    print(method.run(scan_folder(options.data), device=device, limits=limits, resume=options.resume))
 
 
 if __name__ == "__main__":

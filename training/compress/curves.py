@@ -1,10 +1,14 @@
-"""The paper's figure 3: how the penalty parts the filters that go from those that stay."""
+"""What a run looked like: how SRP's penalty parts filters (the paper's figure 3), how a channel search settles."""
 
 import logging
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sr_infer.errors import OutputError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 LOG = logging.getLogger(__name__)
 
@@ -34,6 +38,59 @@ def draw_curves(record: Sequence[Sequence[float]], layers: Sequence[tuple[str, s
         panel.plot(steps, removed, label="removed")
         panel.set(title=f"{layer} ({kind})", xlabel="step", ylabel="mean |W| of filters", ylim=(0, None))
         panel.legend()
+    _save(figure, path)
+
+
+def draw_search(record: Sequence[Sequence[float]], path: Path, *, budget: float) -> None:
+    """Write a PNG with two panels: the share of the dense cost and alpha's loss over the steps.
+
+    Args:
+        record: rows of `ChannelSearch.record`.
+        path: the .png file; without matplotlib a warning is logged and nothing written.
+        budget: share of the cost that is allowed.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        LOG.warning("%s is not drawn, matplotlib is missing; pip install 'sr-infer[train]'", path)
+        return
+    steps, losses, expected, within, entropy = zip(*record, strict=True)
+    figure = Figure(figsize=(10, 3.5), layout="constrained")
+    cost, loss = figure.subplots(1, 2)
+    cost.plot(steps, expected, label="expected")
+    cost.plot(steps, within, label="chosen, within the budget")
+    cost.axhline(budget, color="grey", linestyle="dashed", label="budget")
+    cost.set(title="cost", xlabel="step", ylabel="share of the dense network")
+    cost.legend()
+    loss.plot(steps, losses, label="loss of alpha")
+    loss.set(title="search", xlabel="step", ylabel="dual regression loss")
+    certainty = loss.twinx()
+    certainty.plot(steps, entropy, color="tab:orange", label="entropy")
+    certainty.set(ylabel="mean entropy of a layer, nats")
+    loss.legend(handles=[*loss.lines, *certainty.lines])
+    _save(figure, path)
+
+
+def write_curve(record: Sequence[Sequence[float]], path: Path) -> None:
+    """The same as CSV.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    heads = "step,alpha_loss,expected_share,chosen_share,mean_entropy_nats"
+    lines = [heads, *(",".join(f"{value:.6g}" for value in row) for row in record)]
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error}") from error
+
+
+def _save(figure: "Figure", path: Path) -> None:
     temporary = path.with_name(f".{path.name}.tmp")
     try:
         figure.savefig(temporary, format="png", dpi=120)

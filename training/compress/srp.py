@@ -133,7 +133,7 @@ class StructuredPruning:
             record_every=max(1, self.recipe.regularisation.steps // RECORDED_POINTS),
         )
         trainer.penalty = penalty
-        _resume_or_start(trainer, self.dense)
+        trainer.resume_or_start(self.dense)
         _, _, network, _ = load_network(trainer.run())
         if trainer.rank == 0:
             draw_curves(penalty.record, list(watched.items()), self._regularised / "filters.png")
@@ -153,7 +153,7 @@ class StructuredPruning:
             raise ModelError(f"{removed} lacks other filters; resume with the weights and settings the run began with")
         recipe = self._trainer_recipe(config, self.recipe.fine_tuning)
         trainer = Trainer(recipe, folder, self.out, device=device, limits=limits)
-        _resume_or_start(trainer, removed)
+        trainer.resume_or_start(removed)
         trainer.started_from = self.dense.name
         return trainer.run()
 
@@ -169,10 +169,3 @@ class StructuredPruning:
             "training": asdict(training),
         }
         return parse_recipe(tables, where=f"the recipe {self.recipe.name}")
-
-
-def _resume_or_start(trainer: Trainer, weights: Path) -> None:
-    if (trainer.out / "checkpoint.safetensors").exists():
-        trainer.resume()
-    else:
-        trainer.start_from(weights)

@@ -27,7 +27,7 @@ class MeanShift(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         with torch.autocast(x.device.type, enabled=False):
-            return nn.functional.conv2d(x.to(self.bias.dtype), self.weight[:, :, None, None], self.bias)
+            return nn.functional.conv2d(x.to(self.weight.dtype), self.weight[:, :, None, None], self.bias)
 
 
 class ResidualBlock(nn.Module):

@@ -1,0 +1,108 @@
+"""`python -m benchmarks.choosing`: what each way of running a model costs on this machine, as a Markdown table.
+
+Every way is a command that runs twice, on one picture and on several, so that what it costs to start and what each
+further picture costs come apart. Needs `sr-infer[all]`.
+"""
+
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import psutil
+from PIL import Image
+from skimage import data
+
+from benchmarks.machine import cpu_name
+from sr_infer.limits import usable_cpus
+
+MODEL = "srpn-lite-x2"
+WIDTH, HEIGHT = 160, 120
+PICTURES = 25
+_SAMPLED_EVERY_S = 0.05
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one run."""
+
+    seconds: float
+    peak_bytes: int
+    """The most resident memory of the command and its children together; what they share is counted for each."""
+
+
+def main() -> int:
+    print(f"Measured on {cpu_name()}, {usable_cpus()} cores: {MODEL}, photographs of {WIDTH}x{HEIGHT} px.")
+    print()
+    print("| way | first picture | each further | memory |")
+    print("|---|---|---|---|")
+    with tempfile.TemporaryDirectory() as folder:
+        photographs = _photographs()
+        for way, arguments in _ways().items():
+            first, all_of_them = (_run(arguments, photographs[:count], Path(folder)) for count in (1, PICTURES))
+            further_ms = (all_of_them.seconds - first.seconds) / (PICTURES - 1) * 1e3
+            cells = (f"{first.seconds:.1f} s", f"{further_ms:.0f} ms", f"{all_of_them.peak_bytes / 1e6:.0f} MB")
+            print(f"| {way} | {' | '.join(cells)} |", flush=True)
+    return 0
+
+
+def _ways() -> dict[str, tuple[str, ...]]:
+    """Name -> arguments of `sr-infer`."""
+    return {
+        "`upscale`": ("upscale", "in", "-o", "out"),
+        "`upscale --jobs 2`": ("upscale", "in", "-o", "out", "--jobs", "2"),
+        "`batch --workers 1`": ("batch", "in", "out", "--workers", "1"),
+        "`batch --workers 2`": ("batch", "in", "out", "--workers", "2"),
+        "`pipe --jobs 1`": ("pipe", "--size", f"{WIDTH}x{HEIGHT}", "--jobs", "1"),
+        "`pipe`": ("pipe", "--size", f"{WIDTH}x{HEIGHT}"),
+    }
+
+
+def _photographs() -> list[np.ndarray]:
+    coffee = data.coffee()
+    tops, lefts = np.arange(5) * 60, np.arange(5) * 100
+    return [coffee[top : top + HEIGHT, left : left + WIDTH] for top in tops for left in lefts][:PICTURES]
+
+
+def _run(arguments: tuple[str, ...], photographs: list[np.ndarray], parent: Path) -> Cost:
+    with tempfile.TemporaryDirectory(dir=parent) as name:
+        folder = Path(name)
+        (folder / "in").mkdir()
+        for index, photograph in enumerate(photographs):
+            Image.fromarray(photograph).save(folder / "in" / f"{index}.png")
+        (folder / "frames.rgb24").write_bytes(b"".join(photograph.tobytes() for photograph in photographs))
+        command = [sys.executable, "-m", "sr_infer", *arguments, "-m", MODEL]
+        with (folder / "frames.rgb24").open("rb") as frames:
+            return _cost(command, folder, frames.fileno())
+
+
+def _cost(command: list[str], folder: Path, stdin: int) -> Cost:
+    start = time.perf_counter()
+    peak_bytes = 0
+    with subprocess.Popen(
+        command, cwd=folder, stdin=stdin, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as process:
+        while process.poll() is None:
+            peak_bytes = max(peak_bytes, _resident_bytes(process.pid))
+            time.sleep(_SAMPLED_EVERY_S)
+    if process.returncode != 0:
+        raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}")
+    return Cost(time.perf_counter() - start, peak_bytes)
+
+
+def _resident_bytes(pid: int) -> int:
+    total = 0
+    try:
+        root = psutil.Process(pid)
+        for process in (root, *root.children(recursive=True)):
+            total += process.memory_info().rss
+    except psutil.NoSuchProcess:
+        pass  # one of them has just ended
+    return total
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,84 @@
+"""`python -m benchmarks.collect [PART...]`: measure what the report shows, each result kept as a JSON file.
+
+A result is taken again only when the model's file has changed or with `--again`, so that a run that was interrupted
+goes on where it stopped. Parts, in their order: calls, engines, alternatives, large, tiles, breakdown, quality.
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.parts import breakdown, calls, engines, large, quality, tiles
+from benchmarks.results import Results
+from sr_infer import ShippedModel, available_models
+from sr_infer.errors import SrInferError
+from sr_infer.model_zoo import DEFAULT_MODEL
+
+PARTS = ("calls", "engines", "alternatives", "large", "tiles", "breakdown", "quality")
+
+Job = tuple[str, str, str, Callable[[], dict[str, Any]]]
+"""Part, subject, what the result depends on, and how to measure it."""
+
+
+def jobs(parts: Sequence[str], folders: Sequence[Path], *, slow: bool) -> list[Job]:
+    """Everything that the report needs, the parts in order."""
+    models = available_models()
+    floats = [model for model in models if model.card.precision != "int8"]
+
+    def each(part: str, chosen: Sequence[ShippedModel], measure: Callable[[ShippedModel], dict[str, Any]]) -> list[Job]:
+        return [(part, model.name, model.sha256, lambda model=model: measure(model)) for model in chosen]
+
+    every = [
+        *each("calls", models, calls.measure),
+        *each("engines", floats, engines.measure),
+        *each("alternatives", [m for m in floats if m.name == DEFAULT_MODEL], engines.measure_alternatives),
+        *each("large", models, lambda model: large.measure(model, slow=slow)),
+        *each("tiles", floats, tiles.measure),
+        *each("breakdown", floats, breakdown.measure),
+        *each("quality", models, lambda model: quality.measure_model(model, folders)),
+        *(
+            ("quality", f"bicubic-x{scale}", "bicubic", lambda scale=scale: quality.measure("bicubic", scale, folders))
+            for scale in sorted({model.card.scale for model in models})
+        ),
+    ]
+    return [job for job in every if job[0] in parts]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.collect", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("parts", nargs="*", metavar="PART", help="all by default")
+    parser.add_argument("--quality", type=Path, nargs="*", default=[], metavar="DIR", help="benchmark folders")
+    parser.add_argument("--model", action="append", help="only these; may be repeated")
+    parser.add_argument("--again", action="store_true", help="measure what is there already, too")
+    parser.add_argument("--slow", action="store_true", help="also what takes minutes")
+    options = parser.parse_args(arguments)
+    unknown = set(options.parts) - set(PARTS)
+    if unknown:
+        parser.error(f"parts are {', '.join(PARTS)}, not {', '.join(sorted(unknown))}")
+    results = Results()
+    failed = False
+    for part, subject, fingerprint, measure in jobs(options.parts or PARTS, options.quality, slow=options.slow):
+        if options.model and subject not in options.model:
+            continue
+        if part == "quality":
+            fingerprint += "".join(f" {folder.name}" for folder in options.quality)
+        if results.is_current(part, subject, fingerprint) and not options.again:
+            continue
+        began = time.monotonic()
+        try:
+            results.keep(part, subject, fingerprint, measure())
+        except SrInferError as error:
+            failed = True
+            print(f"{part:13} {subject}: {error}", file=sys.stderr)
+            continue
+        print(f"{part:13} {subject:24} {time.monotonic() - began:6.1f} s", flush=True)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,64 @@
+"""`python -m benchmarks.contribute`: measure the shipped models here and keep it as a column of the report.
+
+Writes `benchmarks/machines/<processor>-<cores>.json`; needs no torch and no other engine. Send the file as a change.
+"""
+
+import json
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmarks.machine import machine_card
+from benchmarks.parts import calls
+from benchmarks.race import from_json
+from sr_infer import available_models
+
+MACHINES = Path(__file__).parent / "machines"
+
+
+def main() -> int:
+    card = machine_card()
+    rows = {}
+    for model in available_models():
+        found = calls.measure(model)
+        finishes = from_json(found["race"])
+        rows[model.name] = {
+            "sha256": model.sha256,
+            "p50_ms": round(finishes[f"call, threads {found['threads']}"].latency.median_ms, 2),
+            "p50_ms_1_thread": round(finishes["call, threads 1"].latency.median_ms, 2),
+            "first_call_ms": round(found["first_call"]["call_ms"], 1),
+            "grown_bytes": found["first_call"]["peak_bytes"] - found["first_call"]["imported_bytes"],
+        }
+        print(f"{model.name:24} {rows[model.name]['p50_ms']:8.1f} ms")
+    MACHINES.mkdir(exist_ok=True)
+    path = MACHINES / f"{_slug(card)}.json"
+    path.write_text(json.dumps({"machine": card, "models": rows}, indent=1) + "\n", encoding="utf-8")
+    print(path)
+    return 0
+
+
+def other_machines(*, apart_from: Mapping[str, Any], folder: Path = MACHINES) -> dict[str, dict[str, Any]]:
+    """Contributed results by the name of the machine, apart from the one with this card."""
+    found = {}
+    for path in sorted(folder.glob("*.json")):
+        contents = json.loads(path.read_text(encoding="utf-8"))
+        card = contents["machine"]
+        if _slug(card) != _slug(apart_from):
+            found[f"{card['cpu']}, {card['cores']} cores"] = contents
+    return found
+
+
+def elsewhere(machine: Mapping[str, Any], model: str) -> str:
+    """A contributed median in whole ms, or a dash."""
+    row = machine["models"].get(model)
+    return "-" if row is None else f"{row['p50_ms']:.0f}"
+
+
+def _slug(card: Mapping[str, Any]) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", f"{card['cpu']}-{card['cores']}".lower()).strip("-")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,203 @@
+"""Does each part of dual regression do what its paper says, at a size that a CPU trains in a minute?
+
+Four questions: what the dual networks bring (figure 7, tables B and C of the paper), how the widths are chosen (table
+5), how the channels are chosen (tables 3 and 6), and adapting to unpaired pictures (figure E). Rows that were run with
+other constants than those below do not compare: delete `drc.jsonl` when one changes.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from statistics import mean, stdev
+from tempfile import TemporaryDirectory
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from sr_infer.metrics import psnr_y
+from training.adapt import Adaptation, AdaptationTrainer
+from training.checkpoint import load_network
+from training.compress.drc import DRCRecipe, DualRegressionCompression
+from training.compress.drc_pruning import Pruning
+from training.compress.drc_search import Alpha
+from training.compress.drc_widths import Widths
+from training.data.degradations import Degradation, degrade
+from training.data.folder import Folder, read_pictures
+from training.evaluate import load_upscaler
+from training.loop import Limits, Trainer
+from training.networks import DRNConfig, NetworkConfig, SRResNetConfig
+from training.networks.cost import count_parameters
+from training.recipe import Training, parse_recipe
+
+DRN = DRNConfig(scale=4, blocks=2, features=8)
+SRRESNET = SRResNetConfig(scale=4, blocks=2, width=16)
+TRAINED_STEPS = 500
+DENSE_STEPS = 1200
+SEARCHED_STEPS = 150
+FINE_TUNED_STEPS = 250
+ADAPTED_STEPS = 150
+PICTURES = 100
+CPU = torch.device("cpu")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One run: which question, which network or ratio or degradation it is asked of, and what is tried."""
+
+    question: Literal["dense", "dual", "widths", "pruning", "adaptation"]
+    of: str
+    tried: str
+    seed: int
+
+
+def rows(seed: int) -> list[Row]:
+    """All rows of one seed."""
+    return [
+        Row(question="dense", of="drn", tried="", seed=seed),
+        *(
+            Row(question="pruning", of=ratio, tried=tried, seed=seed)
+            for ratio in ("0.5", "0.7")
+            for tried in ("gamma 1", "gamma 0", "thinet", "lasso", "l1", "scratch")
+        ),
+        *(
+            Row(question="widths", of="0.5", tried=tried, seed=seed)
+            for tried in ("uniform", "searched", "searched without dual")
+        ),
+        *(
+            Row(question="adaptation", of=kind, tried=tried, seed=seed)
+            for kind in ("nearest", "bd", "jpeg")
+            for tried in ("rho 0", "rho 0.3", "rho 0.7")
+        ),
+        *(
+            Row(question="dual", of="drn", tried=tried, seed=seed)
+            for tried in ("none", "lambda 0.01", "lambda 0.1", "lambda 1", "bicubic")
+        ),
+        *(Row(question="dual", of="srresnet", tried=tried, seed=seed) for tried in ("none", "lambda 0.1", "bicubic")),
+    ]
+
+
+def measure(row: Row, folder: Folder, work: Path) -> dict[str, Any]:
+    """Run one row; returns validation PSNR-Y in dB, parameters and pictures trained on.
+
+    The dense network of each seed is trained once and kept in `work`.
+    """
+    stride = max(1, len(folder.train) // PICTURES)
+    folder = replace(folder, train=folder.train[::stride][:PICTURES])
+    home = work / f"dense-{row.seed}"
+    dense = home / "evidence.safetensors"
+    if not dense.exists():
+        _train(DRN, _training(DENSE_STEPS, row.seed, rate=1e-3), folder, home)
+    with TemporaryDirectory(dir=work) as temporary:
+        out = Path(temporary)
+        if row.question == "dense":
+            path = dense
+        elif row.question == "dual":
+            path = _train_with_dual(row, folder, out)
+        elif row.question == "adaptation":
+            path = _adapt(row, dense, folder, out)
+        else:
+            path = _compress(row, dense, folder, out)
+        _, _, network, _ = load_network(path)
+        kind = row.of if row.question == "adaptation" else "bicubic"
+        psnr_y_db = _psnr_y_db(path, folder, kind)
+    parameters = count_parameters(network, mean_shift=True)
+    return {"psnr_y_db": round(psnr_y_db, 4), "parameters": parameters, "pictures": len(folder.train)}
+
+
+def table(results: Iterable[Mapping[str, Any]]) -> str:
+    """Markdown: one line for all seeds of a row, its mean and, from two seeds on, its standard deviation."""
+    by_settings: dict[tuple[str, str, str], list[Mapping[str, Any]]] = {}
+    for result in results:
+        row = result["row"]
+        by_settings.setdefault((row["question"], row["of"], row["tried"]), []).append(result)
+    known = [(row.question, row.of, row.tried) for row in rows(1)]
+    lines = ["| question | of | tried | parameters | PSNR-Y | seeds |", "|---|---|---|---|---|---|"]
+    for settings in sorted(by_settings, key=known.index):
+        group = by_settings[settings]
+        values = [result["psnr_y_db"] for result in group]
+        spread = f" ± {stdev(values):.2f}" if len(values) > 1 else ""
+        cells = (*settings, f"{group[0]['parameters']:,}", f"{mean(values):.2f} dB{spread}", len(values))
+        lines.append(f"| {' | '.join(map(str, cells))} |")
+    return "\n".join(lines)
+
+
+def _train_with_dual(row: Row, folder: Folder, out: Path) -> Path:
+    training = _training(TRAINED_STEPS, row.seed, rate=1e-3)
+    choices: dict[str, dict[str, Any]] = {"none": {"dual": False}, "bicubic": {"dual": "bicubic"}}
+    changed = choices.get(row.tried) or {"dual_weight": float(row.tried.removeprefix("lambda "))}
+    return _train(DRN if row.of == "drn" else SRRESNET, replace(training, **changed), folder, out)
+
+
+def _compress(row: Row, dense: Path, folder: Folder, out: Path) -> Path:
+    is_searched = row.tried.startswith("searched")
+    methods = {"gamma 0": {"gamma": 0.0}, "thinet": {"method": "thinet"}, "lasso": {"method": "lasso"}}
+    changed = {**methods, "l1": {"method": "l1"}, "scratch": {"method": "l1"}}.get(row.tried, {})
+    fine_tuning = _training(FINE_TUNED_STEPS, row.seed, rate=5e-4)
+    search = _training(SEARCHED_STEPS, row.seed, rate=1e-4)
+    recipe = DRCRecipe(
+        name="evidence",
+        widths=Widths(ratio=float(row.of), by="search" if is_searched else "uniform", multiple=1),
+        alpha=Alpha(learning_rate=3e-2, seed=row.seed),
+        search=replace(search, dual=row.tried != "searched without dual", final_learning_rate=1e-4),
+        pruning=Pruning(channels_per_step=4, batches=3, batch=4, lr_patch_px=16, seed=row.seed, **changed),
+        fine_tuning=fine_tuning,
+    )
+    compression = DualRegressionCompression(recipe, dense, out)
+    path = compression.run(folder, device=CPU, limits=Limits(), resume=False)
+    if row.tried == "scratch":
+        return _train(load_network(path)[1], fine_tuning, folder, out / "scratch")
+    return path
+
+
+def _adapt(row: Row, dense: Path, folder: Folder, out: Path) -> Path:
+    """Paired pictures are one half, the others lose their HR."""
+    real = read_pictures(folder.root, folder.train[1::2], least_px=4 * 24, skipped={})
+    training = replace(_training(ADAPTED_STEPS, row.seed, rate=2e-4), batch=10)
+    return AdaptationTrainer(
+        dense,
+        Adaptation(name="adapted", rho=float(row.tried.removeprefix("rho ")), training=training),
+        replace(folder, train=folder.train[::2]),
+        (degrade(picture, DRN.scale, row.of) for picture in real),
+        out,
+        device=CPU,
+        limits=Limits(),
+    ).run()
+
+
+def _psnr_y_db(weights: Path, folder: Folder, kind: Degradation) -> float:
+    upscale = load_upscaler(str(weights), DRN.scale)
+
+    def psnr_y_db(picture: NDArray[np.uint8]) -> float:
+        h, w = (min(side, 256) // DRN.scale * DRN.scale for side in picture.shape[:2])
+        return psnr_y(upscale(degrade(picture[:h, :w], DRN.scale, kind)), picture[:h, :w], border=DRN.scale)
+
+    pictures = read_pictures(folder.root, folder.validation, least_px=64, skipped={})
+    return mean(psnr_y_db(picture) for picture in pictures)
+
+
+def _train(config: NetworkConfig, training: Training, folder: Folder, out: Path) -> Path:
+    architecture = "drn" if isinstance(config, DRNConfig) else "srresnet"
+    tables = {
+        "name": "evidence",
+        "network": {"architecture": architecture, **asdict(config)},
+        "training": asdict(training),
+    }
+    recipe = parse_recipe(tables, where="evidence")
+    return Trainer(recipe, folder, out, device=CPU, limits=Limits()).run()
+
+
+def _training(steps: int, seed: int, *, rate: float) -> Training:
+    return Training(
+        steps=steps,
+        batch=4,
+        lr_patch_px=16,
+        learning_rate=rate,
+        final_learning_rate=1e-6,
+        warmup_steps=20,
+        clip_norm=1.0,
+        dual=True,
+        validate_every=steps,
+        seed=seed,
+    )

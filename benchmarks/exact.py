@@ -1,0 +1,35 @@
+"""`python -m benchmarks.exact`: write down the exact costs of the shipped models, which a test keeps from growing.
+
+File size, graph nodes, parameters and multiply-accumulates go to `benchmarks/exact.json`; run it after an export.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import onnx
+
+from sr_infer import ShippedModel, available_models
+
+KEPT = Path(__file__).with_name("exact.json")
+
+
+def exact_costs(model: ShippedModel) -> dict[str, int]:
+    """What no machine and no noise changes."""
+    return {
+        "size_bytes": model.size_bytes,
+        "nodes": len(onnx.load(model.path).graph.node),
+        "parameters": model.card.params,
+        "macs_per_px": model.card.macs_per_px,
+    }
+
+
+def main() -> int:
+    costs = {model.name: exact_costs(model) for model in available_models()}
+    KEPT.write_text(json.dumps(costs, indent=1) + "\n", encoding="utf-8")
+    print(KEPT.read_text(encoding="utf-8"), end="")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,187 @@
+"""`python -m benchmarks.paper`: the papers' cost columns for our networks, rebuilt beside the printed values.
+
+Exit code 1 when a figure leaves the printed rounding and is not among the known differences, or when a known difference
+is no longer what it was.
+"""
+
+import sys
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from torch import nn
+
+from training.networks import PlainConfig, build_network
+from training.networks.cost import count_macs, count_parameters
+from training.recipe import read_recipe
+
+RECIPES = Path(__file__).parent.parent / "training" / "recipes" / "paper"
+
+
+@dataclass(frozen=True)
+class Convention:
+    """How a paper counts."""
+
+    parameters: str
+    macs: str
+    mean_shift: bool
+    """Parameters include the 24 of the two mean shifts."""
+    bias: bool
+    """A bias counts as one more multiply-accumulate."""
+    hr_wh: tuple[int, int] | None
+    """The HR picture of the MACs; None is an LR picture of 96x96."""
+    pyramid: bool = False
+    """The images of all resolutions count."""
+    thousand: int = 1000
+
+
+DRN = Convention(
+    "with mean shifts", "96x96 LR, biases and all output images counted", True, True, hr_wh=None, pyramid=True
+)
+SRP = Convention("without mean shifts", "1280x720 HR, biases not counted", False, False, hr_wh=(1280, 720))
+MEMSR = Convention(
+    "without mean shifts, K = 1024", "1920x1080 HR, biases counted", False, True, hr_wh=(1920, 1080), thousand=1024
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """Our network's row in a paper's table; figures as printed, empty where the table prints none."""
+
+    table: str
+    network: str
+    convention: Convention
+    parameters: str = ""
+    """Such as "4.8 M" or "609,042"."""
+    gmacs: str = ""
+
+
+ROWS = (
+    Row("DRN, x4", "drn-s-x4", DRN, "4.8 M", "109.9"),
+    Row("DRN, x4", "drn-l-x4", DRN, "9.8 M", "224.8"),
+    Row("DRN, x4", "drn-s30-x4", DRN, "3.1 M", "72.3"),
+    Row("DRN, x4", "drn-s50-x4", DRN, "2.3 M", "53.1"),
+    Row("DRN, x4", "drn-s70-x4", DRN, "1.4 M", "32.8"),
+    Row("DRN, x8", "drn-s-x8", DRN, "5.4 M", "197.9"),
+    Row("DRN, x8", "drn-l-x8", DRN, "10.0 M", "366.5"),
+    Row("DRN, x8", "drn-s30-x8", DRN, "3.5 M", "124.1"),
+    Row("DRN, x8", "drn-s50-x8", DRN, "2.5 M", "94.5"),
+    Row("DRN, x8", "drn-s70-x8", DRN, "1.6 M", "53.6"),
+    Row("SRP, EDSR", "edsr-baseline-x2", SRP, "1,369.9 K", "316.3"),
+    Row("SRP, SRPN-Lite", "srpn-lite-x2", SRP, "609.0 K", "139.9"),
+    Row("SRP, SRPN-Lite", "srpn-lite-x3", SRP, "615.1 K", "62.7"),
+    Row("SRP, SRPN-Lite", "srpn-lite-x4", SRP, "623.7 K", "35.8"),
+    Row("SRP, SRPN", "srpn-x2", SRP, "15.3 M"),
+    Row("MemSR, Plain-M", "memsr-plain-m-x2", MEMSR, "1,219 K", "636"),
+    Row("MemSR, Plain-M", "memsr-plain-m-x3", MEMSR, "1,219 K", "285"),
+    Row("MemSR, Plain-M", "memsr-plain-m-x4", MEMSR, "1,219 K", "162"),
+    Row("MemSR, Plain-L", "memsr-plain-l-x2", MEMSR, "3,005 K", "1595"),
+    Row("MemSR, Plain-L", "memsr-plain-l-x4", MEMSR, "3,005 K", "402"),
+)
+"""DRN's tables 1-3, SRP's 1-2, MemSR's 5 and 12. Plain-X is not rebuilt: its widths depend on the teacher's weights."""
+
+_WIDTHS = "the published widths give 0.1 to 0.5 % fewer than printed; the parameters agree"
+_ONE_COUNT = "the paper prints one count for all scales"
+KNOWN = {
+    ("drn-s30-x4", "GMACs"): ("72.2", _WIDTHS),
+    ("drn-s50-x4", "GMACs"): ("53.0", _WIDTHS),
+    ("drn-s70-x4", "GMACs"): ("32.7", _WIDTHS),
+    ("drn-s30-x8", "GMACs"): ("123.8", _WIDTHS),
+    ("drn-s50-x8", "GMACs"): ("94.2", _WIDTHS),
+    ("drn-s70-x8", "GMACs"): ("53.3", _WIDTHS),
+    ("drn-l-x8", "GMACs"): ("366.4", "0.04 % fewer than printed; what else the paper counts is not said"),
+    ("edsr-baseline-x2", "GMACs"): ("316.2", "316.25; with the two mean shifts, 9 each a pixel, it is 316.26"),
+    ("srpn-lite-x2", "GMACs"): ("140.0", "139.97 is cut off, not rounded, in print"),
+    ("memsr-plain-m-x2", "parameters"): ("1,199 K", _ONE_COUNT + ", that of x4"),
+    ("memsr-plain-m-x3", "parameters"): ("1,207 K", _ONE_COUNT + ", that of x4"),
+    ("memsr-plain-l-x4", "parameters"): ("3,037 K", _ONE_COUNT + ", that of x2"),
+    ("memsr-plain-l-x4", "GMACs"): ("403", "402.98, and 402.52 without biases; print has less than either rounds to"),
+}
+"""(network, column) -> what ours is, and why it is not what is printed."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One printed value and ours, rounded alike."""
+
+    row: Row
+    column: str
+    printed: str
+    ours: str
+    reason: str
+    """Of a known difference; empty otherwise."""
+
+    @property
+    def verdict(self) -> str:
+        if self.ours == self.printed:
+            return "equal"
+        return f"known: {self.reason}" if self.reason else "DIFFERS"
+
+
+def figures() -> list[Figure]:
+    """All printed values beside ours."""
+    found = []
+    for row in ROWS:
+        for column, printed in (("parameters", row.parameters), ("GMACs", row.gmacs)):
+            if not printed:
+                continue
+            exact = parameters(row) if column == "parameters" else macs(row) / 1e9
+            ours = _rounded_like(printed, exact, row.convention.thousand)
+            known, reason = KNOWN.get((row.network, column), ("", ""))
+            found.append(Figure(row, column, printed, ours, reason if ours == known else ""))
+    return found
+
+
+@cache
+def parameters(row: Row) -> int:
+    return count_parameters(_network(row.network), mean_shift=row.convention.mean_shift)
+
+
+@cache
+def macs(row: Row) -> int:
+    """For the picture that the paper counts on, cut to whole LR pixels."""
+    network, convention = _network(row.network), row.convention
+    forward = network.pyramid if convention.pyramid else None
+    counted = count_macs(network, (96, 96), bias=convention.bias, forward=forward)
+    if convention.hr_wh is None:
+        return counted
+    lr_width, lr_height = (side // network.config.scale for side in convention.hr_wh)
+    return counted * lr_width * lr_height // 96**2
+
+
+def main() -> int:
+    rows = figures()
+    print("| table | network | column | counted | printed | ours | |")
+    print("|---|---|---|---|---|---|---|")
+    for figure in rows:
+        convention = figure.row.convention
+        counted = convention.parameters if figure.column == "parameters" else convention.macs
+        cells = (figure.row.table, figure.row.network, figure.column, counted, figure.printed, figure.ours)
+        print(f"| {' | '.join(cells)} | {figure.verdict} |")
+    different = [figure for figure in rows if figure.verdict == "DIFFERS"]
+    for figure in different:
+        print(
+            f"{figure.row.network}: {figure.column} printed as {figure.printed}, ours is {figure.ours}", file=sys.stderr
+        )
+    return 1 if different else 0
+
+
+@cache
+def _network(name: str) -> nn.Module:
+    if name.startswith("memsr-plain-l-x"):
+        return build_network("plain", PlainConfig(scale=int(name[-1]), widths=(100,) * 35))
+    recipe = read_recipe(RECIPES / f"{name}.toml")
+    return build_network(recipe.architecture, recipe.network)
+
+
+def _rounded_like(printed: str, value: float, thousand: int) -> str:
+    """`value` with the unit and as many decimals as `printed`."""
+    number, _, unit = printed.partition(" ")
+    value /= {"": 1, "K": thousand, "M": 1_000_000}[unit]
+    decimals = len(number.partition(".")[2])
+    comma = "," if "," in number else ""
+    return f"{value:{comma}.{decimals}f} {unit}".strip()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

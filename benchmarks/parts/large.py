@@ -1,0 +1,84 @@
+"""One model on 1920x1080 px: time and peak memory of whole calls, beside the time that the network's pixels need alone.
+
+That pure time is measured right before and after: as many networks at once as there are processors, each on one thread
+and one square, without overlap, conversion or pictures.
+"""
+
+import statistics
+from dataclasses import asdict
+from typing import Any
+
+from benchmarks.race import Contender, race
+from sr_infer import ShippedModel, Upscaler, available_models
+from sr_infer.limits import available_memory_bytes, usable_cpus
+from sr_infer.measure import peak_memory
+from sr_infer.memory import fit
+from sr_infer.model_zoo import DEFAULT_MODEL
+
+SIZE_HW = (1080, 1920)
+SQUARE_PX = 96
+BUDGET, BUDGET_OF_ATTENTION = "300MB", "1GB"
+MOST_SECONDS = 60
+"""A model that is expected to take longer is run once, with a budget; an int8 form of such a model is left out."""
+
+
+def measure(model: ShippedModel, *, slow: bool = False) -> dict[str, Any]:
+    """
+    Args:
+        model: what is run.
+        slow: run every case, whatever it takes.
+    """
+    pure = [_us_per_px(model.name)]
+    expected_s = pure[0] * SIZE_HW[0] * SIZE_HW[1] / 1e6
+    if expected_s > MOST_SECONDS and model.card.precision == "int8" and not slow:
+        return {"skipped": f"expected to take {expected_s:.0f} s; measured with --slow"}
+    budget = BUDGET_OF_ATTENTION if model.card.global_pooling else BUDGET
+    thorough = slow or (expected_s <= MOST_SECONDS and model.card.precision != "int8" and _is_first_of_kind(model))
+    rows = {}
+    if expected_s <= MOST_SECONDS or slow:
+        rows["chosen by itself"] = _case(model, "sr_infer.measure:upscale_case", None, None)
+    if expected_s > MOST_SECONDS or thorough:
+        rows[f"max_memory={budget}"] = _case(model, "sr_infer.measure:upscale_case", budget, None)
+    if thorough:
+        rows["one piece"] = _whole(model)
+        rows["file to file"] = asdict(peak_memory("benchmarks.cases:files", model.name, *SIZE_HW, usable_cpus()))
+    pure.append(_us_per_px(model.name))
+    return {"pure_us_per_px": statistics.mean(pure), "cases": rows, "halo_factor": halo_factor(model, budget)}
+
+
+def halo_factor(model: ShippedModel, budget: str | None) -> float:
+    """Pixels that the network computes over pixels of the picture, as the runtime divides it."""
+    division = fit(
+        SIZE_HW,
+        model.card,
+        halo_px=Upscaler(model.name).card.halo_8bit_px or model.card.halo_px,
+        tile_px=None,
+        max_memory=budget,
+        canvas_bytes=lambda grid: SIZE_HW[0] * SIZE_HW[1] * 3 * (1 + model.card.scale**2),
+        threads=usable_cpus(),
+    )
+    return len(division.grid) * division.grid.window_px / (SIZE_HW[0] * SIZE_HW[1])
+
+
+def _is_first_of_kind(model: ShippedModel) -> bool:
+    """The default model, and one of every other architecture."""
+    same = [other.name for other in available_models() if other.card.architecture == model.card.architecture]
+    return model.name == (DEFAULT_MODEL if DEFAULT_MODEL in same else same[0])
+
+
+def _whole(model: ShippedModel) -> dict[str, Any]:
+    needed = SIZE_HW[0] * SIZE_HW[1] * model.card.bytes_per_px * 1.3
+    if needed > available_memory_bytes() * 0.8:
+        return {"skipped": f"needs {needed / 1e9:.0f} GB"}
+    return _case(model, "sr_infer.measure:upscale_case", str(available_memory_bytes()), max(SIZE_HW))
+
+
+def _case(model: ShippedModel, case: str, *arguments: object) -> dict[str, Any]:
+    return asdict(peak_memory(case, model.name, *SIZE_HW, *arguments))
+
+
+def _us_per_px(model: str) -> float:
+    threads = usable_cpus()
+    alone = Contender(model, "benchmarks.cases:networks_at_once", (model, SQUARE_PX, threads))
+    (finish,) = race([alone], threads=threads, rounds=5, seconds=10)
+    return finish.latency.median_ms * 1e3 / (threads * SQUARE_PX**2)

@@ -1,0 +1,44 @@
+"""ncnn, converted by pnnx, with Winograd convolutions."""
+
+from collections.abc import Callable
+
+import ncnn
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.subjects import ncnn_files, noise
+
+Call = Callable[[], NDArray[np.float32]]
+
+
+def float32(subject: str, side_px: int, threads: int) -> Call:
+    return _call(subject, side_px, threads, half=False)
+
+
+def half(subject: str, side_px: int, threads: int) -> Call:
+    """Storage and arithmetic in fp16 or bf16 where ncnn has them for the CPU."""
+    return _call(subject, side_px, threads, half=True)
+
+
+def _call(subject: str, side_px: int, threads: int, *, half: bool) -> Call:
+    net = ncnn.Net()
+    net.opt.num_threads = threads
+    net.opt.use_vulkan_compute = False
+    net.opt.use_winograd_convolution = True
+    net.opt.use_fp16_packed = net.opt.use_fp16_storage = net.opt.use_fp16_arithmetic = half
+    net.opt.use_bf16_storage = half
+    param, weights = ncnn_files(subject, side_px)
+    if net.load_param(str(param)) or net.load_model(str(weights)):
+        raise RuntimeError(f"ncnn cannot load {param}")
+    pixels = noise(subject, side_px)[0]
+    lr = ncnn.Mat(pixels).clone()
+
+    def call() -> NDArray[np.float32]:
+        extractor = net.create_extractor()
+        extractor.input("in0", lr)
+        status, sr = extractor.extract("out0")
+        if status:
+            raise RuntimeError(f"ncnn's extractor gave {status}")
+        return np.array(sr)[None]
+
+    return call

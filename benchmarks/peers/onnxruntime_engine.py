@@ -1,0 +1,20 @@
+"""onnxruntime with its own defaults."""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.subjects import noise, unoptimised_onnx
+from sr_infer.onnx_file import import_onnxruntime
+
+
+def unoptimised(subject: str, side_px: int, threads: int) -> Callable[[], NDArray[np.float32]]:
+    """What torch's exporter gives, without our passes."""
+    onnxruntime = import_onnxruntime()
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 4
+    session = onnxruntime.InferenceSession(str(unoptimised_onnx(subject)), options, providers=["CPUExecutionProvider"])
+    lr = noise(subject, side_px)
+    return lambda: session.run(["sr"], {"lr": lr})[0]

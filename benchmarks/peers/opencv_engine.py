@@ -1,0 +1,21 @@
+"""OpenCV's dnn module."""
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.subjects import noise, unoptimised_onnx
+
+
+def float32(subject: str, side_px: int, threads: int) -> Callable[[], NDArray[np.float32]]:
+    cv2.setNumThreads(threads)
+    net = cv2.dnn.readNetFromONNX(str(unoptimised_onnx(subject)))
+    lr = noise(subject, side_px)
+
+    def call() -> NDArray[np.float32]:
+        net.setInput(lr)
+        return net.forward()
+
+    return call

@@ -1,0 +1,89 @@
+"""`python -m benchmarks.report`: write benchmarks/report.html and docs/BENCHMARKS.md from what was collected."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.contribute import other_machines
+from benchmarks.report import sections_rest, sections_speed
+from benchmarks.report.document import Block, Commands, Heading, Table, Text, Verdicts
+from benchmarks.report.markdown import write_markdown
+from benchmarks.report.page import write_page
+from benchmarks.report.targets import verdicts
+from benchmarks.results import Results
+from sr_infer import ShippedModel, available_models
+
+ROOT = Path(__file__).parents[2]
+PAGE, MARKDOWN, IMAGES = ROOT / "benchmarks/report.html", ROOT / "docs/BENCHMARKS.md", ROOT / "docs/images"
+TITLE = "sr-infer, measured"
+
+
+def document(results: Results, models: Sequence[ShippedModel]) -> list[Block]:
+    """The whole report."""
+    floats = [model for model in models if model.card.precision != "int8"]
+    card = results.machine()
+    machines = other_machines(apart_from=card)
+    return [
+        Heading(TITLE, 1),
+        Text(
+            f"How fast, how much memory, how good: every shipped model on {card['cpu']}, {card['cores']} cores, beside "
+            "what a user would pick instead. Everything here was measured by `make report` in one run."
+        ),
+        *sections_rest.networks(models),
+        Heading("Targets"),
+        Text("Ratios are medians over rounds in which all contenders ran in turns."),
+        Verdicts(verdicts(results, list(models))),
+        *sections_speed.calls(results, models, machines),
+        *sections_speed.engines(results, floats),
+        *sections_speed.alternatives(results, floats),
+        *sections_rest.quality(results, models),
+        *sections_rest.pareto(results, models),
+        *sections_rest.memory(results, models),
+        *sections_speed.tiles(results, floats),
+        *sections_speed.breakdown(results, floats),
+        *sections_rest.costs(),
+        *sections_rest.evidence(),
+        Heading("The machine"),
+        _machine(card),
+        Heading("Do it yourself"),
+        Text(
+            "Results are kept under `build/benchmarks`, so that an interrupted run goes on where it stopped. Benchmark "
+            "folders are given, never downloaded. A machine's own figures become a column here by `contribute`."
+        ),
+        Commands(
+            [
+                "pip install '.[dev,peers]'",
+                "python -m benchmarks.collect --quality Set5 Set14",
+                "python -m benchmarks.report",
+                "python -m benchmarks.contribute",
+            ]
+        ),
+    ]
+
+
+def main() -> int:
+    blocks = document(Results(), available_models())
+    write_page(blocks, PAGE, title=TITLE)
+    write_markdown(blocks, MARKDOWN, images=IMAGES)
+    for path in (PAGE, MARKDOWN):
+        print(f"{path.relative_to(ROOT)}: {path.stat().st_size / 1e3:.0f} kB")
+    return 0
+
+
+def _machine(card: Mapping[str, Any]) -> Table:
+    features = card["features"]
+    facts = {
+        "processor": card["cpu"],
+        "instructions": features if isinstance(features, str) else ", ".join(features),
+        "cores": str(card["cores"]),
+        "memory": f"{card['memory_gb']} GB available",
+        "system": card["system"],
+        "Python": card["python"],
+        **card["packages"],
+    }
+    return Table(["", "what"], [[name, value] for name, value in facts.items()], words=("what",))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,207 @@
+"""The sections on time: calls, other engines, what a user would pick instead, tiles, and where time goes."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from benchmarks.contribute import elsewhere
+from benchmarks.parts.calls import thread_counts
+from benchmarks.parts.engines import OURS, OURS_INT8, PRODUCT
+from benchmarks.race import Finish, from_json, paired_ratio
+from benchmarks.report import plots
+from benchmarks.report.document import Block, Figure, Heading, Table, Text
+from benchmarks.results import Results
+from sr_infer import ShippedModel
+
+_MATRIX_NOTE = "The matrix product is what the processor can do at most, and is no row of the comparison."
+
+
+def calls(results: Results, models: Sequence[ShippedModel], machines: Mapping[str, Mapping[str, Any]]) -> list[Block]:
+    """Latency at 96x96, thread by thread, with columns of other machines."""
+    rows, scaling = [], {}
+    for model in models:
+        found = results.get("calls", model.name)
+        if not found:
+            continue
+        finishes = from_json(found["race"])
+        threads = found["threads"]
+        everything = finishes[f"call, threads {threads}"].latency
+        one = finishes["call, threads 1"].latency
+        counts = [n for n in thread_counts(threads) if finishes[f"call, threads {n}"].times_ms]
+        scaling[model.name] = [(float(n), finishes[f"call, threads {n}"].latency.median_ms) for n in counts]
+        rows.append(
+            [
+                f"`{model.name}`",
+                f"{found['first_call']['call_ms']:.0f}",
+                f"{one.median_ms:.0f}",
+                f"{everything.median_ms:.0f}",
+                f"{everything.p90_ms:.0f}",
+                f"{one.median_ms / everything.median_ms:.2f}",
+                f"{finishes[f'network, threads {threads}'].latency.median_ms:.0f}",
+                f"{finishes['files'].latency.median_ms:.0f}",
+                f"{96 * 96 / everything.median_ms / 1e3:.2f}",
+                *(elsewhere(machine, model.name) for machine in machines.values()),
+            ]
+        )
+    if not rows:
+        return []
+    headers = [
+        "ms for 96x96 px",
+        "first call",
+        "1 thread",
+        "all, p50",
+        "all, p90",
+        "speed-up",
+        "network alone",
+        "file to file",
+        "MP/s",
+    ]
+    speed_up = {name: [(n, pairs[0][1] / ms) for n, ms in pairs] for name, pairs in scaling.items() if len(pairs) > 2}
+    blocks: list[Block] = [
+        Heading("How fast"),
+        Text(
+            "One picture of 96x96 px, array to array. The first call loads the model. Network alone is one tile "
+            "without conversion; file to file is JPEG to PNG. MP/s are megapixels of input."
+        ),
+        Table([*headers, *machines], rows),
+    ]
+    if speed_up:
+        picture = plots.lines(speed_up, x_label="threads", y_label="times as fast as one thread", logarithmic=True)
+        blocks.append(Figure("threads", picture, "Speed-up of a call on 96x96 px over one thread."))
+    return blocks
+
+
+def engines(results: Results, models: Sequence[ShippedModel]) -> list[Block]:
+    """Every float model against other engines with the same weights."""
+    blocks: list[Block] = []
+    for model in models:
+        races = results.get("engines", model.name).get("races", [])
+        if not races:
+            continue
+        of_all = from_json(races[-1]["race"])
+        medians = {name: f.latency.median_ms for name, f in of_all.items() if f.times_ms and name != PRODUCT}
+        description = (
+            f"`{model.name}`, one 96x96 px tile through each engine on all threads, median ms; shorter is better."
+        )
+        blocks += [
+            Heading(f"`{model.name}`", 3),
+            Figure(f"engines-{model.name}", plots.bars(medians, ours=(OURS, OURS_INT8), unit="ms"), description),
+            _engine_table(races),
+        ]
+    if not blocks:
+        return []
+    text = (
+        "The same weights through each engine, in turns, each in a process of its own; f32 is forced, and what an "
+        "engine would choose by itself is a row of its own. Ratios are how many times as long as `sr-infer` an "
+        "engine takes, median and quartiles over rounds. Memory is what model and run add to the imported engine. "
+        f"{_MATRIX_NOTE}"
+    )
+    return [Heading("Against other engines"), Text(text), *blocks]
+
+
+def alternatives(results: Results, models: Sequence[ShippedModel]) -> list[Block]:
+    """What a user would pick instead."""
+    for model in models:
+        found = results.get("alternatives", model.name)
+        if found:
+            finishes = from_json(found["race"])
+            rows = [_engine_row(finishes, name, finishes[OURS]) for name in finishes if name != OURS]
+            return [
+                Heading("What you might pick instead", 3),
+                Text(
+                    f"Cost alone: networks by architecture with random weights at x{model.card.scale}, 96x96 px, all "
+                    f"threads, as times of `{model.name}` in float. FSRCNN works on luma alone."
+                ),
+                Table(["", "ms", f"times `{model.name}`", "quartiles", "memory MB", "note"], rows, words=("note",)),
+            ]
+    return []
+
+
+def tiles(results: Results, models: Sequence[ShippedModel]) -> list[Block]:
+    """Time and memory over tile sizes."""
+    found = {model.name: results.get("tiles", model.name) for model in models}
+    found = {name: sweep for name, sweep in found.items() if sweep}
+    if not found:
+        return []
+    times, memory = {}, {}
+    for name, sweep in found.items():
+        px = sweep["picture_px"] ** 2
+        times[name] = [(row["tile_px"], row["call_ms"] * 1e3 / px) for row in sweep["rows"]]
+        memory[name] = [(row["tile_px"], (row["peak_bytes"] - row["imported_bytes"]) / 1e6) for row in sweep["rows"]]
+    time_plot = plots.lines(times, x_label="tile, px", y_label="µs per px of the picture", logarithmic=True)
+    memory_plot = plots.lines(memory, x_label="tile, px", y_label="MB added after import", logarithmic=True)
+    return [
+        Heading("Tile size", 3),
+        Text(
+            "One picture cut into ever larger tiles: small ones recompute their surroundings, large ones need memory."
+        ),
+        Figure("tiles-time", time_plot, "Time per pixel of the picture over the side of its tiles."),
+        Figure("tiles-memory", memory_plot, "Peak memory added after import over the side of the tiles."),
+    ]
+
+
+def breakdown(results: Results, models: Sequence[ShippedModel]) -> list[Block]:
+    """Where time goes, against the machine's peak."""
+    found = {model.name: results.get("breakdown", model.name) for model in models}
+    found = {name: parts for name, parts in found.items() if parts}
+    if not found:
+        return []
+    parts = {
+        name: {
+            "arithmetic at the peak": of["arithmetic_ms"],
+            "kernels beyond it": of["kernels_ms"],
+            "halo": of["halo_ms"],
+            "session": of["session_ms"],
+            "conversion and pictures": of["conversion_ms"],
+        }
+        for name, of in found.items()
+    }
+    rows = [
+        [
+            f"`{name}`",
+            f"{of['achieved_gflops']:.0f}",
+            f"{of['peak_gflops']:.0f}",
+            f"{of['achieved_gflops'] / of['peak_gflops']:.0%}",
+        ]
+        for name, of in found.items()
+    ]
+    description = "Shares of a call on 192x192 px in tiles of 96 px on one thread; at the end the whole time."
+    return [
+        Heading("Where the time goes", 3),
+        Text(
+            "The peak is a product of two 2048x2048 float32 matrices in the same run, one thread. Arithmetic counts "
+            "the network's own multiply-accumulates twice; more than 100 % would mean an algorithm that saves some."
+        ),
+        Table(["one thread", "GFLOP/s", "peak", "share"], rows),
+        Figure("breakdown", plots.stacked(parts, unit="ms"), description),
+    ]
+
+
+def _engine_table(races: Sequence[Mapping[str, Any]]) -> Table:
+    by_threads = {race["threads"]: from_json(race["race"]) for race in races}
+    most = max(by_threads)
+    headers = ["", "ms, 1 thread", "ratio", "ms, all", "ratio", "quartiles", "memory MB", "note"]
+    rows = []
+    for name in by_threads[most]:
+        one, every = by_threads[min(by_threads)].get(name), by_threads[most][name]
+        cells = _engine_row(by_threads[most], name, by_threads[most][OURS])
+        alone = ["-", "-"]
+        if one is not None and one.times_ms:
+            ratio = paired_ratio(one, by_threads[min(by_threads)][OURS])
+            alone = [f"{one.latency.median_ms:.0f}", f"{ratio.median:.2f}"]
+        note = every.failure or _difference(every)
+        rows.append([cells[0], *alone, *cells[1:5], note])
+    return Table(headers, rows, words=("note",), folded="All figures")
+
+
+def _engine_row(finishes: Mapping[str, Finish], name: str, ours: Finish) -> list[str]:
+    finish = finishes[name]
+    if not finish.times_ms:
+        return [name, "-", "-", "-", "-", finish.failure]
+    ratio = paired_ratio(finish, ours)
+    memory = f"{(finish.peak_bytes - finish.imported_bytes) / 1e6:.0f}"
+    median = f"{finish.latency.median_ms:.3g}"
+    return [name, median, f"{ratio.median:.2f}", f"{ratio.low:.2f} to {ratio.high:.2f}", memory, _difference(finish)]
+
+
+def _difference(finish: Finish) -> str:
+    return "" if not finish.difference or finish.difference < 1e-4 else f"differs from torch by {finish.difference:.1g}"

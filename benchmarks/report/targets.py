@@ -1,0 +1,98 @@
+"""The project's targets against what was measured in one run."""
+
+from collections.abc import Iterator
+from statistics import median
+from typing import Any
+
+from benchmarks.parts.engines import OURS, OURS_INT8, int8_form
+from benchmarks.peers import PEERS
+from benchmarks.race import Finish, from_json, paired_ratio
+from benchmarks.report.document import Verdict
+from benchmarks.results import Results
+from sr_infer import ShippedModel
+
+LOSSLESS_DB = 0.05
+"""An int8 file that loses no more than this may stand for its float form."""
+_EXACT_PEERS = {peer.name for peer in PEERS if peer.exact}
+
+
+def verdicts(results: Results, models: list[ShippedModel]) -> list[Verdict]:
+    """Every target for every model that it speaks of."""
+    floats = [model for model in models if model.card.precision != "int8"]
+    found = [verdict for model in floats for verdict in _speed(results, model)]
+    found += [_overhead(results, model) for model in models]
+    found += [verdict for model in models for verdict in _large(results, model)]
+    return found
+
+
+def int8_loss_db(results: Results, model: ShippedModel) -> float | None:
+    """The most PSNR that the int8 form of a float model loses on any measured set; None where there is none."""
+    int8 = int8_form(model)
+    of_float, of_int8 = results.get("quality", model.name), results.get("quality", int8.name if int8 else "")
+    losses = [of_float[name]["psnr_y"] - of_int8[name]["psnr_y"] for name in of_float if name in of_int8]
+    return max(losses) if losses else None
+
+
+def _speed(results: Results, model: ShippedModel) -> Iterator[Verdict]:
+    races = results.get("engines", model.name).get("races", [])
+    if not races:
+        yield Verdict(f"`{model.name}`: faster than other engines", "-", None)
+        return
+    finishes = from_json(races[-1]["race"])
+    loss = int8_loss_db(results, model)
+    shippable = OURS_INT8 if OURS_INT8 in finishes and loss is not None and loss <= LOSSLESS_DB else OURS
+    ours = finishes[shippable]
+    form = "int8" if shippable == OURS_INT8 else "float"
+    note = f"{form} file, {ours.latency.median_ms:.0f} ms" + ("" if loss is None else f"; int8 loses {loss:.2f} dB")
+    if model.card.architecture == "drn":
+        rivals, wanted = [finishes["ncnn"]] if "ncnn" in finishes else [], 1.3
+    else:
+        rivals, wanted = [finish for name, finish in finishes.items() if name in _EXACT_PEERS], 2.0
+    rivals = [finish for finish in rivals if finish.times_ms]
+    if rivals:
+        best = min(rivals, key=lambda finish: finish.latency.median_ms)
+        yield _faster(f"`{model.name}` at least {wanted}x as fast as {best.name}", best, ours, wanted, note)
+    plain = finishes["onnxruntime, unoptimised export"]
+    if plain.times_ms:
+        target = f"`{model.name}` float never slower than onnxruntime on the unoptimised export"
+        yield _faster(target, plain, finishes[OURS], 1.0, "")
+
+
+def _faster(target: str, rival: Finish, ours: Finish, wanted: float, note: str) -> Verdict:
+    ratio = paired_ratio(rival, ours)
+    spread = f"quartiles {ratio.low:.2f} to {ratio.high:.2f}"
+    return Verdict(target, f"{ratio.median:.2f}x", ratio.median >= wanted, "; ".join(filter(None, (spread, note))))
+
+
+def _overhead(results: Results, model: ShippedModel) -> Verdict:
+    """Of a call on 96x96 px over its network alone, one thread each."""
+    target = f"`{model.name}`: wrapper overhead at most 5 % or 2 ms"
+    calls = results.get("calls", model.name)
+    if not calls:
+        return Verdict(target, "-", None)
+    finishes = from_json(calls["race"])
+    call, network = finishes["call, threads 1"], finishes["network, threads 1"]
+    extra_ms = median(a - b for a, b in zip(call.times_ms, network.times_ms, strict=True))
+    share = extra_ms / network.latency.median_ms
+    return Verdict(target, f"{extra_ms:+.1f} ms, {share:+.1%}", extra_ms <= 2 or share <= 0.05)
+
+
+def _large(results: Results, model: ShippedModel) -> Iterator[Verdict]:
+    found = results.get("large", model.name)
+    attention = model.card.global_pooling
+    if not found or not found["cases"]:
+        return
+    name, case = next(iter(found["cases"].items()))
+    pure_s = found["pure_us_per_px"] * 1920 * 1080 / 1e6
+    ratio, wanted = case["call_ms"] / 1e3 / pure_s, 1.6 if attention else 1.15
+    note = f"{case['call_ms'] / 1e3:.1f} s against {pure_s:.1f} s; halo factor {found['halo_factor']:.2f}; {name}"
+    target = f"`{model.name}`: 1920x1080 within {wanted}x of its pixels' time alone"
+    yield Verdict(target, f"{ratio:.2f}x", ratio <= wanted, note)
+    if model.card.scale == 4:
+        yield _growth(model, name, case, 1000 if attention else 300)
+
+
+def _growth(model: ShippedModel, name: str, case: dict[str, Any], wanted_mb: int) -> Verdict:
+    grown_mb = (case["peak_bytes"] - case["imported_bytes"]) / 1e6
+    target = f"`{model.name}`: 1920x1080 adds at most {wanted_mb} MB after import, 99.5 MB of output among them"
+    return Verdict(target, f"{grown_mb:.0f} MB", grown_mb <= wanted_mb, name)

@@ -1,0 +1,52 @@
+"""The process of one contender of `benchmarks.race`: prepare, run when told, say what it took.
+
+Whatever a library prints goes to standard error; standard output carries one JSON object a line.
+"""
+
+import importlib
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from sr_infer.measure import forget_peak, peak_resident_bytes, resident_bytes
+
+
+def main() -> None:
+    job = json.loads(sys.argv[1])
+    channel = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
+    module_name, _, function = job["case"].partition(":")
+    module = importlib.import_module(module_name)
+    imported = resident_bytes()
+    call = getattr(module, function)(*job["arguments"])
+    prepared = resident_bytes()
+    forget_peak()
+    first_ms, result = _timed(call)
+    difference = float(np.abs(result - np.load(job["reference"])).max()) if job["reference"] else None
+    state = {
+        "imported_bytes": imported,
+        "prepared_bytes": prepared,
+        "first_ms": first_ms,
+        "difference": difference,
+    }
+    print(json.dumps(state), file=channel)
+    for order in sys.stdin:
+        if order.strip() == "end":
+            print(json.dumps({"peak_bytes": peak_resident_bytes()}), file=channel)
+            return
+        print(json.dumps({"ms": _timed(call)[0]}), file=channel)
+
+
+def _timed(call: Callable[[], Any]) -> tuple[float, Any]:
+    start = time.perf_counter()
+    result = call()
+    return (time.perf_counter() - start) * 1e3, result
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,27 @@
+"""An input and what torch makes of it, for a test of the exported file to replay."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from exporters import measurements
+from exporters.checkpoints import read_checkpoint
+from exporters.replace_file import replacing
+from exporters.trace import UnitRange
+
+
+def save_example(checkpoint: Path, path: Path) -> None:
+    """Write what torch makes of a photograph's 24x32 px: `lr` and `sr`, uint8 (H, W, 3).
+
+    Raises:
+        SrInferError: the checkpoint cannot be read, or the file cannot be written.
+    """
+    source = read_checkpoint(checkpoint)
+    unit = UnitRange(source.network, scale=source.scale, value_range=source.value_range).eval()
+    lr = np.ascontiguousarray(measurements.photographs()[0][100:124, 200:232])
+    batch = torch.from_numpy(lr.transpose(2, 0, 1).copy())[None].float() / 255
+    with torch.no_grad():
+        sr = unit(batch)[0].permute(1, 2, 0).clamp(0, 1).mul(255).round().byte().numpy()
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(file, lr=lr, sr=sr)

@@ -1,0 +1,142 @@
+"""A checkpoint to a verified ONNX file: read, trace, rewrite, quantise if asked, verify, measure, write."""
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+
+import onnx
+
+from exporters import measurements
+from exporters.calibration import read_calibration
+from exporters.checkpoints import read_checkpoint
+from exporters.checkpoints.source import Source
+from exporters.compare_speed import Comparison, compare_speed
+from exporters.passes import apply_passes
+from exporters.quantize import Int8Options, Quantized, quantize
+from exporters.receptive_field import halo_px
+from exporters.replace_file import replacing
+from exporters.report import report_json, size_of
+from exporters.share_pooling import share_pooling
+from exporters.store_half import store_half
+from exporters.trace import UnitRange, trace
+from exporters.verify import Reference, confirm_halo, differences_from, references, verify
+from sr_infer.model_card import METADATA_KEY, ModelCard
+from sr_infer.model_zoo import MODELS_FOLDER, write_catalogue
+from sr_infer.session import shared
+
+TOOLS = ("sr-infer", "torch", "onnx", "onnxscript", "onnxsim", "onnxruntime")
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written, and what int8 cost; `int8_speed` is by threads, float against int8."""
+
+    card: ModelCard
+    quantized: Quantized | None = None
+    int8_speed: dict[int, Comparison] | None = None
+
+
+def export(
+    checkpoint: Path,
+    output: Path,
+    *,
+    int8: Int8Options | None = None,
+    benchmarks: Sequence[Path] = (),
+    report: Path | None = None,
+) -> Exported:
+    """Write `output` from `checkpoint`.
+
+    Args:
+        checkpoint: what `exporters.checkpoints.read_checkpoint` reads.
+        output: the .onnx file; one that is there is replaced only when all went well.
+        int8: quantise; None stays in float32.
+        benchmarks: folders on which PSNR and SSIM are measured for the card.
+        report: where to write what was measured on the way, as JSON; every pass is timed for it.
+
+    Raises:
+        SrInferError: the checkpoint cannot be read, the graph differs from the network, int8 loses too much, a folder
+            holds no picture, or a file cannot be written.
+    """
+    source = read_checkpoint(checkpoint)
+    with ExitStack() as files:
+        temporary = files.enter_context(replacing(output))
+        report_file = files.enter_context(replacing(report)) if report is not None else None
+        pictures = read_calibration(int8.calibration, int8.validation, source.scale) if int8 is not None else None
+        unit = UnitRange(source.network, scale=source.scale, value_range=source.value_range).eval()
+        pairs = references(unit)
+        traced = trace(unit)
+        verify(traced, pairs)
+        model, outcomes = apply_passes(traced, pairs, time_all=report is not None)
+        quantized, speed = None, None
+        if int8 is not None and pictures is not None:
+            quantized = quantize(model, pictures, int8)
+            speed = {threads: compare_speed(model, quantized.model, threads=threads) for threads in (1, 2)}
+            model = quantized.model
+        shipped_size = size_of(model)
+        card, differences = _finish(model, source, pairs, exact=quantized is None)
+        _write(model, card, temporary)
+        card = _measure(temporary, card, benchmarks)
+        _write(model, card, temporary)
+        if report_file is not None:
+            figures = report_json(
+                card,
+                traced=size_of(traced),
+                shipped=shipped_size,
+                outcomes=outcomes,
+                differences=differences,
+                rounding=max(pair.rounding for pair in pairs),
+                tiles=measurements.tile_equality(shared(temporary)),
+                quantized=quantized,
+                int8_speed=speed,
+            )
+            report_file.write_text(figures, encoding="utf-8")
+    if output.resolve().parent == MODELS_FOLDER:
+        write_catalogue()
+    return Exported(card, quantized, speed)
+
+
+def _finish(
+    model: onnx.ModelProto, source: Source, pairs: Sequence[Reference], *, exact: bool
+) -> tuple[ModelCard, dict[tuple[int, int], float]]:
+    """What no pass before would leave alone, the last verification, and the card as far as the graph tells it."""
+    halo = halo_px(model)
+    pools = share_pooling(model) > 0
+    store_half(model)
+    onnx.checker.check_model(model, full_check=True)
+    differences = verify(model, pairs) if exact else differences_from(model, pairs)
+    confirm_halo(model, halo_px=halo)
+    card = ModelCard(
+        scale=source.scale,
+        architecture=source.architecture,
+        halo_px=halo,
+        halo_8bit_px=halo,
+        multiple_of_px=source.multiple_of_px,
+        min_size_px=source.min_size_px,
+        global_pooling=pools,
+        precision="float32" if exact else "int8",
+        params=source.params,
+        macs_per_px=source.macs_per_px,
+        trained_on=source.trained_on,
+        licence=source.licence,
+        exporter={tool: version(tool) for tool in TOOLS},
+    )
+    return card, differences
+
+
+def _measure(path: Path, card: ModelCard, benchmarks: Sequence[Path]) -> ModelCard:
+    session = shared(path)
+    return replace(
+        card,
+        halo_8bit_px=measurements.halo_8bit_px(session, measurements.photographs(), halo_px=card.halo_px),
+        bytes_per_px=measurements.bytes_per_px(path),
+        quality=measurements.quality(session, benchmarks),
+    )
+
+
+def _write(model: onnx.ModelProto, card: ModelCard, path: Path) -> None:
+    del model.metadata_props[:]
+    model.metadata_props.add(key=METADATA_KEY, value=card.to_json())
+    model.producer_name, model.producer_version = "sr-infer", card.exporter["sr-infer"]
+    path.write_bytes(model.SerializeToString())

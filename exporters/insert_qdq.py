@@ -1,0 +1,151 @@
+"""Convolutions of a float graph in 8 bits: pairs of QuantizeLinear and DequantizeLinear, for onnxruntime's kernels.
+
+With a tensor's range [low, high], zero in it, and s = (high - low) / 255, z = round(-low / s), activations become
+
+    q(x) = clip(round(x / s) + z, 0, 255),    x' = s (q - z)
+
+and kernels W'[o] = s_o q with q in -127 .. 127, or -64 .. 64: without VNNI instructions (i5-class CPUs) two products of
+8 bits, 2 * 255 * 127, overflow the 16-bit sum that the CPU takes, and the result is silently wrong; 2 * 255 * 64 fits.
+
+What a quantised convolution reads and gives is rounded; everything else stays in float. In a residual network the sums
+then carry no rounding from block to block: rounded are only the branches, whose ranges are small. A ReLU behind a
+quantised convolution goes: what it gives begins at 0, so clipping does its work.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import helper
+
+from exporters.graph import Graph, attributes_of, drop_unused
+
+Range = tuple[float, float]
+
+LEVELS = 255
+SMALLEST_SCALE = 1e-12
+"""For tensors that are zero throughout."""
+
+
+def insert_qdq(
+    model: onnx.ModelProto, layers: Collection[str], ranges: Mapping[str, Range], *, full_range: bool
+) -> onnx.ModelProto:
+    """A copy of `model` with some of its convolutions in 8 bits.
+
+    Args:
+        model: a float graph.
+        layers: what the convolutions to quantise give (`quantisable`).
+        ranges: tensor name -> lowest and highest value, of what these convolutions read and give.
+        full_range: kernels of 8 bits instead of 7.
+    """
+    result = onnx.ModelProto()
+    result.CopyFrom(model)
+    graph = Graph(result)
+    writer = _Writer(graph, ranges, largest=127 if full_range else 64)
+    for node in graph.proto.node:
+        if node.output[0] in layers:
+            writer.quantised(node)
+        else:
+            writer.as_it_is(node)
+    del result.graph.node[:]
+    result.graph.node.extend(writer.nodes)
+    drop_unused(result)
+    return result
+
+
+def quantisable(graph: Graph, node: onnx.NodeProto) -> bool:
+    """Whether `insert_qdq` can do this node: a convolution with a constant kernel and bias."""
+    return node.op_type == "Conv" and all(name in graph.constants for name in node.input[1:])
+
+
+def result_of(graph: Graph, node: onnx.NodeProto) -> str:
+    """What a quantised convolution gives: its own output, or that of the ReLU which alone reads it."""
+    reader = graph.only_reader(node.output[0])
+    result: str = reader.output[0] if reader is not None and reader.op_type == "Relu" else node.output[0]
+    return result
+
+
+@dataclass(frozen=True)
+class _Grid:
+    """The values that 8 bits stand for."""
+
+    scale: np.float32
+    zero: np.uint8
+
+    @classmethod
+    def of(cls, low: float, high: float) -> "_Grid":
+        low, high = min(low, 0.0), max(high, 0.0)
+        scale = max((high - low) / LEVELS, SMALLEST_SCALE)
+        return cls(np.float32(scale), np.uint8(round(-low / scale)))
+
+
+class _Writer:
+    """The nodes of the new graph, in order."""
+
+    def __init__(self, graph: Graph, ranges: Mapping[str, Range], *, largest: int) -> None:
+        self.nodes: list[onnx.NodeProto] = []
+        self._graph = graph
+        self._ranges = ranges
+        self._largest = largest
+        self._rounded: dict[str, str] = {}
+        """Tensor -> its rounded form."""
+        self._given: dict[str, str] = {}
+        """The same for tensors of which there is no other form."""
+
+    def as_it_is(self, node: onnx.NodeProto) -> None:
+        if node.output[0] in self._given:  # a ReLU that its convolution has taken in
+            return
+        node.input[:] = [self._given.get(name, name) for name in node.input]
+        self.nodes.append(node)
+
+    def quantised(self, node: onnx.NodeProto) -> None:
+        source, output = node.input[0], node.output[0]
+        result = result_of(self._graph, node)
+        inputs = [self._round(source), *self._constants(node)]
+        raw = f"{output}.raw"
+        self.nodes.append(helper.make_node("Conv", inputs, [raw], node.name, **attributes_of(node)))
+        self._given[result] = self._round(result, raw)
+
+    def _round(self, tensor: str, raw: str | None = None) -> str:
+        """The name of the rounded form; of `raw` where the tensor is not to have another."""
+        if tensor not in self._rounded:
+            grid = _Grid.of(*self._ranges[tensor])
+            rounded = f"{tensor}.rounded" if raw is None or tensor not in self._graph.ends else tensor
+            parameters = [
+                self._graph.add_constant(np.asarray(grid.scale), f"{tensor}.scale"),
+                self._graph.add_constant(np.asarray(grid.zero), f"{tensor}.zero"),
+            ]
+            eight_bits = f"{tensor}.8bit"
+            self.nodes.append(helper.make_node("QuantizeLinear", [raw or tensor, *parameters], [eight_bits]))
+            self.nodes.append(helper.make_node("DequantizeLinear", [eight_bits, *parameters], [rounded]))
+            self._rounded[tensor] = rounded
+        return self._rounded[tensor]
+
+    def _constants(self, node: onnx.NodeProto) -> list[str]:
+        """Kernel with a scale for each output channel, bias in the unit of the sums, 32 bits."""
+        kernel = self._constant(node.input[1])
+        scales = np.maximum(np.abs(kernel).max(axis=(1, 2, 3)) / self._largest, SMALLEST_SCALE)
+        values = np.rint(kernel / scales[:, None, None, None]).astype(np.int8)
+        names = [self._dequantised(values, scales, f"{node.output[0]}.kernel")]
+        if len(node.input) > 2:
+            units = scales * _Grid.of(*self._ranges[node.input[0]]).scale
+            limits = np.iinfo(np.int32)
+            bias = np.clip(np.rint(self._constant(node.input[2]) / units), limits.min, limits.max).astype(np.int32)
+            names.append(self._dequantised(bias, units, f"{node.output[0]}.bias"))
+        return names
+
+    def _constant(self, name: str) -> NDArray[np.float64]:
+        value = self._graph.constant(name)
+        assert value is not None
+        return value.astype(np.float64)
+
+    def _dequantised(self, values: NDArray[np.signedinteger], scales: NDArray[np.float64], name: str) -> str:
+        inputs = [
+            self._graph.add_constant(values, f"{name}.{values.dtype}"),
+            self._graph.add_constant(scales.astype(np.float32), f"{name}.scales"),
+        ]
+        dequantised = f"{name}.dequantised"
+        self.nodes.append(helper.make_node("DequantizeLinear", inputs, [dequantised], axis=0))
+        return dequantised

@@ -1,0 +1,167 @@
+"""A folder of pictures into another through `sr_infer.batch`: what is to do, the cluster, and what became of each."""
+
+import io
+import json
+import logging
+import os
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import PurePosixPath
+from typing import Any, Literal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import ray
+
+from sr_infer import batch, files, memory, session
+from sr_infer.batch import Outcome
+from sr_infer.batch.remote_files import Folder
+from sr_infer.errors import OptionError
+from sr_infer.files import OutputOptions
+from sr_infer.limits import usable_cpus
+from sr_infer.upscaler import Upscaler
+
+_PICTURES_AT_ONCE = 10_000
+"""Each is a block of its own, which Ray's driver keeps track of."""
+_OBJECT_STORE_BYTES = 200_000_000
+"""On this machine: workers read and write files themselves, and only names pass through Ray."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counts:
+    """Pictures of a job."""
+
+    done: int
+    skipped: int
+    failed: int
+
+
+def run(
+    source: str,
+    target: str,
+    upscaler: Upscaler,
+    options: OutputOptions,
+    *,
+    extension: str | None = None,
+    workers: int | None = None,
+    address: str | None = None,
+    failures: Literal["jsonl", "parquet"] = "jsonl",
+    on_outcome: Callable[[Outcome, int], None],
+) -> Counts:
+    """Upscale all pictures of a folder into another, whatever happens to one, and leave a table of those that failed.
+
+    Args:
+        source, target: paths or URIs.
+        upscaler: of one worker.
+        options: size and encoding; `skip_existing` leaves out pictures whose result is there.
+        extension: of all results, such as "png"; None keeps each file's own, PNG standing in for palette formats.
+        workers: at most; None takes as many as the cluster has processors for.
+        address: of a Ray cluster; None starts one of this machine alone, and ends it.
+        failures: format of `target`/failures.*, which lists path, error and seconds.
+        on_outcome: told what became of each picture, and how many there are to do.
+
+    Raises:
+        OptionError: there are no pictures, two results would be one file, or there is no such cluster.
+    """
+    originals, results = Folder(source), Folder(target)
+    there = set(results.files()) if options.skip_existing else set()
+    pictures = _work(originals.pictures(), extension)
+    work = [row for row in pictures if row["result"] not in there]
+    threads = session.default_threads() if upscaler.threads is None else upscaler.threads
+    upscaler = replace(upscaler, threads=threads, max_memory=memory.budget_bytes(upscaler.max_memory))
+    failed: list[Outcome] = []
+    try:
+        with _cluster(address):
+            if workers is None:
+                workers = max(int(ray.cluster_resources().get("CPU", 1)) // threads, 1)
+            for start in range(0, len(work), _PICTURES_AT_ONCE):
+                part = work[start : start + _PICTURES_AT_ONCE]
+                for outcome in _outcomes(part, upscaler, originals, results, options, workers):
+                    on_outcome(outcome, len(work))
+                    if outcome.error is not None:
+                        failed.append(outcome)
+        results.write(f"failures.{failures}", _table(failed, failures))
+    finally:
+        results.remove_unfinished()
+    return Counts(done=len(work) - len(failed), skipped=len(pictures) - len(work), failed=len(failed))
+
+
+def _work(paths: list[str], extension: str | None) -> list[dict[str, str]]:
+    """The path of each picture's result below the target."""
+    work: dict[str, str] = {}
+    for path in paths:
+        result = files.renamed(PurePosixPath(path), "", extension).as_posix()
+        if result in work:
+            raise OptionError(f"{work[result]} and {path} would both become {result}; rename one")
+        work[result] = path
+    return [{"path": path, "result": result} for result, path in work.items()]
+
+
+def _outcomes(
+    work: list[dict[str, str]],
+    upscaler: Upscaler,
+    source: Folder,
+    target: Folder,
+    options: OutputOptions,
+    workers: int,
+) -> Iterator[Outcome]:
+    """One for each picture, as they come.
+
+    Until a machine's death is noticed its workers go on being given pictures, so what is missing in the end is done
+    again for as long as that gets any further.
+    """
+    missing = {row["path"]: row for row in work}
+    before = len(missing) + 1
+    while 0 < len(missing) < before:
+        before = len(missing)
+        pictures = ray.data.from_items(list(missing.values()), override_num_blocks=len(missing))
+        dataset = batch.upscale_files(pictures, upscaler, source, target, options, workers=min(workers, len(missing)))
+        dataset.context.max_errored_blocks = -1
+        dataset.context.enable_progress_bars = False
+        for row in dataset.iter_rows():
+            del missing[row["path"]]
+            yield Outcome(**row)
+    for path in missing:
+        yield Outcome(
+            path=path, error="its workers died: they crashed, or were killed for want of memory", seconds=None
+        )
+
+
+@contextmanager
+def _cluster(address: str | None) -> Iterator[None]:
+    """Ray, for as long as it is needed."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # what it says of lost pictures is said in the outcomes
+    quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
+    try:
+        if address is None:
+            store_bytes = _OBJECT_STORE_BYTES
+            ray.init("local", num_cpus=usable_cpus(), object_store_memory=store_bytes, include_dashboard=False, **quiet)
+        else:
+            _knock_at(address)
+            ray.init(address, **quiet)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise OptionError(f"cannot use a Ray cluster at {address or 'this machine'}: {error}") from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _knock_at(address: str) -> None:
+    """Raises OSError where nobody listens; Ray would go on trying for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host:
+        socket.create_connection((host, int(port)), timeout=10).close()
+
+
+def _table(failed: list[Outcome], form: Literal["jsonl", "parquet"]) -> bytes:
+    rows = [asdict(outcome) for outcome in failed]
+    if form == "jsonl":
+        return "".join(f"{json.dumps(row)}\n" for row in rows).encode()
+    buffer = io.BytesIO()
+    columns = pa.schema([("path", pa.string()), ("error", pa.string()), ("seconds", pa.float64())])
+    pq.write_table(pa.Table.from_pylist(rows, columns), buffer)
+    return buffer.getvalue()

@@ -1,0 +1,111 @@
+"""Picture files in a folder that a path or URI names: on this machine, or on whatever pyarrow or fsspec reaches.
+
+Needs `sr-infer[ray]`, which brings both.
+"""
+
+import secrets
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path, PurePosixPath
+
+import fsspec
+import pyarrow as pa
+from PIL import Image
+from pyarrow import fs
+
+from sr_infer.errors import ImageError, OptionError, OutputError
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder, such as "photos", "s3://bucket/photos" or "zip://::photos.zip". May be sent to any machine."""
+
+    uri: str
+    run: str = field(default_factory=lambda: secrets.token_hex(4))
+    """Names the folder for what is not finished, which no other run touches."""
+
+    def files(self) -> list[str]:
+        """Paths below the folder, with slashes, sorted; none where the folder is missing.
+
+        Raises:
+            OptionError: no file system is known for the URI, or it does not answer.
+        """
+        filesystem, root = _opened(self.uri)
+        try:
+            found = filesystem.get_file_info(fs.FileSelector(root, allow_not_found=True, recursive=True))
+        except OSError as error:
+            raise OptionError(f"cannot list {self.uri}: {error}") from error
+        return sorted(str(PurePosixPath(info.path).relative_to(root)) for info in found if info.is_file)
+
+    def pictures(self) -> list[str]:
+        """Those of `files` whose extension says that they are pictures.
+
+        Raises:
+            OptionError: as `files`, or there are none.
+        """
+        extensions = Image.registered_extensions()
+        found = [path for path in self.files() if PurePosixPath(path).suffix.lower() in extensions]
+        if not found:
+            raise OptionError(f"expected a folder of pictures, found none in {self.uri}")
+        return found
+
+    def read(self, path: str) -> bytes:
+        """The content of a file.
+
+        Raises:
+            ImageError: it cannot be read.
+        """
+        filesystem, root = _opened(self.uri)
+        try:
+            with filesystem.open_input_file(_below(root, path)) as file:
+                return bytes(file.read())
+        except OSError as error:
+            raise ImageError(f"cannot read {path}: {error}") from error
+
+    def write(self, path: str, content: bytes) -> None:
+        """Let a file appear whole, or not at all; folders are made.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        filesystem, root = _opened(self.uri)
+        target = _below(root, path)
+        temporary = f"{self._unfinished(root)}/{secrets.token_hex(8)}"
+        try:
+            for written in (temporary, target):
+                filesystem.create_dir(str(PurePosixPath(written).parent), recursive=True)
+            with filesystem.open_output_stream(temporary) as file:
+                file.write(content)
+            filesystem.move(temporary, target)
+        except (OSError, pa.ArrowException) as error:
+            raise OutputError(f"cannot write {path}: {error}") from error
+
+    def remove_unfinished(self) -> None:
+        """Remove what this run's `write` has left behind where its process was killed."""
+        filesystem, root = _opened(self.uri)
+        if filesystem.get_file_info(self._unfinished(root)).type == fs.FileType.Directory:
+            filesystem.delete_dir(self._unfinished(root))
+
+    def _unfinished(self, root: str) -> str:
+        return _below(root, f".sr-infer-{self.run}")
+
+
+@cache
+def _opened(uri: str) -> tuple[fs.FileSystem, str]:
+    """The file system, and the folder's path on it."""
+    if ":/" not in uri:
+        return fs.LocalFileSystem(), Path(uri).absolute().as_posix()
+    try:
+        opened: tuple[fs.FileSystem, str] = fs.FileSystem.from_uri(uri)
+        return opened
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        pass  # not a scheme of pyarrow's own
+    try:
+        filesystem, root = fsspec.core.url_to_fs(uri)
+    except (ValueError, ImportError, OSError) as error:
+        raise OptionError(f"expected a folder or a URI that pyarrow or fsspec can open, got {uri}: {error}") from error
+    return fs.PyFileSystem(fs.FSSpecHandler(filesystem)), root
+
+
+def _below(root: str, path: str) -> str:
+    return f"{root.rstrip('/')}/{path}" if root else path

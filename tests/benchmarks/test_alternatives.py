@@ -1,0 +1,23 @@
+"""What users would pick instead has the published number of parameters."""
+
+import pytest
+import torch
+
+from benchmarks.alternatives import alternative
+from sr_infer import SrInferError
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [("FSRCNN", 12_464 + 173 + 172), ("Real-ESRGAN compact", 1_213_296), ("IMDN", 715_176), ("RFDN", 433_448)],
+)
+def test_sizes_at_x4(name: str, parameters: int) -> None:
+    """FSRCNN's paper counts neither the biases nor the slopes of the PReLUs."""
+    network = alternative(name, 4)
+    assert sum(p.numel() for p in network.parameters()) == parameters
+    assert network(torch.rand(1, network.channels, 16, 24)).shape == (1, network.channels, 64, 96)
+
+
+def test_an_unknown_one_is_refused() -> None:
+    with pytest.raises(SrInferError, match="FSRCNN"):
+        alternative("ESPCN", 4)

@@ -1,0 +1,97 @@
+"""The report: verdicts on measured rounds, a page that is whole in itself, Markdown whose pictures exist."""
+
+import re
+from dataclasses import asdict
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from benchmarks.contribute import other_machines
+from benchmarks.machine import machine_card
+from benchmarks.parts import breakdown
+from benchmarks.race import Finish
+from benchmarks.report.__main__ import document
+from benchmarks.report.document import Verdict, table_from_markdown
+from benchmarks.report.markdown import write_markdown
+from benchmarks.report.page import write_page
+from benchmarks.report.targets import verdicts
+from benchmarks.results import Results
+from sr_infer import ShippedModel, available_models
+
+
+@pytest.fixture(scope="module")
+def model() -> ShippedModel:
+    return next(model for model in available_models() if model.name == "srpn-lite-x2")
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Results:
+    return Results(tmp_path / "results")
+
+
+def engines(**times_ms: float) -> dict[str, object]:
+    names = {"ours": "sr-infer", "plain": "onnxruntime, unoptimised export", "ncnn": "ncnn"}
+    rows = [asdict(Finish(name=names[key], times_ms=[ms, 2 * ms, 1.5 * ms])) for key, ms in times_ms.items()]
+    return {"races": [{"threads": 2, "race": rows}]}
+
+
+def test_targets_are_met_or_missed_by_paired_ratios(results: Results, model: ShippedModel) -> None:
+    results.keep("engines", model.name, model.sha256, engines(ours=10, plain=12, ncnn=15))
+    speed, plain = (verdict for verdict in verdicts(results, [model]) if verdict.measured.endswith("x"))
+    assert (speed.measured, speed.word) == ("1.20x", "missed")
+    assert "onnxruntime" in speed.target
+    assert (plain.measured, plain.word) == ("1.20x", "met")
+    results.keep("engines", model.name, model.sha256, engines(ours=10, plain=30, ncnn=25))
+    assert verdicts(results, [model])[0].measured == "2.50x"
+    assert verdicts(results, [model])[0].met
+
+
+def test_what_was_not_measured_is_said(results: Results, model: ShippedModel) -> None:
+    assert {verdict.word for verdict in verdicts(results, [model])} == {"not measured"}
+    assert Verdict("t", "m", False).word == "missed"
+
+
+def test_results_are_taken_again_only_when_the_file_changed(results: Results, model: ShippedModel) -> None:
+    results.keep("large", model.name, model.sha256, {"skipped": "too slow"})
+    assert results.is_current("large", model.name, model.sha256)
+    assert not results.is_current("large", model.name, "another")
+    assert results.get("large", model.name) == {}
+
+
+def test_the_report_is_whole(results: Results, model: ShippedModel, tmp_path: Path) -> None:
+    found = breakdown.measure(model)
+    shares = [found[name] for name in found if name.endswith("_ms") and name != "call_ms"]
+    assert min(shares) >= 0
+    assert found["achieved_gflops"] > 0
+    results.keep("breakdown", model.name, model.sha256, found)
+    blocks = document(results, [model])
+    write_page(blocks, tmp_path / "report.html", title="measured")
+    write_markdown(blocks, tmp_path / "BENCHMARKS.md", images=tmp_path / "images")
+
+    page = (tmp_path / "report.html").read_text()
+    assert len(page) < 1_500_000
+    assert not re.findall(r'(?:src|href)="(?!#|data:)', page)
+    assert "<svg" in page
+    assert model.name in page
+    anchors = set(re.findall(r'href="#([^"]+)"', page))
+    assert anchors <= set(re.findall(r'id="([^"]+)"', page))
+    HTMLParser().feed(page)
+
+    text = (tmp_path / "BENCHMARKS.md").read_text()
+    pictures = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", text)
+    assert pictures
+    assert all((tmp_path / picture).is_file() for picture in pictures)
+
+
+def test_tables_of_evidence_are_read_from_their_markdown() -> None:
+    table = table_from_markdown("| a | b |\n|---|---|\n| 1 |  |")
+    assert (table.headers, table.rows) == (["a", "b"], [["1", ""]])
+
+
+def test_other_machines_become_columns(tmp_path: Path) -> None:
+    card = machine_card()
+    contents = '{"machine": {"cpu": "Some Core i5", "cores": 6}, "models": {"m": {"p50_ms": 12.4}}}'
+    (tmp_path / "some-core-i5-6.json").write_text(contents)
+    assert list(other_machines(apart_from=card, folder=tmp_path)) == ["Some Core i5, 6 cores"]
+    assert other_machines(apart_from={"cpu": "Some Core i5", "cores": 6}, folder=tmp_path) == {}

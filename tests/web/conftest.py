@@ -1,0 +1,79 @@
+"""Headless Chromium, where there is one."""
+
+import shutil
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from skimage import data
+
+DESKTOP = {"width": 1280, "height": 900}
+PHONE = {"width": 390, "height": 844}
+WAIT_MS = 240_000
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs sr-infer[all]")
+    executable = shutil.which("chromium") or shutil.which("google-chrome")
+    if executable is None:
+        pytest.skip("needs Chromium on the PATH")
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=executable, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(browser: Any) -> Iterator[Any]:
+    """Open a page at a width; afterwards, nothing was asked of any other machine."""
+    asked: list[str] = []
+
+    def open_page(url: str, viewport: dict[str, int] = DESKTOP) -> Any:
+        page = browser.new_page(viewport=viewport)
+        page.set_default_timeout(WAIT_MS)
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(url)
+        return page
+
+    yield open_page
+    elsewhere = [url for url in asked if not url.startswith(("http://127.0.0.1:", "data:", "blob:"))]
+    assert asked
+    assert elsewhere == []
+
+
+@pytest.fixture(scope="session")
+def photographs() -> dict[str, np.ndarray]:
+    """Of 96 px and more, so that they are cut into tiles."""
+    return {"chelsea": data.chelsea()[90:190, 120:280], "rocket": data.rocket()[120:250, 240:370]}
+
+
+@pytest.fixture
+def photograph(photographs: dict[str, np.ndarray], tmp_path: Path) -> Path:
+    path = tmp_path / "chelsea.jpg"
+    exif = Image.Exif()
+    exif[0x010E] = "a cat"
+    Image.fromarray(photographs["chelsea"]).save(path, quality=95, exif=exif, dpi=(240, 240))
+    return path
+
+
+@pytest.fixture
+def free_port() -> int:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        port: int = listening.getsockname()[1]
+        return port
+
+
+def wait_for_port(port: int) -> None:
+    for _ in range(600):
+        with socket.socket() as client:
+            if client.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.2)
+    raise TimeoutError(f"nobody listens at port {port}")

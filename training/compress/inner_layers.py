@@ -1,0 +1,69 @@
+"""Layers whose width nothing outside them sees: written by one convolution and read by one other, and by no more.
+
+These are what DRN's compression narrows: inside a step down, inside an attention block, behind an upsampler's
+PixelShuffle. Trunks, tails and the attention itself keep their width.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import nn
+
+from sr_infer.errors import OptionError
+from training.compress.removal import remove_channels
+from training.compress.structure import Structure, trace_structure
+
+
+@dataclass(frozen=True)
+class InnerLayer:
+    """Module names of the convolutions on both sides, and the channels between them."""
+
+    writer: str
+    reader: str
+    channels: tuple[int, ...]
+    """Of the structure, in the order of the reader's inputs."""
+    filters_per_channel: int
+    """Of the writer: 4 in front of a PixelShuffle of 2, else 1."""
+
+    @property
+    def width(self) -> int:
+        return len(self.channels)
+
+
+@dataclass(frozen=True)
+class InnerLayers:
+    """A network's inner layers in the order of its graph: for DRN the order of the authors' width files."""
+
+    structure: Structure
+    layers: tuple[InnerLayer, ...]
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        return tuple(layer.width for layer in self.layers)
+
+    def narrowed(self, network: nn.Module, kept: Sequence[Sequence[int]]) -> nn.Module:
+        """A new network with these channels of each layer, by their index among the reader's inputs."""
+        removed = set()
+        for layer, indices in zip(self.layers, kept, strict=True):
+            removed |= set(layer.channels) - {layer.channels[index] for index in indices}
+        return remove_channels(network, self.structure, removed)
+
+
+def find_inner_layers(network: nn.Module) -> InnerLayers:
+    """
+    Raises:
+        OptionError: the network has none, or its graph cannot be followed.
+    """
+    structure = trace_structure(network, upsamplers=True)
+    layers = []
+    for group in structure.groups:
+        readers = [name for name, read in structure.inputs.items() if set(read.tolist()) & set(group.channels)]
+        if group.is_tied or len(readers) != 1 or max(network.get_submodule(group.layers[0]).kernel_size) == 1:
+            continue
+        read = tuple(structure.inputs[readers[0]].tolist())
+        if set(read) == set(group.channels):
+            filters = len(structure.outputs[group.layers[0]])
+            layers.append(InnerLayer(group.layers[0], readers[0], read, filters // len(read)))
+    if not layers:
+        raise OptionError(f"{type(network).__name__} has no layer between two convolutions alone; nothing to narrow")
+    return InnerLayers(structure, tuple(layers))

@@ -1,0 +1,38 @@
+"""Dual networks for weights that were trained before: those that lie beside them, or learnt against them."""
+
+import logging
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from training.checkpoint import load_matching
+from training.loop import Trainer, dual_path
+
+LOG = logging.getLogger(__name__)
+LEARNING_RATE = 1e-3
+
+
+def start_duals(trainer: Trainer, weights: Path, *, steps: int) -> None:
+    """Load `<weights>-dual.safetensors` into the trainer's loss, or learn it for so many steps, the network fixed.
+
+    Nothing is done for a loss without dual networks to learn.
+    """
+    duals = trainer.loss.duals
+    parameters = list(duals.parameters())
+    if not parameters:
+        return
+    if dual_path(weights).is_file():
+        load_matching(duals, dual_path(weights))
+        return
+    LOG.info("no %s; learning dual networks for %d steps", dual_path(weights).name, steps)
+    optimizer = torch.optim.Adam(parameters, lr=LEARNING_RATE)
+    for step in range(steps):
+        generator = torch.Generator().manual_seed(trainer.settings.seed * 1_000_003 - 1 - step)
+        with trainer.autocast():
+            loss = trainer.batch_loss(generator)
+        grads = torch.autograd.grad(loss, parameters)
+        for parameter, grad in zip(parameters, grads, strict=True):
+            parameter.grad = grad
+        nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimizer.step()

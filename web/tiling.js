@@ -1,0 +1,52 @@
+// Which windows of a picture a network sees, and which part of each result is kept: the geometry of sr_infer/tiling.py.
+
+const ceilDiv = (a, b) => Math.ceil(a / b);
+
+/** Windows along both axes, {rows, columns}: each {start, stop, keepStart, keepStop} in LR px. */
+export function plan(height, width, tilePx, haloPx, multiple, minSize) {
+  return {
+    rows: spans(height, tilePx, haloPx, multiple, minSize),
+    columns: spans(width, tilePx, haloPx, multiple, minSize),
+  };
+}
+
+function spans(length, tilePx, haloPx, multiple, minSize) {
+  const padded = ceilDiv(Math.max(length, minSize), multiple);
+  const halo = ceilDiv(haloPx, multiple);
+  const least = ceilDiv(minSize, multiple);
+  const tile = Math.max(ceilDiv(tilePx, multiple), least - 2 * halo);
+  const inner = padded - 2 * halo;
+  if (inner <= tile) return [{ start: 0, stop: padded * multiple, keepStart: 0, keepStop: length }];
+  const count = ceilDiv(inner, tile);
+  const size = Math.max(ceilDiv(inner, count) + 2 * halo, least);
+  const starts = Array.from({ length: count }, (_, i) => Math.floor((i * (padded - size)) / (count - 1)) * multiple);
+  const stops = starts.map((start) => start + size * multiple);
+  const seams = starts.slice(1).map((start, i) => Math.floor((stops[i] + start) / 2));
+  return starts.map((start, i) => ({ start, stop: stops[i], keepStart: seams[i - 1] ?? 0, keepStop: seams[i] ?? length }));
+}
+
+const SAMPLE_SHARE = 0.1;
+const PATCH_PX = 32;
+const LEAST_PATCHES = 4;
+const MOST_PATCHES = 16;
+
+/** Patches spread over the picture, from which channel averages are taken: those of sr_infer/averages.py. */
+export function sample(height, width, multiple, minSize) {
+  const side = ceilDiv(Math.max(PATCH_PX, minSize), multiple) * multiple;
+  return { rows: spread(height, side), columns: spread(width, side) };
+}
+
+function spread(length, side) {
+  const wanted = roundHalfEven((length * Math.sqrt(SAMPLE_SHARE)) / side);
+  const count = Math.min(Math.max(wanted, LEAST_PATCHES), MOST_PATCHES);
+  return Array.from({ length: count }, (_, i) => {
+    const start = Math.max(roundHalfEven(((i + 0.5) * length) / count - side / 2), 0);
+    return { start, stop: start + side };
+  });
+}
+
+function roundHalfEven(value) {
+  const floor = Math.floor(value);
+  if (value - floor !== 0.5) return Math.round(value);
+  return floor % 2 === 0 ? floor : floor + 1;
+}

@@ -1,0 +1,134 @@
+// Runs a network over a picture, window by window, off the page's own thread. Nothing leaves the browser.
+
+import * as ort from "./ort.wasm.min.mjs";
+import { plan, sample } from "./tiling.js";
+
+ort.env.wasm.wasmPaths = new URL("./", import.meta.url).href;
+ort.env.wasm.numThreads = self.crossOriginIsolated ? Math.min(navigator.hardwareConcurrency, 8) : 1;
+
+let loaded = { name: null, session: null };
+
+self.onmessage = async ({ data: { model, picture, tilePx } }) => {
+  try {
+    const start = performance.now();
+    const session = await sessionOf(model.name);
+    const result = await enlarged(session, model, picture, tilePx);
+    const seconds = (performance.now() - start) / 1000;
+    self.postMessage({ kind: "result", result, seconds }, [result.data.buffer]);
+  } catch (error) {
+    self.postMessage({ kind: "error", message: String(error?.message ?? error) });
+  }
+};
+
+async function sessionOf(name) {
+  if (loaded.name !== name) {
+    await loaded.session?.release();
+    loaded = { name: null, session: null };
+    const session = await ort.InferenceSession.create(new URL(`./models/${name}.onnx`, import.meta.url).href, {
+      executionProviders: ["wasm"],
+      enableMemPattern: false,
+    });
+    loaded = { name, session };
+  }
+  return loaded.session;
+}
+
+/** The picture, {width, height, data: RGBA}, at the network's scale. */
+async function enlarged(session, model, picture, tilePx) {
+  const { card } = model;
+  const { rows, columns } = plan(
+    picture.height, picture.width, tilePx, card.halo_8bit_px ?? card.halo_px, card.multiple_of_px, card.min_size_px,
+  );
+  const total = rows.length * columns.length;
+  const averages = total > 1 ? await sharedAverages(session, card, picture) : ownAverages(session);
+  const width = picture.width * card.scale;
+  const height = picture.height * card.scale;
+  const result = { width, height, data: new Uint8ClampedArray(4 * width * height) };
+  let done = 0;
+  for (const row of rows) {
+    for (const column of columns) {
+      const { sr } = await session.run({ lr: planes(picture, row, column, card.value_range), ...averages }, ["sr"]);
+      keep(sr, row, column, card, result);
+      sr.dispose();
+      self.postMessage({ kind: "progress", done: ++done, total });
+    }
+  }
+  enlargeAlpha(picture, result);
+  return result;
+}
+
+/** What an attention network takes where it is to average over its own input; nothing for other networks. */
+function ownAverages(session) {
+  const shape = session.inputMetadata.find((input) => input.name === "pooled")?.shape;
+  if (shape === undefined) return {};
+  return { pooled: new ort.Tensor("float32", new Float32Array(shape[1]), shape), use_pooled: boolean(false) };
+}
+
+/** Averages taken once from patches of the picture, so that all windows see the same. */
+async function sharedAverages(session, card, picture) {
+  const own = ownAverages(session);
+  if (own.pooled === undefined) return own;
+  const { rows, columns } = sample(picture.height, picture.width, card.multiple_of_px, card.min_size_px);
+  const sums = new Float64Array(own.pooled.data.length);
+  for (const row of rows) {
+    for (const column of columns) {
+      const lr = planes(picture, row, column, card.value_range);
+      const { pooled_out: pooled } = await session.run({ lr, ...own }, ["pooled_out"]);
+      pooled.data.forEach((value, i) => { sums[i] += value; });
+      pooled.dispose();
+    }
+  }
+  const means = Float32Array.from(sums, (sum) => sum / (rows.length * columns.length));
+  return { pooled: new ort.Tensor("float32", means, own.pooled.dims), use_pooled: boolean(true) };
+}
+
+const boolean = (value) => new ort.Tensor("bool", [value], []);
+
+/** (1, 3, H, W) of a window, the picture's edge repeated where the window passes it. */
+function planes(picture, row, column, valueRange) {
+  const height = row.stop - row.start;
+  const width = column.stop - column.start;
+  const values = new Float32Array(3 * height * width);
+  const gain = Math.fround(1 / 255);
+  for (let y = 0; y < height; y++) {
+    const line = Math.min(row.start + y, picture.height - 1) * picture.width;
+    for (let x = 0; x < width; x++) {
+      const from = 4 * (line + Math.min(column.start + x, picture.width - 1));
+      for (let channel = 0; channel < 3; channel++) {
+        values[(channel * height + y) * width + x] = Math.fround(picture.data[from + channel] * gain) * valueRange;
+      }
+    }
+  }
+  return new ort.Tensor("float32", values, [1, 3, height, width]);
+}
+
+/** Copy the kept part of a window's result; a Uint8ClampedArray clips, and rounds as numpy does. */
+function keep(sr, row, column, { scale, value_range: valueRange }, result) {
+  const [, , height, width] = sr.dims;
+  const gain = 255 / valueRange;
+  for (let y = row.keepStart * scale; y < row.keepStop * scale; y++) {
+    for (let x = column.keepStart * scale; x < column.keepStop * scale; x++) {
+      const from = (y - row.start * scale) * width + x - column.start * scale;
+      const to = 4 * (y * result.width + x);
+      for (let channel = 0; channel < 3; channel++) {
+        result.data[to + channel] = sr.data[channel * height * width + from] * gain;
+      }
+    }
+  }
+}
+
+/** Transparency, enlarged by the browser. */
+function enlargeAlpha(picture, result) {
+  const small = new OffscreenCanvas(picture.width, picture.height);
+  const grey = new ImageData(picture.width, picture.height);
+  for (let i = 0; i < grey.data.length; i += 4) {
+    grey.data[i] = picture.data[i + 3];
+    grey.data[i + 3] = 255;
+  }
+  small.getContext("2d").putImageData(grey, 0, 0);
+  const large = new OffscreenCanvas(result.width, result.height).getContext("2d");
+  large.imageSmoothingQuality = "high";
+  large.drawImage(small, 0, 0, result.width, result.height);
+  const { data } = large.getImageData(0, 0, result.width, result.height);
+  for (let i = 0; i < data.length; i += 4) result.data[i + 3] = data[i];
+}
