@@ -21,7 +21,7 @@ from sr_infer.limits import usable_cpus
 
 MODEL = "srpn-lite-x2"
 WIDTH, HEIGHT = 160, 120
-PICTURES = 25
+PICTURES = 13
 _SAMPLED_EVERY_S = 0.05
 
 

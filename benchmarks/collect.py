@@ -33,10 +33,10 @@ def jobs(parts: Sequence[str], folders: Sequence[Path], *, slow: bool) -> list[J
 
     every = [
         *each("calls", models, calls.measure),
-        *each("engines", floats, engines.measure),
+        *each("engines", _one_of_each_network(floats), engines.measure),
         *each("alternatives", [m for m in floats if m.name == DEFAULT_MODEL], engines.measure_alternatives),
         *each("large", models, lambda model: large.measure(model, slow=slow)),
-        *each("tiles", floats, tiles.measure),
+        *each("tiles", _one_of_each_network(floats), tiles.measure),
         *each("breakdown", floats, breakdown.measure),
         *each("quality", models, lambda model: quality.measure_model(model, folders)),
         *(
@@ -45,6 +45,13 @@ def jobs(parts: Sequence[str], folders: Sequence[Path], *, slow: bool) -> list[J
         ),
     ]
     return [job for job in every if job[0] in parts]
+
+
+def _one_of_each_network(models: Sequence[ShippedModel]) -> list[ShippedModel]:
+    """The default model, and the first of every other architecture."""
+    by_architecture = {model.card.architecture: model for model in reversed(models)}
+    by_architecture |= {model.card.architecture: model for model in models if model.name == DEFAULT_MODEL}
+    return [model for model in models if model in by_architecture.values()]
 
 
 def main(arguments: list[str] | None = None) -> int:

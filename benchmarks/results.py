@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from benchmarks.machine import machine_card
 from benchmarks.subjects import BUILD
+from sr_infer import ShippedModel
 from sr_infer.encode import replacing
 
 
@@ -31,6 +33,11 @@ class Results:
         """What was measured; empty when nothing was, or it was skipped."""
         found: dict[str, Any] = self._read(part, subject).get("found", {})
         return {} if "skipped" in found else found
+
+    def quality(self, model: ShippedModel) -> dict[str, dict[str, float]]:
+        """PSNR and SSIM by pictures: as measured, and for folders that were not given, as the model's card tells."""
+        of_card = {folder: asdict(figures) for folder, figures in model.card.quality.items()}
+        return of_card | self.get("quality", model.name)
 
     def machine(self) -> dict[str, Any]:
         """The card of the machine that the latest result was taken on; of this one when there is none."""

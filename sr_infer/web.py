@@ -3,6 +3,7 @@
 import os
 import signal
 import tempfile
+from pathlib import Path
 from typing import Any
 
 from sr_infer.errors import MissingExtraError, OptionError
@@ -32,8 +33,14 @@ def serve(*, port: int, max_upload: str, max_memory: int | str | None, threads: 
         OptionError: the port is taken.
     """
     with tempfile.TemporaryDirectory(prefix="sr-infer-web-") as folder:
-        os.environ |= {"GRADIO_TEMP_DIR": folder, "GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_DISABLE_TELEMETRY": "1"}
-        tempfile.tempdir = folder
+        shown, scratch = (Path(folder) / name for name in ("shown", "scratch"))
+        scratch.mkdir()
+        os.environ |= {
+            "GRADIO_TEMP_DIR": str(shown),
+            "GRADIO_ANALYTICS_ENABLED": "False",
+            "HF_HUB_DISABLE_TELEMETRY": "1",
+        }
+        tempfile.tempdir = str(scratch)
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
             import gradio as gr

@@ -53,29 +53,21 @@ class Row:
 
 
 def rows(seed: int) -> list[Row]:
-    """All rows of one seed."""
-    return [
-        Row(question="dense", of="drn", tried="", seed=seed),
-        *(
-            Row(question="pruning", of=ratio, tried=tried, seed=seed)
-            for ratio in ("0.5", "0.7")
-            for tried in ("gamma 1", "gamma 0", "thinet", "lasso", "l1", "scratch")
-        ),
-        *(
-            Row(question="widths", of="0.5", tried=tried, seed=seed)
-            for tried in ("uniform", "searched", "searched without dual")
-        ),
-        *(
-            Row(question="adaptation", of=kind, tried=tried, seed=seed)
-            for kind in ("nearest", "bd", "jpeg")
-            for tried in ("rho 0", "rho 0.3", "rho 0.7")
-        ),
-        *(
-            Row(question="dual", of="drn", tried=tried, seed=seed)
-            for tried in ("none", "lambda 0.01", "lambda 0.1", "lambda 1", "bicubic")
-        ),
-        *(Row(question="dual", of="srresnet", tried=tried, seed=seed) for tried in ("none", "lambda 0.1", "bicubic")),
+    """All rows of one seed, those that answer a question at all before those that refine the answer."""
+    methods = ("gamma 1", "gamma 0", "thinet", "lasso", "l1", "scratch")
+    kinds = ("nearest", "bd", "jpeg")
+    asked = [
+        ("dense", "drn", ""),
+        *(("adaptation", kind, share) for kind in kinds for share in ("rho 0", "rho 0.3")),
+        *(("dual", "drn", dual) for dual in ("none", "lambda 0.1", "bicubic")),
+        *(("pruning", "0.5", method) for method in methods),
+        *(("widths", "0.5", choice) for choice in ("uniform", "searched", "searched without dual")),
+        *(("dual", "srresnet", dual) for dual in ("none", "lambda 0.1", "bicubic")),
+        *(("pruning", "0.7", method) for method in methods),
+        *(("dual", "drn", dual) for dual in ("lambda 0.01", "lambda 1")),
+        *(("adaptation", kind, "rho 0.7") for kind in kinds),
     ]
+    return [Row(question=question, of=of, tried=tried, seed=seed) for question, of, tried in asked]
 
 
 def measure(row: Row, folder: Folder, work: Path) -> dict[str, Any]:
@@ -110,17 +102,20 @@ def table(results: Iterable[Mapping[str, Any]]) -> str:
     """Markdown: one line for all seeds of a row, its mean and, from two seeds on, its standard deviation."""
     by_settings: dict[tuple[str, str, str], list[Mapping[str, Any]]] = {}
     for result in results:
-        row = result["row"]
-        by_settings.setdefault((row["question"], row["of"], row["tried"]), []).append(result)
-    known = [(row.question, row.of, row.tried) for row in rows(1)]
+        by_settings.setdefault(_settings(Row(**result["row"])), []).append(result)
+    questions, of, tried = (list(dict.fromkeys(names)) for names in zip(*map(_settings, rows(1)), strict=True))
     lines = ["| question | of | tried | parameters | PSNR-Y | seeds |", "|---|---|---|---|---|---|"]
-    for settings in sorted(by_settings, key=known.index):
+    for settings in sorted(by_settings, key=lambda s: (questions.index(s[0]), of.index(s[1]), tried.index(s[2]))):
         group = by_settings[settings]
         values = [result["psnr_y_db"] for result in group]
         spread = f" ± {stdev(values):.2f}" if len(values) > 1 else ""
         cells = (*settings, f"{group[0]['parameters']:,}", f"{mean(values):.2f} dB{spread}", len(values))
         lines.append(f"| {' | '.join(map(str, cells))} |")
     return "\n".join(lines)
+
+
+def _settings(row: Row) -> tuple[str, str, str]:
+    return row.question, row.of, row.tried
 
 
 def _train_with_dual(row: Row, folder: Folder, out: Path) -> Path:

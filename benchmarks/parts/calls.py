@@ -9,7 +9,7 @@ from sr_infer.limits import usable_cpus
 from sr_infer.measure import peak_memory
 
 SIDE_PX = 96
-SECONDS = 12
+SECONDS = 5
 
 
 def measure(model: ShippedModel) -> dict[str, Any]:

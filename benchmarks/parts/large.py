@@ -8,8 +8,11 @@ import statistics
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
+
 from benchmarks.race import Contender, race
-from sr_infer import ShippedModel, Upscaler, available_models
+from sr_infer import ShippedModel
+from sr_infer.blocks import block_bytes_per_px
 from sr_infer.limits import available_memory_bytes, usable_cpus
 from sr_infer.measure import peak_memory
 from sr_infer.memory import fit
@@ -19,7 +22,8 @@ SIZE_HW = (1080, 1920)
 SQUARE_PX = 96
 BUDGET, BUDGET_OF_ATTENTION = "300MB", "1GB"
 MOST_SECONDS = 60
-"""A model that is expected to take longer is run once, with a budget; an int8 form of such a model is left out."""
+"""A model that is expected to take longer is run once, with a budget; an int8 form of such a model is left out. The
+default model is run in every way."""
 
 
 def measure(model: ShippedModel, *, slow: bool = False) -> dict[str, Any]:
@@ -33,14 +37,14 @@ def measure(model: ShippedModel, *, slow: bool = False) -> dict[str, Any]:
     if expected_s > MOST_SECONDS and model.card.precision == "int8" and not slow:
         return {"skipped": f"expected to take {expected_s:.0f} s; measured with --slow"}
     budget = BUDGET_OF_ATTENTION if model.card.global_pooling else BUDGET
-    thorough = slow or (expected_s <= MOST_SECONDS and model.card.precision != "int8" and _is_first_of_kind(model))
     rows = {}
     if expected_s <= MOST_SECONDS or slow:
-        rows["chosen by itself"] = _case(model, "sr_infer.measure:upscale_case", None, None)
-    if expected_s > MOST_SECONDS or thorough:
-        rows[f"max_memory={budget}"] = _case(model, "sr_infer.measure:upscale_case", budget, None)
-    if thorough:
+        rows["chosen by itself"] = _case(model, None, None)
+    if expected_s > MOST_SECONDS or slow or model.name == DEFAULT_MODEL:
+        rows[f"max_memory={budget}"] = _case(model, budget, None)
+    if slow or model.name == DEFAULT_MODEL:
         rows["one piece"] = _whole(model)
+    if slow:
         rows["file to file"] = asdict(peak_memory("benchmarks.cases:files", model.name, *SIZE_HW, usable_cpus()))
     pure.append(_us_per_px(model.name))
     return {"pure_us_per_px": statistics.mean(pure), "cases": rows, "halo_factor": halo_factor(model, budget)}
@@ -51,30 +55,25 @@ def halo_factor(model: ShippedModel, budget: str | None) -> float:
     division = fit(
         SIZE_HW,
         model.card,
-        halo_px=Upscaler(model.name).card.halo_8bit_px or model.card.halo_px,
+        halo_px=model.card.halo_px if model.card.halo_8bit_px is None else model.card.halo_8bit_px,
         tile_px=None,
         max_memory=budget,
         canvas_bytes=lambda grid: SIZE_HW[0] * SIZE_HW[1] * 3 * (1 + model.card.scale**2),
+        block_bytes_per_px=block_bytes_per_px(3, np.dtype(np.uint8), model.card.scale, alpha="bicubic", ensemble=False),
         threads=usable_cpus(),
     )
     return len(division.grid) * division.grid.window_px / (SIZE_HW[0] * SIZE_HW[1])
-
-
-def _is_first_of_kind(model: ShippedModel) -> bool:
-    """The default model, and one of every other architecture."""
-    same = [other.name for other in available_models() if other.card.architecture == model.card.architecture]
-    return model.name == (DEFAULT_MODEL if DEFAULT_MODEL in same else same[0])
 
 
 def _whole(model: ShippedModel) -> dict[str, Any]:
     needed = SIZE_HW[0] * SIZE_HW[1] * model.card.bytes_per_px * 1.3
     if needed > available_memory_bytes() * 0.8:
         return {"skipped": f"needs {needed / 1e9:.0f} GB"}
-    return _case(model, "sr_infer.measure:upscale_case", str(available_memory_bytes()), max(SIZE_HW))
+    return _case(model, str(available_memory_bytes()), max(SIZE_HW))
 
 
-def _case(model: ShippedModel, case: str, *arguments: object) -> dict[str, Any]:
-    return asdict(peak_memory(case, model.name, *SIZE_HW, *arguments))
+def _case(model: ShippedModel, budget: str | None, tile: int | None) -> dict[str, Any]:
+    return asdict(peak_memory("sr_infer.measure:upscale_case", model.name, *SIZE_HW, budget, tile))
 
 
 def _us_per_px(model: str) -> float:

@@ -9,7 +9,7 @@ from sr_infer.limits import usable_cpus
 from sr_infer.measure import peak_memory
 from sr_infer.tiling import plan
 
-TILES_PX = (16, 32, 48, 64, 96, 128, 192, 256, 384)
+TILES_PX = (32, 64, 96, 128, 192, 256, 384)
 PICTURE_PX, SMALL_PICTURE_PX = 384, 192
 MOST_SECONDS = 4
 

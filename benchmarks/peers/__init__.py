@@ -16,6 +16,8 @@ class Peer:
     case: str
     needs: tuple[str, ...] = ()
     """Modules beyond the ones that the project itself needs."""
+    slow_to_prepare: bool = False
+    """Left out of the race on one thread."""
     exact: bool = True
     """Computes in float32; otherwise in what the engine chooses by itself or may choose."""
 
@@ -28,7 +30,7 @@ class Peer:
 PEERS = (
     Peer("torch", "benchmarks.peers.torch_engine:eager"),
     Peer("torch channels_last", "benchmarks.peers.torch_engine:channels_last"),
-    Peer("torch.compile", "benchmarks.peers.torch_engine:compiled"),
+    Peer("torch.compile", "benchmarks.peers.torch_engine:compiled", slow_to_prepare=True),
     Peer("onnxruntime, unoptimised export", "benchmarks.peers.onnxruntime_engine:unoptimised"),
     Peer("OpenVINO", "benchmarks.peers.openvino_engine:float32", ("openvino",)),
     Peer("OpenVINO as it comes", "benchmarks.peers.openvino_engine:default", ("openvino",), exact=False),

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.contribute import other_machines
-from benchmarks.report import sections_rest, sections_speed
+from benchmarks.report import sections_quality, sections_rest, sections_speed
 from benchmarks.report.document import Block, Commands, Heading, Table, Text, Verdicts
 from benchmarks.report.markdown import write_markdown
 from benchmarks.report.page import write_page
@@ -37,8 +37,8 @@ def document(results: Results, models: Sequence[ShippedModel]) -> list[Block]:
         *sections_speed.calls(results, models, machines),
         *sections_speed.engines(results, floats),
         *sections_speed.alternatives(results, floats),
-        *sections_rest.quality(results, models),
-        *sections_rest.pareto(results, models),
+        *sections_quality.quality(results, models),
+        *sections_quality.pareto(results, models),
         *sections_rest.memory(results, models),
         *sections_speed.tiles(results, floats),
         *sections_speed.breakdown(results, floats),

@@ -13,7 +13,7 @@ from sr_infer.metrics import psnr_y
 from sr_infer.resize import downscale, imresize
 
 SCALE = 4
-DETAILS = {"astronaut": (20, 90), "chelsea": (60, 60), "coffee": (100, 120)}
+DETAILS = {"astronaut": (200, 8), "chelsea": (62, 45), "rocket": (36, 100)}
 """Photograph -> top and left of the detail, in px of its middle 256x256 px."""
 DETAIL_PX, ZOOM = 56, 4
 _CAPTION_PX, _GAP_PX = 40, 8

@@ -1,4 +1,4 @@
-"""The other sections: memory, quality, the papers' cost columns, the evidence tables."""
+"""The other sections: what is shipped, memory, the papers' cost columns, the evidence tables."""
 
 import importlib
 import json
@@ -7,12 +7,8 @@ from pathlib import Path
 
 import benchmarks.evidence
 from benchmarks import paper
-from benchmarks.paper_quality import X4, printed_network, printed_quality
-from benchmarks.race import from_json
-from benchmarks.report import plots
-from benchmarks.report.crops import comparison
-from benchmarks.report.document import Block, Commands, Figure, Heading, Table, Text, table_from_markdown
-from benchmarks.report.plots import Point
+from benchmarks.paper_quality import printed_network
+from benchmarks.report.document import Block, Commands, Heading, Table, Text, table_from_markdown
 from benchmarks.results import Results
 from sr_infer import ShippedModel
 
@@ -44,84 +40,6 @@ def memory(results: Results, models: Sequence[ShippedModel]) -> list[Block]:
             "model, picture, result and working set. A x4 result of 1920x1080 px alone is 99.5 MB."
         ),
         Table(["model", "case", "after import", "peak", "added", "seconds"], rows, words=("case",)),
-    ]
-
-
-def quality(results: Results, models: Sequence[ShippedModel]) -> list[Block]:
-    """PSNR and SSIM beside the papers', and crops."""
-    names = [*(model.name for model in models), *sorted({f"bicubic-x{model.card.scale}" for model in models})]
-    found = {name: results.get("quality", name) for name in names}
-    folders = list(dict.fromkeys(folder for rows in found.values() for folder in rows))
-    if not folders:
-        return []
-    rows = []
-    for name, by_folder in found.items():
-        for folder, figures in by_folder.items():
-            printed = printed_quality(name, folder)
-            rows.append(
-                [
-                    f"`{name}`",
-                    folder,
-                    f"{figures['psnr_y']:.2f}",
-                    f"{figures['ssim_y']:.4f}",
-                    "-" if printed is None else f"{printed[0]:.2f}",
-                    "-" if printed is None or printed[1] is None else f"{printed[1]:.3f}",
-                    "-" if printed is None else f"{figures['psnr_y'] - printed[0]:+.2f}",
-                ]
-            )
-    headers = ["model", "pictures", "PSNR dB", "SSIM", "paper PSNR", "paper SSIM", "gap dB"]
-    return [
-        Heading("How good"),
-        Text(
-            "PSNR and SSIM on luma, LR by MATLAB's bicubic, a border of `scale` px cut off, beside what the network's "
-            "paper prints. Ours are brief runs on a CPU, a thousandth of what the papers train. Photographs are four "
-            "that scikit-image brings, their middle 256x256 px."
-        ),
-        Table(headers, rows, words=("pictures",)),
-        *comparison(models),
-    ]
-
-
-def pareto(results: Results, models: Sequence[ShippedModel]) -> list[Block]:
-    """PSNR against latency and against memory, x4 on Set5."""
-    ours, memory_points = [], []
-    for model in models:
-        good = results.get("quality", model.name).get("Set5")
-        calls = results.get("calls", model.name)
-        if model.card.scale != 4 or not good or not calls:
-            continue
-        call = from_json(calls["race"])[f"call, threads {calls['threads']}"]
-        grown_mb = (calls["first_call"]["peak_bytes"] - calls["first_call"]["imported_bytes"]) / 1e6
-        ours.append(Point(model.name, call.latency.median_ms, good["psnr_y"], model.card.params))
-        memory_points.append(Point(model.name, grown_mb, good["psnr_y"], model.card.params))
-    if not ours:
-        return []
-    quoted = [
-        Point(name, row.latency_ms, row.quality[0][0], row.parameters, hollow=True)
-        for name, row in X4.items()
-        if row.latency_ms
-    ]
-    quoted_memory = [
-        Point(name, row.memory_mb, row.quality[0][0], row.parameters, hollow=True)
-        for name, row in X4.items()
-        if row.memory_mb
-    ]
-    set5 = "PSNR on Set5, dB"
-    latency = plots.scatter([*ours, *quoted], x_label="ms for 96x96 px", y_label=set5)
-    memory_plot = plots.scatter([*memory_points, *quoted_memory], x_label="MB", y_label=set5)
-    return [
-        Figure(
-            "pareto-latency",
-            latency,
-            "x4 models, quality against latency; area grows with parameters. Hollow: the papers' own figures, on a "
-            "six-core Intel Core i5-8500.",
-        ),
-        Figure(
-            "pareto-memory",
-            memory_plot,
-            "x4 models, quality against memory. Filled: added after import by a call on 96x96 px. Hollow: as the "
-            "papers print it, 1920x1080 HR px on a GTX 1080Ti.",
-        ),
     ]
 
 

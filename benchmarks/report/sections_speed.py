@@ -1,5 +1,6 @@
 """The sections on time: calls, other engines, what a user would pick instead, tiles, and where time goes."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -188,7 +189,7 @@ def _engine_table(races: Sequence[Mapping[str, Any]]) -> Table:
         if one is not None and one.times_ms:
             ratio = paired_ratio(one, by_threads[min(by_threads)][OURS])
             alone = [f"{one.latency.median_ms:.0f}", f"{ratio.median:.2f}"]
-        note = every.failure or _difference(every)
+        note = _shortened(every.failure) or _difference(every)
         rows.append([cells[0], *alone, *cells[1:5], note])
     return Table(headers, rows, words=("note",), folded="All figures")
 
@@ -196,11 +197,16 @@ def _engine_table(races: Sequence[Mapping[str, Any]]) -> Table:
 def _engine_row(finishes: Mapping[str, Finish], name: str, ours: Finish) -> list[str]:
     finish = finishes[name]
     if not finish.times_ms:
-        return [name, "-", "-", "-", "-", finish.failure]
+        return [name, "-", "-", "-", "-", _shortened(finish.failure)]
     ratio = paired_ratio(finish, ours)
     memory = f"{(finish.peak_bytes - finish.imported_bytes) / 1e6:.0f}"
-    median = f"{finish.latency.median_ms:.3g}"
+    took_ms = finish.latency.median_ms
+    median = f"{took_ms:.1f}" if took_ms < 10 else f"{took_ms:,.0f}"
     return [name, median, f"{ratio.median:.2f}", f"{ratio.low:.2f} to {ratio.high:.2f}", memory, _difference(finish)]
+
+
+def _shortened(failure: str) -> str:
+    return textwrap.shorten(failure, 90, placeholder=" ...")
 
 
 def _difference(finish: Finish) -> str:

@@ -19,7 +19,8 @@ _EXACT_PEERS = {peer.name for peer in PEERS if peer.exact}
 def verdicts(results: Results, models: list[ShippedModel]) -> list[Verdict]:
     """Every target for every model that it speaks of."""
     floats = [model for model in models if model.card.precision != "int8"]
-    found = [verdict for model in floats for verdict in _speed(results, model)]
+    raced = [model for model in floats if results.get("engines", model.name)]
+    found = [verdict for model in raced or floats[:1] for verdict in _speed(results, model)]
     found += [_overhead(results, model) for model in models]
     found += [verdict for model in models for verdict in _large(results, model)]
     return found
@@ -28,7 +29,9 @@ def verdicts(results: Results, models: list[ShippedModel]) -> list[Verdict]:
 def int8_loss_db(results: Results, model: ShippedModel) -> float | None:
     """The most PSNR that the int8 form of a float model loses on any measured set; None where there is none."""
     int8 = int8_form(model)
-    of_float, of_int8 = results.get("quality", model.name), results.get("quality", int8.name if int8 else "")
+    if int8 is None:
+        return None
+    of_float, of_int8 = results.quality(model), results.quality(int8)
     losses = [of_float[name]["psnr_y"] - of_int8[name]["psnr_y"] for name in of_float if name in of_int8]
     return max(losses) if losses else None
 

@@ -30,6 +30,9 @@ def encoded(kind: str) -> bytes:
         tifffile.imwrite(buffer, PHOTO.astype(np.uint16) * 257, photometric="rgb", compression="lzw")
     elif kind == "deep png":
         return sr_infer.encode.encode(PHOTO.astype(np.uint16) * 257, "PNG", sr_infer.metadata.Metadata())
+    elif kind == "deep grey tiff":
+        pair = PHOTO[..., :2].astype(np.uint16) * 257
+        tifffile.imwrite(buffer, pair, photometric="minisblack", extrasamples=["unassalpha"], planarconfig="contig")
     elif kind == "gif":
         image.save(buffer, "GIF")
     elif kind == "tiff":
@@ -57,7 +60,7 @@ def mutated(data: bytes, rng: np.random.Generator) -> bytes:
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("kind", ["png", "jpeg", "tiff", "webp", "gif", "deep png", "deep tiff"])
+@pytest.mark.parametrize("kind", ["png", "jpeg", "tiff", "webp", "gif", "deep png", "deep tiff", "deep grey tiff"])
 def test_mutated_pictures_raise_only_our_errors(network: Path, kind: str) -> None:
     upscaler = Upscaler(network, max_pixels=10_000, threads=1)
     rng = np.random.default_rng(sum(kind.encode()))

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import sr_infer
 from sr_infer import MemoryBudgetError, OptionError, limits, measure, memory
@@ -134,6 +136,48 @@ def test_a_budget_holds_in_a_process_of_its_own(make_network: Callable[..., Path
     network = make_network(scale=4, bytes_per_px=1000.0)
     peak = measure.peak_memory("sr_infer.measure:upscale_case", str(network), 1080, 1920, "200MB")
     assert 95e6 < peak.added_bytes < 1.05 * 200e6
+
+
+def options_case(
+    folder: str, height: int, width: int, channels: int, options: dict[str, Any], size: dict[str, Any], target: str
+) -> Callable[[], object]:
+    """A case of `peak_memory`: a file through a shipped model."""
+    noise = np.random.default_rng(0).integers(0, 256, (height, width, channels), np.uint8)
+    source = Path(folder) / "in.png"
+    Image.fromarray(noise).save(source)
+    upscaler = sr_infer.Upscaler("srpn-lite-x2", **options)
+    upscaler.load()
+    return lambda: upscaler.upscale_file(source, source.with_name(target), **size)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("height", "width", "channels", "options", "size", "target"),
+    [
+        (480, 640, 4, {}, {"scale": 3}, "out.png"),
+        (480, 640, 3, {}, {"width": 300}, "out.jpg"),
+        (480, 640, 4, {"alpha": "model"}, {}, "out.png"),
+        (240, 320, 3, {"ensemble": True}, {}, "out.png"),
+        (480, 640, 3, {}, {}, "out.webp"),
+    ],
+    ids=["enlarged further", "reduced", "alpha by the model", "ensemble", "WebP"],
+)
+def test_a_budget_holds_with_every_option(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    height: int,
+    width: int,
+    channels: int,
+    options: dict[str, Any],
+    size: dict[str, Any],
+    target: str,
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", f"{Path(__file__).parent}:{Path(sr_infer.__file__).parents[1]}")
+    limited = options | {"max_memory": "80MB"}
+    peak = measure.peak_memory(
+        "test_memory:options_case", str(tmp_path), height, width, channels, limited, size, target
+    )
+    assert peak.added_bytes < 1.05 * 80e6
 
 
 def test_many_calls_do_not_grow_the_process(make_network: Callable[..., Path]) -> None:

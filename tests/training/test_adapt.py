@@ -147,7 +147,7 @@ def test_every_recipe_runs_two_steps(
     path: Path, recipe: Path, weights: Path, pictures: Path, real: Path, tmp_path: Path
 ) -> None:
     assert read_adaptation(path).rho == 0.3
-    recipe.write_text(path.read_text().replace("lr_patch_px = 48", "lr_patch_px = 8").replace("= 24", "= 8"))
+    recipe.write_text(path.read_text().replace("lr_patch_px = 48", "lr_patch_px = 8").replace("= 16", "= 8"))
     assert main([*command(recipe, weights, pictures, real, tmp_path / "out"), "--max-steps", "2"]) == 0
 
 

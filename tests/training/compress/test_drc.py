@@ -139,6 +139,7 @@ def test_fine_tuning_repairs_what_pruning_broke(run: Path, dense: Path) -> None:
     assert all(not torch.equal(before[name], after[name]) for name in before)
 
 
+@pytest.mark.slow
 def test_the_result_is_exported_and_upscales(run: Path, tmp_path: Path) -> None:
     onnx = tmp_path / "compressed.onnx"
     assert export([str(run / "tiny50-x4.safetensors"), "--output", str(onnx)]) == 0
@@ -146,6 +147,7 @@ def test_the_result_is_exported_and_upscales(run: Path, tmp_path: Path) -> None:
     assert sr_infer.upscale(lr, model=str(onnx)).shape == (120, 160, 3)
 
 
+@pytest.mark.slow
 def test_a_run_killed_in_each_stage_ends_where_an_unbroken_one_does(
     run: Path, recipe: Path, dense: Path, pictures: Path, tmp_path: Path
 ) -> None:

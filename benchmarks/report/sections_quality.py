@@ -1,0 +1,93 @@
+"""The sections on quality: PSNR and SSIM beside the papers, and against latency and memory."""
+
+from collections.abc import Sequence
+
+from benchmarks.paper_quality import X4, printed_quality
+from benchmarks.peers import PEERS
+from benchmarks.race import Finish, from_json
+from benchmarks.report import plots
+from benchmarks.report.crops import comparison
+from benchmarks.report.document import Block, Figure, Heading, Table, Text
+from benchmarks.report.plots import Point
+from benchmarks.results import Results
+from sr_infer import ShippedModel
+
+
+def quality(results: Results, models: Sequence[ShippedModel]) -> list[Block]:
+    """PSNR and SSIM beside the papers', and crops."""
+    found = {model.name: results.quality(model) for model in models}
+    for scale in sorted({model.card.scale for model in models}):
+        found[f"bicubic-x{scale}"] = results.get("quality", f"bicubic-x{scale}")
+    rows = []
+    for name, by_folder in found.items():
+        for folder, figures in by_folder.items():
+            psnr, ssim = printed_quality(name, folder) or (None, None)
+            cells = [f"`{name}`", folder, f"{figures['psnr_y']:.2f}", f"{figures['ssim_y']:.4f}"]
+            paper = ["-" if psnr is None else f"{psnr:.2f}", "-" if ssim is None else f"{ssim:.3f}"]
+            rows.append([*cells, *paper, "-" if psnr is None else f"{figures['psnr_y'] - psnr:+.2f}"])
+    if not rows:
+        return []
+    headers = ["model", "pictures", "PSNR dB", "SSIM", "paper PSNR", "paper SSIM", "gap dB"]
+    return [
+        Heading("How good"),
+        Text(
+            "PSNR and SSIM on luma, LR by MATLAB's bicubic, a border of `scale` px cut off, beside what the network's "
+            "paper prints. Ours are brief runs on a CPU, a small part of what the papers train. Photographs are four "
+            "that scikit-image brings, their middle 256x256 px. Folders that were not given to this run are as the "
+            "model cards tell, measured at export."
+        ),
+        Table(headers, rows, words=("pictures",)),
+        *comparison(models),
+    ]
+
+
+def pareto(results: Results, models: Sequence[ShippedModel]) -> list[Block]:
+    """PSNR against latency and against memory, x4 on Set5."""
+    by_latency, by_memory = [], []
+    for model in models:
+        good, calls = results.quality(model).get("Set5"), results.get("calls", model.name)
+        if model.card.scale != 4 or good is None or not calls:
+            continue
+        call, first = from_json(calls["race"])[f"call, threads {calls['threads']}"], calls["first_call"]
+        grown_mb = (first["peak_bytes"] - first["imported_bytes"]) / 1e6
+        by_latency.append(Point(model.name, call.latency.median_ms, good["psnr_y"], model.card.params))
+        by_memory.append(Point(model.name, grown_mb, good["psnr_y"], model.card.params))
+    if not by_latency:
+        return []
+    here = {name: found for model in models for name, found in _alternatives(results, model).items()}
+    for name, row in X4.items():
+        latency_ms = here[name].latency.median_ms if name in here else row.latency_ms
+        psnr = row.quality[0][0]
+        if latency_ms is not None:
+            by_latency.append(Point(name, latency_ms, psnr, row.parameters, hollow=True))
+        if row.memory_mb is not None:
+            by_memory.append(Point(name, row.memory_mb, psnr, row.parameters, hollow=True))
+    measured = f" {', '.join(sorted(here))} were timed here on their fastest engine." if here else ""
+    return [
+        Heading("Quality against cost", 3),
+        Figure(
+            "pareto-latency",
+            plots.scatter(by_latency, x_label="ms for 96x96 px", y_label="PSNR on Set5, dB"),
+            "x4 models, quality against latency; area grows with parameters. Hollow: the papers' own figures, on a "
+            f"six-core Intel Core i5-8500.{measured}",
+        ),
+        Figure(
+            "pareto-memory",
+            plots.scatter(by_memory, x_label="MB", y_label="PSNR on Set5, dB"),
+            "x4 models, quality against memory. Filled: added after import by a call on 96x96 px. Hollow: as the "
+            "papers print it, 1920x1080 HR px on a GTX 1080Ti.",
+        ),
+    ]
+
+
+def _alternatives(results: Results, model: ShippedModel) -> dict[str, Finish]:
+    """Each alternative on its fastest engine."""
+    finishes = from_json(results.get("alternatives", model.name).get("race", []))
+    engines = {peer.name for peer in PEERS}
+    fastest: dict[str, Finish] = {}
+    for finish in finishes.values():
+        name, _, engine = finish.name.partition(": ")
+        if engine in engines and finish.times_ms:
+            rival = fastest.setdefault(name, finish)
+            fastest[name] = min(rival, finish, key=lambda one: one.latency.median_ms)
+    return {name: finish for name, finish in fastest.items() if name in X4}
