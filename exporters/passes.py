@@ -27,6 +27,9 @@ class Pass:
 
     name: str
     rewrite: Callable[[onnx.ModelProto], Rewrite]
+    does: str = ""
+    refuses: str = ""
+    """When it leaves a place alone; for the table of `exporters.passes_table`."""
     by_measurement: bool = False
     """Whether it pays depends on the machine: it is kept only where it is measured to be faster."""
 
@@ -36,15 +39,44 @@ def _simplify(model: onnx.ModelProto) -> Rewrite:
     return Rewrite(places=1)
 
 
+_ALIGNS = "inner channels are zero-padded to whole SIMD blocks"
+_NOT_ALIGNED = "widths that are multiples of 4 or below half a block, or not measured to be faster"
+
 PASSES = (
-    Pass("onnxsim", _simplify),
-    Pass("fold_mean_shift", fold_mean_shift),
-    Pass("merge_sequential", merge_sequential),
-    Pass("fold_shuffle", fold_shuffle),
-    Pass("merge_parallel", merge_parallel),
-    Pass("bicubic_as_convolution", bicubic_as_convolution, by_measurement=True),
-    Pass("align_channels to 16", partial(align_channels, block=16), by_measurement=True),
-    Pass("align_channels to 8", partial(align_channels, block=8), by_measurement=True),
+    Pass("onnxsim", _simplify, "constants folded, then the ONNX checker", "the result differs or is not valid"),
+    Pass(
+        "fold_mean_shift",
+        fold_mean_shift,
+        "the colour transform in front becomes one addition, its scale goes into the first convolution",
+        "the transform cannot be inverted",
+    ),
+    Pass(
+        "merge_sequential",
+        merge_sequential,
+        "two convolutions with nothing between them become one",
+        "the border would change, or it costs more",
+    ),
+    Pass(
+        "fold_shuffle",
+        fold_shuffle,
+        "a 1x1 convolution behind PixelShuffle goes into the one before it",
+        "the folded form costs more",
+    ),
+    Pass(
+        "merge_parallel",
+        merge_parallel,
+        "added branches and identities become one kernel (RepVGG, ECB)",
+        "a branch is used elsewhere too",
+    ),
+    Pass(
+        "bicubic_as_convolution",
+        bicubic_as_convolution,
+        "Resize becomes a 5x5 convolution and PixelShuffle",
+        "no whole factor, or not measured to be faster",
+        by_measurement=True,
+    ),
+    Pass("align_channels to 16", partial(align_channels, block=16), _ALIGNS, _NOT_ALIGNED, by_measurement=True),
+    Pass("align_channels to 8", partial(align_channels, block=8), _ALIGNS, _NOT_ALIGNED, by_measurement=True),
 )
 """Alignment to 8 finds nothing to do where alignment to 16 was kept."""
 

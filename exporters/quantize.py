@@ -91,20 +91,23 @@ def quantize(model: onnx.ModelProto, pictures: Calibration, options: Int8Options
     crops = pictures.crops[:: -(-len(pictures.crops) // SENSITIVITY_CROPS)]
     expected = _luma_of(model, crops)
     costs = {layer: _mean_squared(_luma_of(rewrite([layer]), crops), expected) for layer in layers}
-    drop_db, in_float = float("inf"), set(layers)
+    tried = []
     for margin in MARGINS:
         in_float = _in_float(costs, exact_db, options.max_drop_db / margin)
-        if sum(layer.macs for layer in in_float) > LARGEST_FLOAT_SHARE * work:
+        share = sum(layer.macs for layer in in_float) / work
+        if share > LARGEST_FLOAT_SHARE:
+            tried.append(f"for a loss of {options.max_drop_db / margin:g} dB {share:.0%} of the work stays in float")
             break
         candidate = rewrite([layer for layer in layers if layer not in in_float])
         drop_db = float(np.mean(exact_db - _psnr_y(candidate, pictures)))
         if drop_db <= options.max_drop_db:
             kept = tuple(layer.name for layer in layers if layer in in_float)
             return Quantized(model=candidate, psnr_drop_db=drop_db, layers=len(layers), kept_in_float=kept)
+        tried.append(f"with {len(in_float)} of {len(layers)} convolutions in float it loses {drop_db:.3f} dB")
     raise QuantizationError(
-        f"int8 loses {drop_db:.3f} dB on {len(exact_db)} validation pictures, with {len(in_float)} of {len(layers)} "
-        f"convolutions in float, more than the {options.max_drop_db:g} dB allowed; calibrate with more pictures of the "
-        "kind that is to be enlarged, or allow more with --max-drop"
+        f"int8 is not worth it within {options.max_drop_db:g} dB on {len(exact_db)} validation pictures: "
+        f"{', '.join(tried)}; calibrate with more pictures of the kind that is to be enlarged, allow more with "
+        "--max-drop, or keep the float file"
     )
 
 

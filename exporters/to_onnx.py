@@ -27,7 +27,6 @@ checkpoints:
   SRP, ASSL                {'state_dict', 'arch'} files of LEDSR and RIRSR, dense and pruned
   EDSR-PyTorch, BasicSR    EDSR baseline and full, MSRResNet
   MemSR                    Lightning checkpoints of students and teachers
-  any that spandrel loads  with `pip install sr-infer[community]`, see docs/passes.md
 Nothing that a file holds is executed.
 
 the file:

@@ -142,6 +142,14 @@ class Trainer:
         self.started_from = _provenance(weights)
         LOG.info("started from %s; left fresh: %s", weights, ", ".join(fresh) or "nothing")
 
+    def use_loss(self, loss: nn.Module) -> None:
+        """Train with another loss, one that wraps this trainer's; parameters of its own are learnt along."""
+        self.loss = loss.to(self.device)
+        known = set(self.parameters)
+        own = [p for p in loss.parameters() if p.requires_grad and p not in known]
+        self.parameters += own
+        self.optimizer.add_param_group({"params": own})
+
     def resume_or_start(self, weights: Path) -> bool:
         """Go on from the checkpoint in `out` if there is one, else start from `weights`; returns whether there was."""
         there = (self.out / "checkpoint.safetensors").exists()

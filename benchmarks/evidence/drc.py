@@ -58,9 +58,9 @@ def rows(seed: int) -> list[Row]:
     kinds = ("nearest", "bd", "jpeg")
     asked = [
         ("dense", "drn", ""),
-        *(("pruning", "0.5", method) for method in methods),
         *(("adaptation", kind, share) for kind in kinds for share in ("rho 0", "rho 0.3")),
         *(("dual", "drn", dual) for dual in ("none", "lambda 0.1", "bicubic")),
+        *(("pruning", "0.5", method) for method in methods),
         *(("widths", "0.5", choice) for choice in ("uniform", "searched", "searched without dual")),
         *(("dual", "srresnet", dual) for dual in ("none", "lambda 0.1", "bicubic")),
         *(("pruning", "0.7", method) for method in methods),

@@ -8,8 +8,11 @@ import statistics
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
+
 from benchmarks.race import Contender, race
-from sr_infer import ShippedModel, Upscaler
+from sr_infer import ShippedModel
+from sr_infer.blocks import block_bytes_per_px
 from sr_infer.limits import available_memory_bytes, usable_cpus
 from sr_infer.measure import peak_memory
 from sr_infer.memory import fit
@@ -52,10 +55,11 @@ def halo_factor(model: ShippedModel, budget: str | None) -> float:
     division = fit(
         SIZE_HW,
         model.card,
-        halo_px=Upscaler(model.name).card.halo_8bit_px or model.card.halo_px,
+        halo_px=model.card.halo_px if model.card.halo_8bit_px is None else model.card.halo_8bit_px,
         tile_px=None,
         max_memory=budget,
         canvas_bytes=lambda grid: SIZE_HW[0] * SIZE_HW[1] * 3 * (1 + model.card.scale**2),
+        block_bytes_per_px=block_bytes_per_px(3, np.dtype(np.uint8), model.card.scale, alpha="bicubic", ensemble=False),
         threads=usable_cpus(),
     )
     return len(division.grid) * division.grid.window_px / (SIZE_HW[0] * SIZE_HW[1])

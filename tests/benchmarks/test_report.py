@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.contribute import other_machines
 from benchmarks.machine import machine_card
-from benchmarks.parts import breakdown
+from benchmarks.parts import breakdown, large
 from benchmarks.race import Finish
 from benchmarks.report.__main__ import document
 from benchmarks.report.document import Verdict, table_from_markdown
@@ -57,6 +57,10 @@ def test_results_are_taken_again_only_when_the_file_changed(results: Results, mo
     assert results.is_current("large", model.name, model.sha256)
     assert not results.is_current("large", model.name, "another")
     assert results.get("large", model.name) == {}
+
+
+def test_a_small_budget_computes_more_halo(model: ShippedModel) -> None:
+    assert 1 < large.halo_factor(model, None) <= large.halo_factor(model, "300MB") < 2
 
 
 def test_the_report_is_whole(results: Results, model: ShippedModel, tmp_path: Path) -> None:

@@ -90,7 +90,7 @@ def test_calibration_that_does_not_fit_is_refused_by_the_gate(
     arguments = ["--int8", "--calibration", str(tmp_path / "black"), "--validation", str(pictures)]
     assert main([str(repeats_pixels), "--output", str(output), *arguments]) == 2
     error = capsys.readouterr().err
-    assert error.startswith("error: int8 loses ")
+    assert error.startswith("error: int8 is not worth it within 0.1 dB")
     assert error.count("\n") == 1
     assert list(output.parent.iterdir()) == []
 

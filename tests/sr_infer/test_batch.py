@@ -188,7 +188,8 @@ def test_mistakes_end_in_one_line_and_code_2(photos: Path, tmp_path: Path) -> No
 
 
 def test_datasets_pass_through(make_network: Callable[..., Path], photos: Path, cluster: Cluster) -> None:
-    """Decoded or as bytes, with columns of their own."""
+    """Decoded or as bytes, with columns of their own. Readers need a processor beside the worker's."""
+    cluster.add_node(num_cpus=2, object_store_memory=100_000_000, memory=2_000_000_000)
     ray.init(cluster.address, log_to_driver=False)
     upscaler = Upscaler(make_network(), threads=1, max_memory="200MB")
     pictures = ray.data.read_images(str(photos / "0"), include_paths=True, file_extensions=["png"]).limit(3)

@@ -4,23 +4,39 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from training.networks.convolution_algebra import Convolution, behind_shuffle, identity, parallel, sequential, stacked
+from training.networks.convolution_algebra import (
+    Convolution,
+    behind_shuffle,
+    identity,
+    keeping_ones,
+    making_ones,
+    parallel,
+    reading,
+    sequential,
+    stacked,
+    with_ones,
+    without_ones,
+)
 
 SIZES_HW = [(1, 1), (1, 4), (5, 2), (9, 8)]
 
 
 def random(outputs: int, inputs: int, size_px: int, *, bias: bool = True) -> Convolution:
     generator = torch.Generator().manual_seed(outputs + 10 * inputs + 100 * size_px)
-    weight = torch.randn(outputs, inputs, size_px, size_px, generator=generator)
-    return Convolution(weight, torch.randn(outputs, generator=generator) * bias)
+    weight = torch.randn(outputs, inputs, size_px, size_px, generator=generator, dtype=torch.float64)
+    return Convolution(weight, torch.randn(outputs, generator=generator, dtype=torch.float64) * bias)
 
 
 def picture(channels: int, size_hw: tuple[int, int]) -> Tensor:
-    return torch.randn(2, channels, *size_hw, generator=torch.Generator().manual_seed(1))
+    return torch.randn(2, channels, *size_hw, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+
+
+def beside_ones(x: Tensor) -> Tensor:
+    return torch.cat((torch.ones_like(x[:, :1]), x), dim=1)
 
 
 def assert_same(one: Tensor, other: Tensor) -> None:
-    torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-4)
+    torch.testing.assert_close(one, other, rtol=0, atol=1e-11)
 
 
 @pytest.mark.parametrize("size_hw", SIZES_HW)
@@ -55,9 +71,40 @@ def test_parallel(size_px: int, size_hw: tuple[int, int]) -> None:
 @pytest.mark.parametrize("size_hw", SIZES_HW)
 def test_identity_carries_a_skip(size_hw: tuple[int, int]) -> None:
     convolution, x = random(3, 3, 3), picture(3, size_hw)
-    torch.testing.assert_close(identity(3, 5)(x), x, rtol=0, atol=0)
-    assert_same(parallel(convolution, identity(3))(x), convolution(x) + x)
-    assert_same(stacked(convolution, identity(3))(x), torch.cat((convolution(x), x), dim=1))
+    unchanged = identity(3, dtype=torch.float64)
+    torch.testing.assert_close(identity(3, 5, dtype=torch.float64)(x), x, rtol=0, atol=0)
+    assert_same(parallel(convolution, unchanged)(x), convolution(x) + x)
+    assert_same(stacked(convolution, unchanged)(x), torch.cat((convolution(x), x), dim=1))
+
+
+@pytest.mark.parametrize("size_hw", SIZES_HW)
+@pytest.mark.parametrize("size_px", [1, 3])
+def test_a_channel_of_ones_stands_for_the_bias(size_px: int, size_hw: tuple[int, int]) -> None:
+    convolution, x = random(4, 3, size_px), picture(3, size_hw)
+    assert_same(with_ones(convolution)(beside_ones(x)), convolution(x))
+    assert_same(keeping_ones(with_ones(convolution))(beside_ones(x)), beside_ones(convolution(x)))
+    assert_same(making_ones(convolution)(x), beside_ones(convolution(x)))
+    assert_same(without_ones(with_ones(convolution))(x), convolution(x))
+
+
+@pytest.mark.parametrize("size_hw", SIZES_HW)
+def test_beside_ones_a_pointwise_first_is_exact_with_its_bias(size_hw: tuple[int, int]) -> None:
+    first, second, x = random(4, 3, 1), random(5, 4, 3), picture(3, size_hw)
+    merged = sequential(keeping_ones(with_ones(first)), with_ones(second))
+    assert_same(merged(beside_ones(x)), second(first(x)))
+
+
+def test_a_kernel_on_the_ones_becomes_a_bias_inside_and_not_on_the_border() -> None:
+    kernel, x = random(4, 4, 3, bias=False), picture(3, (6, 7))
+    difference = (without_ones(kernel)(x) - kernel(beside_ones(x))).abs()
+    assert difference[:, :, 1:-1, 1:-1].max() < 1e-11
+    assert difference.max() > 0.1
+
+
+@pytest.mark.parametrize("size_hw", SIZES_HW)
+def test_reading_some_channels(size_hw: tuple[int, int]) -> None:
+    convolution, x = random(4, 3, 3), picture(7, size_hw)
+    assert_same(reading(convolution, 2, 7)(x), convolution(x[:, 2:5]))
 
 
 @pytest.mark.parametrize("size_hw", SIZES_HW)
@@ -79,6 +126,7 @@ def test_dtype_is_kept() -> None:
         (lambda: sequential(random(4, 3, 3), random(2, 3, 1)), "takes 3 channels, the first gives 4"),
         (lambda: parallel(random(4, 3, 3), random(5, 3, 3)), "cannot be added"),
         (lambda: stacked(random(4, 3, 3), random(4, 2, 3)), "do not read the same picture"),
+        (lambda: reading(random(4, 3, 3), 2, 4), "4 channels have no 2 .. 4"),
         (lambda: behind_shuffle(random(8, 3, 3), random(2, 3, 1), 2), "1x1 convolution of 2 channels"),
         (lambda: behind_shuffle(random(8, 3, 3), random(2, 2, 3), 2), "1x1 convolution of 2 channels"),
         (lambda: Convolution(torch.ones(2, 2, 2, 2), torch.ones(2)), "odd"),

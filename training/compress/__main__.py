@@ -1,4 +1,4 @@
-"""`python -m training.compress srp|drc --from DENSE.safetensors --data DIR`: a smaller network from a trained one."""
+"""`python -m training.compress srp|drc|memsr`: a smaller network from a trained one."""
 
 import argparse
 import sys
@@ -9,6 +9,7 @@ import training
 from sr_infer.errors import OptionError
 from training.command import run_command
 from training.compress.drc import DualRegressionCompression, read_drc_recipe
+from training.compress.memsr import STUDENTS, PlainStudent, read_memsr_recipe
 from training.compress.srp import StructuredPruning, read_srp_recipe
 from training.data.folder import scan_folder
 from training.loop import Limits, choose_device
@@ -16,6 +17,7 @@ from training.loop import Limits, choose_device
 RECIPES = Path(training.__file__).parent / "recipes"
 SMALL_SRP = RECIPES / "srp" / "srpn-lite-48.toml"
 SMALL_DRC = RECIPES / "drc" / "drn-xs.toml"
+SMALL_MEMSR = RECIPES / "memsr" / "plain-m.toml"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -23,13 +25,14 @@ def main(arguments: list[str] | None = None) -> int:
     methods = parser.add_subparsers(required=True, metavar="METHOD")
     _add_srp(methods.add_parser("srp", help="structure-regularised pruning (ICLR 2022)"))
     _add_drc(methods.add_parser("drc", help="dual regression compression: channel number search, channel pruning"))
+    _add_memsr(methods.add_parser("memsr", help="a plain network, without skips, from a residual teacher (ICML 2022)"))
     options = parser.parse_args(arguments)
     return run_command(lambda: options.run(options))
 
 
-def _add_common(parser: argparse.ArgumentParser, recipe: Path) -> None:
+def _add_common(parser: argparse.ArgumentParser, recipe: Path, *, weights: str = "--from") -> None:
     parser.add_argument("recipe", type=Path, nargs="?", default=recipe, help=f"TOML file (default: {recipe.name})")
-    parser.add_argument("--from", dest="dense", type=Path, required=True, help="weights of the network to compress")
+    parser.add_argument(weights, dest="dense", type=Path, required=True, help="weights of the network to compress")
     parser.add_argument("--data", type=Path, help="folder tree of HR pictures; needed unless --show")
     parser.add_argument("--out", type=Path, help="folder of the run (default: runs/<name of the recipe>)")
     parser.add_argument("--resume", action="store_true", help="go on from where the run was stopped")
@@ -55,6 +58,13 @@ def _add_drc(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_drc)
 
 
+def _add_memsr(parser: argparse.ArgumentParser) -> None:
+    _add_common(parser, SMALL_MEMSR, weights="--teacher")
+    parser.add_argument("--student", choices=STUDENTS, help="name and widths, instead of the recipe's")
+    parser.add_argument("--max-minutes", type=float, help="end the schedule after so many minutes of training")
+    parser.set_defaults(run=_memsr)
+
+
 def _srp(options: argparse.Namespace) -> None:
     recipe = read_srp_recipe(options.recipe)
     target = {"width": options.width, "ratio": options.ratio, "gmacs": options.gmacs}
@@ -71,18 +81,31 @@ def _drc(options: argparse.Namespace) -> None:
     _compress(DualRegressionCompression(recipe, options.dense, _out(options), widths=widths, teacher=teacher), options)
 
 
+def _memsr(options: argparse.Namespace) -> None:
+    recipe = read_memsr_recipe(options.recipe)
+    if options.student:
+        recipe = recipe.with_student(options.student)
+    student = PlainStudent(recipe, options.dense, options.out or Path("runs") / recipe.name)
+    _compress(student, options, minutes=options.max_minutes)
+
+
 def _out(options: argparse.Namespace) -> Path:
     return options.out or Path("runs") / options.recipe.stem
 
 
-def _compress(method: StructuredPruning | DualRegressionCompression, options: argparse.Namespace) -> None:
+def _compress(
+    method: StructuredPruning | DualRegressionCompression | PlainStudent,
+    options: argparse.Namespace,
+    *,
+    minutes: float | None = None,
+) -> None:
     print(method.describe())
     if options.show:
         return
     if not options.data:
         raise OptionError("expected --data with a folder of HR pictures to train on, or --show to train nothing")
     device = choose_device(options.device)
-    limits = Limits(steps=options.max_steps)
+    limits = Limits(steps=options.max_steps, minutes=minutes)
     print(method.run(scan_folder(options.data), device=device, limits=limits, resume=options.resume))
 
 

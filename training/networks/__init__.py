@@ -9,6 +9,7 @@ from sr_infer.errors import OptionError
 from training.networks.drn import DRN, DRNConfig, DualStep
 from training.networks.edsr import EDSR, EDSRConfig
 from training.networks.plain import Plain, PlainConfig
+from training.networks.plain_ones import OnesPlain, OnesPlainConfig
 from training.networks.rir import RIR, RIRConfig
 from training.networks.srresnet import SRResNet, SRResNetConfig
 from training.settings import read_settings
@@ -22,6 +23,8 @@ __all__ = [
     "DualStep",
     "EDSRConfig",
     "NetworkConfig",
+    "OnesPlain",
+    "OnesPlainConfig",
     "Plain",
     "PlainConfig",
     "RIRConfig",
@@ -39,6 +42,7 @@ ARCHITECTURES: dict[str, tuple[type[NetworkConfig], type[nn.Module]]] = {
     "rir": (RIRConfig, RIR),
     "srresnet": (SRResNetConfig, SRResNet),
     "plain": (PlainConfig, Plain),
+    "plain-ones": (OnesPlainConfig, OnesPlain),
 }
 
 

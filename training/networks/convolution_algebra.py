@@ -5,6 +5,10 @@ are taken in float64 and given back in the kernel's own dtype.
 
 On zero-padded pictures two identities hold inside only: where the second of two convolutions pads what the first left,
 the ring outside is zero, and not what the first would have made of it. `sequential` says when that does not matter.
+
+With a channel of ones beside the features it never matters: the ones are padded with zeros as well, so a kernel on them
+is a bias that knows the border. `with_ones` and `keeping_ones` put convolutions into that form (MemSR, sec. 3.2), in
+which every pointwise convolution merges into the next one exactly; `without_ones` and `making_ones` lead out of it.
 """
 
 from dataclasses import dataclass
@@ -98,6 +102,64 @@ def stacked(one: Convolution, other: Convolution) -> Convolution:
     size_hw = [max(sides) for sides in zip(one.weight.shape[2:], other.weight.shape[2:], strict=True)]
     weight = torch.cat([_centred(kernel.weight, size_hw) for kernel in (one, other)])
     return Convolution(weight, torch.cat((one.bias, other.bias)))
+
+
+def reading(convolution: Convolution, first: int, channels: int) -> Convolution:
+    """`convolution(x[:, first : first + convolution.inputs])` for an x of so many channels. Exact.
+
+    Raises:
+        ValueError: x has no such channels.
+    """
+    behind = channels - first - convolution.inputs
+    if first < 0 or behind < 0:
+        raise ValueError(f"{channels} channels have no {first} .. {first + convolution.inputs - 1}")
+    weight = nn.functional.pad(convolution.weight, (0, 0, 0, 0, first, behind))
+    return Convolution(weight, convolution.bias)
+
+
+def with_ones(convolution: Convolution) -> Convolution:
+    """The convolution that makes the same of `cat([ones, x])`, without a bias. Exact, on the border too.
+
+    The channel of ones comes first, and the centre of its kernel is the bias.
+    """
+    height, width = convolution.weight.shape[2:]
+    ones = torch.zeros_like(convolution.weight[:, :1])
+    ones[:, 0, height // 2, width // 2] = convolution.bias
+    return Convolution(torch.cat((ones, convolution.weight), dim=1), torch.zeros_like(convolution.bias))
+
+
+def keeping_ones(convolution: Convolution) -> Convolution:
+    """`cat([ones, y])` for the y that a convolution without bias makes of `cat([ones, x])`. Exact.
+
+    `sequential(keeping_ones(first), second)` is exact for a pointwise `first`, whatever biases both stand for.
+    """
+    passing = reading(identity(1, dtype=convolution.weight.dtype), 0, convolution.inputs)
+    return stacked(passing, convolution)
+
+
+def without_ones(convolution: Convolution) -> Convolution:
+    """The convolution of x alone that makes the same as one of `cat([ones, x])`, by an ordinary bias.
+
+    The bias is the sum of the kernel on the ones. That is exact when this kernel is zero beside its centre, and
+    otherwise wrong on the ring where it leaves the picture.
+    """
+    ones = convolution.weight[:, 0].double().sum(dim=(1, 2)).to(convolution.bias.dtype)
+    return Convolution(convolution.weight[:, 1:], convolution.bias + ones)
+
+
+def making_ones(convolution: Convolution) -> Convolution:
+    """`cat([ones, y])` for the y that the convolution makes: one more filter, first, of a zero kernel and bias 1."""
+    weight = nn.functional.pad(convolution.weight, (0, 0, 0, 0, 0, 0, 1, 0))
+    return Convolution(weight, nn.functional.pad(convolution.bias, (1, 0), value=1.0))
+
+
+def unshifting(shift: Tensor, convolution: Convolution) -> Convolution:
+    """What makes the same of `cat([ones, x + shift])` as the convolution of `cat([ones, x])`; `shift` (inputs - 1,).
+
+    Exact, on the border too.
+    """
+    back = Convolution(identity(len(shift), dtype=shift.dtype).weight, -shift)
+    return sequential(keeping_ones(with_ones(back)), convolution)
 
 
 def behind_shuffle(first: Convolution, pointwise: Convolution, factor: int) -> Convolution:

@@ -37,6 +37,9 @@ class PlainConfig:
         if not self.widths or min(self.widths) < 1:
             raise OptionError(f"widths needs positive channel counts, got {self.widths}")
 
+    def has_relu(self, layer: int) -> bool:
+        return self.activation == "every" or (layer % 2 == 1 and layer < len(self.widths) - 1)
+
     def with_widths_of(self, shapes: Mapping[str, torch.Size]) -> "PlainConfig":
         """This configuration with the widths of tensors that have these shapes, by their names in the state."""
         return replace(self, widths=tuple(s[0] for n, s in shapes.items() if n.startswith("body.") and len(s) == 4))
@@ -52,10 +55,21 @@ class Plain(nn.Module):
         self.body = nn.Sequential()
         for index, (inputs, outputs) in enumerate(zip((3, *config.widths), config.widths, strict=False)):
             self.body.append(conv3x3(inputs, outputs))
-            if config.activation == "every" or index % 2 == 1:
+            if config.has_relu(index):
                 self.body.append(nn.ReLU())
         self.tail = nn.Sequential(conv3x3(config.widths[-1], 3 * config.scale**2), nn.PixelShuffle(config.scale))
         self.add_mean = MeanShift(1, config.value_range)
 
     def forward(self, lr: Tensor) -> Tensor:
         return self.add_mean(self.tail(self.body(self.sub_mean(lr))))
+
+    def features(self, lr: Tensor) -> list[Tensor]:
+        """What each layer before the tail gives, (N, width, H, W), behind its ReLU if it has one."""
+        x, features = self.sub_mean(lr), list[Tensor]()
+        for module in self.body:
+            x = module(x)
+            if isinstance(module, nn.ReLU):
+                features[-1] = x
+            else:
+                features.append(x)
+        return features

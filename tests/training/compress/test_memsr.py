@@ -1,0 +1,204 @@
+"""Real runs of `python -m training.compress memsr` on a tiny teacher."""
+
+import csv
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from skimage import data
+
+import sr_infer
+import training
+from exporters.to_onnx import main as export
+from training.checkpoint import load_network, load_tensors
+from training.compress.__main__ import main
+from training.compress.memsr import read_memsr_recipe
+from training.train import main as train
+
+TEACHER = """
+name = "tiny-teacher-x2"
+
+[network]
+architecture = "edsr"
+scale = 2
+blocks = 2
+width = 8
+tail = "shuffle"
+
+[training]
+steps = 60
+batch = 2
+lr_patch_px = 12
+learning_rate = 2e-3
+precision = "float32"
+validate_every = 60
+"""
+MEMSR = """
+name = "tiny-plain"
+
+[student]
+width = 16
+
+[initialisation]
+patches = 8
+directions = "rectified"
+bridges = "fitted"
+shift = 12.0
+
+[distillation]
+weight = 0.3
+
+[training]
+steps = 30
+batch = 2
+lr_patch_px = 12
+learning_rate = 1e-4
+precision = "float32"
+validate_every = 10
+"""
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    path = tmp_path / "memsr.toml"
+    path.write_text(MEMSR)
+    return path
+
+
+@pytest.fixture(scope="module")
+def teacher(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Weights of a tiny residual network."""
+    folder = tmp_path_factory.mktemp("teacher")
+    (folder / "teacher.toml").write_text(TEACHER)
+    assert train([str(folder / "teacher.toml"), "--data", str(pictures), "--out", str(folder)]) == 0
+    return folder / "tiny-teacher-x2.safetensors"
+
+
+@pytest.fixture(scope="module")
+def run(teacher: Path, pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of one whole run."""
+    folder = tmp_path_factory.mktemp("run")
+    (folder / "memsr.toml").write_text(MEMSR)
+    assert main(command(folder / "memsr.toml", teacher, pictures, folder / "out")) == 0
+    return folder / "out"
+
+
+def command(recipe: Path, teacher: Path, pictures: Path, out: Path) -> list[str]:
+    return ["memsr", str(recipe), "--teacher", str(teacher), "--data", str(pictures), "--out", str(out)]
+
+
+def test_the_result_is_plain_and_says_where_it_comes_from(run: Path) -> None:
+    architecture, config, _, header = load_network(run / "tiny-plain-x2.safetensors")
+    assert (architecture, config.scale, config.widths) == ("plain", 2, (16,) * 6)
+    assert header["history"]["started_from"] == "tiny-teacher-x2, made plain"
+    assert header["recipe"]["note"] == "Made plain by MemSR from tiny-teacher-x2."
+
+
+def test_training_stays_above_where_the_student_began(run: Path, teacher: Path) -> None:
+    with (run / "training" / "log.csv").open() as file:
+        psnrs = [float(row["validation_psnr_y_db"]) for row in csv.DictReader(file)]
+    with (teacher.parent / "log.csv").open() as file:
+        of_teacher = float(list(csv.DictReader(file))[-1]["validation_psnr_y_db"])
+    assert min(psnrs) > of_teacher - 0.5
+
+
+def test_bridges_are_learnt_and_the_teacher_stays_out_of_the_checkpoint(run: Path) -> None:
+    initial, _ = load_tensors(run / "initial.safetensors")
+    trained, _ = load_tensors(run / "training" / "checkpoint.safetensors")
+    bridges = {name for name in trained if name.startswith("loss.")}
+    assert bridges == {f"loss.bridges.{layer}.{kind}" for layer in range(6) for kind in ("weight", "bias")}
+    assert not torch.equal(trained["loss.bridges.3.weight"], initial["bridges.3.weight"])
+
+
+def test_the_result_is_exported_and_upscales(run: Path, tmp_path: Path) -> None:
+    onnx = tmp_path / "plain.onnx"
+    assert export([str(run / "tiny-plain-x2.safetensors"), "--output", str(onnx)]) == 0
+    lr = data.chelsea()[:40, :50]
+    assert sr_infer.upscale(lr, model=str(onnx)).shape == (80, 100, 3)
+
+
+def test_a_run_killed_in_training_ends_where_an_unbroken_one_does(
+    run: Path, recipe: Path, teacher: Path, pictures: Path, tmp_path: Path
+) -> None:
+    killed = tmp_path / "killed"
+    arguments = [*command(recipe, teacher, pictures, killed), "--resume"]
+    _kill_once_there(
+        [sys.executable, "-m", "training.compress", *arguments], killed / "training" / "checkpoint.safetensors"
+    )
+    assert main(arguments) == 0
+    one, other = (load_tensors(out / "tiny-plain-x2.safetensors")[0] for out in (run, killed))
+    assert one.keys() == other.keys()
+    assert all(torch.equal(one[key], other[key]) for key in one)
+
+
+def _kill_once_there(arguments: list[str], checkpoint: Path) -> None:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(arguments, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while not checkpoint.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert checkpoint.exists()
+    process.kill()
+    process.wait()
+
+
+def test_show_prints_the_teacher_as_a_plain_network_and_trains_nothing(
+    recipe: Path, teacher: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["memsr", str(recipe), "--teacher", str(teacher), "--out", str(tmp_path / "run"), "--show"]
+    assert main(arguments) == 0
+    assert "as a plain network 7 convolutions, 8, 24, 16, 24, .. 8 wide" in capsys.readouterr().out
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_earlier_run_is_neither_overwritten_nor_mixed_with_another_teacher(
+    recipe: Path, teacher: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = [*command(recipe, teacher, pictures, tmp_path / "run"), "--max-steps", "1"]
+    assert main(arguments) == 0
+    assert main(arguments) == 2
+    assert "holds a run; go on with --resume" in capsys.readouterr().err
+    other = tmp_path / "other.safetensors"
+    other.write_bytes(teacher.read_bytes().replace(b'"minutes\\": 0', b'"minutes\\": 1', 1))
+    arguments[arguments.index(str(teacher))] = str(other)
+    assert main([*arguments, "--resume"]) == 2
+    assert "was made from another teacher" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("path", sorted((Path(training.__file__).parent / "recipes").rglob("memsr/*.toml")), ids=str)
+def test_every_recipe_is_read(path: Path) -> None:
+    assert read_memsr_recipe(path).name == f"memsr-{path.stem.removesuffix('-x2').removesuffix('-x3')}"
+
+
+@pytest.mark.parametrize(
+    ("change", "options", "message"),
+    [
+        (("width = 16", "width = 16\ntheta = 0.1"), [], "[student]: give one of width and theta"),
+        (("[student]", "[pupil]"), [], "expected name, [student], [initialisation], [distillation], [training]"),
+        (("weight = 0.3", "weight = -1"), [], "[distillation]: weight must not be negative"),
+        (
+            ("", ""),
+            ["--student", "plain-m"],
+            "is made of a teacher of 16 blocks, and tiny-teacher-x2.safetensors has 2",
+        ),
+        (("", ""), [], "expected --data with a folder"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(
+    change: tuple[str, str],
+    options: list[str],
+    message: str,
+    recipe: Path,
+    teacher: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    recipe.write_text(MEMSR.replace(*change))
+    capsys.readouterr()
+    assert main(["memsr", str(recipe), "--teacher", str(teacher), *options]) == 2
+    errors = capsys.readouterr().err
+    assert errors.count("\n") == 1
+    assert message in errors

@@ -1,0 +1,217 @@
+"""MemSR (Wu, Lee, Ma, "MemSR: Training Memory-efficient Lightweight Model for Image Super-Resolution", ICML 2022): a
+plain network without skips, begun from a residual teacher and trained beside it.
+"""
+
+import hashlib
+import logging
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import torch
+
+from sr_infer.errors import ModelError, OptionError
+from training.checkpoint import load_network, load_tensors, save_network, save_tensors
+from training.compress.memsr_conversion import (
+    carrying_constant,
+    check_teacher,
+    clipped_share,
+    teacher_layers,
+)
+from training.compress.memsr_distillation import Distillation, DistillationLoss
+from training.compress.memsr_initialisation import Initialisation, Winner, winning_initialisation
+from training.compress.memsr_widths import Student
+from training.data.bank import PatchBank
+from training.data.folder import Folder, read_pictures
+from training.loop import Limits, Trainer
+from training.networks import OnesPlain, Plain, PlainConfig, build_network, read_config
+from training.networks.convolution_algebra import Convolution
+from training.networks.cost import count_parameters
+from training.recipe import Recipe, Training, parse_recipe, read_tables
+from training.settings import read_settings
+
+LOG = logging.getLogger(__name__)
+SECTIONS = {
+    "student": Student,
+    "initialisation": Initialisation,
+    "distillation": Distillation,
+    "training": Training,
+}
+STUDENTS: dict[str, tuple[int, dict[str, float]]] = {
+    "plain-s": (8, {"width": 64}),
+    "plain-m": (16, {"width": 64}),
+    "plain-l": (16, {"width": 100}),
+    "plain-x014": (16, {"theta": 0.14}),
+    "plain-x005": (16, {"theta": 0.05}),
+}
+"""The paper's students: blocks of the teacher that makes their depth, and what decides their widths."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MemSRRecipe:
+    """How to make a student; its depth and scale come from the teacher."""
+
+    name: str
+    student: Student
+    initialisation: Initialisation
+    distillation: Distillation
+    training: Training
+    blocks: int = 0
+    """Residual blocks that the teacher must have; 0 takes any."""
+
+    def with_student(self, name: str) -> "MemSRRecipe":
+        """This recipe for one of `STUDENTS`."""
+        blocks, widths = STUDENTS[name]
+        fresh = {"width": 0, "theta": 0.0, **widths}
+        return replace(self, name=f"memsr-{name}", blocks=blocks, student=replace(self.student, **fresh))
+
+
+def read_memsr_recipe(path: Path) -> MemSRRecipe:
+    """
+    Raises:
+        OptionError: the file is missing or not TOML, or a key is unknown, missing or refused; the message names it.
+    """
+    tables = read_tables(path)
+    if set(tables) != {"name", *SECTIONS}:
+        expected = ", ".join(f"[{name}]" for name in SECTIONS)
+        raise OptionError(f"{path}: expected name, {expected}, got {', '.join(tables) or 'nothing'}")
+    settings = {name: read_settings(cls, tables[name], where=f"{path} [{name}]") for name, cls in SECTIONS.items()}
+    return MemSRRecipe(name=tables["name"], **settings)
+
+
+class PlainStudent:
+    """One run in the folder `out`, from a teacher's weights to `<name>-x<scale>.safetensors`.
+
+    `out/initial.safetensors` is the student before its training, with its bridges, and `out/training` the training.
+    """
+
+    def __init__(self, recipe: MemSRRecipe, teacher: Path, out: Path) -> None:
+        """Load the teacher.
+
+        Raises:
+            ModelNotFoundError, ModelError: there are no such weights, or they are no teacher's.
+            OptionError: the student is deeper or flatter than this teacher makes it.
+        """
+        self.recipe, self.teacher_path, self.out = recipe, teacher, out
+        self.teacher = check_teacher(load_network(teacher)[2])
+        blocks = self.teacher.config.blocks
+        if recipe.blocks not in (0, blocks):
+            raise OptionError(
+                f"{recipe.name} is made of a teacher of {recipe.blocks} blocks, and {teacher.name} has {blocks}; give "
+                f"another teacher or another student ({', '.join(STUDENTS)})"
+            )
+
+    def describe(self) -> str:
+        """The teacher's size, as it is and as a plain network."""
+        widths = [str(layer.outputs) for layer in teacher_layers(self.teacher)[:-1]]
+        parameters = count_parameters(self.teacher, mean_shift=False)
+        return (
+            f"{self.teacher_path.stem}: {parameters:,} parameters in {self.teacher.config.blocks} residual blocks; "
+            f"as a plain network {len(widths) + 1} convolutions, {', '.join(widths[:4])}, .. {widths[-1]} wide"
+        )
+
+    def run(self, folder: Folder, *, device: torch.device, limits: Limits, resume: bool) -> Path:
+        """Initialise and train; returns the path of the result.
+
+        Args:
+            folder: pictures to train on.
+            device: where to train; the initialisation is made on the CPU.
+            limits: of the training.
+            resume: go on from where a run in `out` was stopped.
+
+        Raises:
+            OptionError: `out` holds a run and `resume` is not set.
+            ModelError: the run in `out` began with another teacher.
+        """
+        initial = self.out / "initial.safetensors"
+        if initial.exists() and not resume:
+            raise OptionError(f"{self.out} holds a run; go on with --resume, or give another --out")
+        if not initial.exists():
+            self._save(self.initialise(folder), initial)
+        network, bridges = self._load(initial)
+        recipe = self._trainer_recipe(network.config, "plain-ones" if isinstance(network, OnesPlain) else "plain")
+        trainer = Trainer(recipe, folder, self.out / "training", device=device, limits=limits)
+        trainer.network.load_state_dict(network.state_dict())
+        trainer.ema.load_state_dict(network.state_dict())
+        trainer.started_from = f"{self.teacher_path.stem}, made plain"
+        if self.recipe.distillation.weight:
+            teacher, settings = self.teacher.to(device), self.recipe.distillation
+            trainer.use_loss(DistillationLoss(trainer.loss, teacher, bridges, settings, lambda: trainer.progress))
+        if (trainer.out / "checkpoint.safetensors").exists():
+            trainer.resume()
+        else:
+            LOG.info("the student begins at %.2f dB", trainer.validate())
+        trainer.run()
+        trained = trainer.ema.cpu()
+        if isinstance(trained, OnesPlain):
+            trained = trained.plain(for_half=True)
+        path = self.out / f"{recipe.name}.safetensors"
+        if trainer.rank == 0:
+            tables = self._trainer_recipe(trained.config, "plain").tables
+            save_network(path, trained, tables, trainer.history())
+        return path
+
+    def initialise(self, folder: Folder) -> Winner:
+        """The student before its training, made from patches of as many pictures; reports C and what it would cut off.
+
+        Raises:
+            ImageError: no picture of the folder can be used.
+        """
+        settings, config = self.recipe.initialisation, self.teacher.config
+        patch_px, scale = self.recipe.training.lr_patch_px, config.scale
+        stride = max(1, len(folder.train) // settings.patches)
+        skipped: dict[str, str] = {}
+        bank = PatchBank(
+            read_pictures(
+                folder.root, folder.train[::stride][: settings.patches], least_px=scale * patch_px, skipped=skipped
+            ),
+            divisors=(scale, 1),
+            lr_patch_px=patch_px,
+            device=torch.device("cpu"),
+            degradation=self.recipe.training.degradation,
+        )
+        generator = torch.Generator().manual_seed(self.recipe.training.seed)
+        patches, others = (
+            bank.draw(settings.patches, generator)[0].float() * (config.value_range / 255) for _ in range(2)
+        )
+        constant = carrying_constant(self.teacher, patches.split(8))
+        share = clipped_share(self.teacher, constant, others.split(8))
+        LOG.info("C = %.0f carries all but %.2g of the values on other patches", constant, share)
+        winner = winning_initialisation(
+            self.teacher, patches, self.recipe.student, settings, seed=self.recipe.training.seed
+        )
+        LOG.info("widths %s", " ".join(map(str, winner.network.config.widths)))
+        LOG.info("relative errors %s", " ".join(f"{error:.2f}" for error in winner.relative_errors))
+        return winner
+
+    def _save(self, winner: Winner, path: Path) -> None:
+        network, bridges = winner.network, winner.bridges
+        if not self.recipe.initialisation.ones:
+            network, bridges = winner.collapsed()
+        tensors = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
+        for index, bridge in enumerate(bridges):
+            tensors |= {f"bridges.{index}.weight": bridge.weight, f"bridges.{index}.bias": bridge.bias}
+        architecture = "plain-ones" if isinstance(network, OnesPlain) else "plain"
+        tables = self._trainer_recipe(network.config, architecture).tables["network"]
+        save_tensors(path, tensors, {"network": tables, "teacher": self._fingerprint()})
+
+    def _load(self, path: Path) -> tuple[OnesPlain | Plain, list[Convolution]]:
+        tensors, header = load_tensors(path)
+        if header["teacher"] != self._fingerprint():
+            raise ModelError(f"{path} was made from another teacher; resume with the one the run began with")
+        network = build_network(*read_config(header["network"], where=str(path)))
+        names = [name.removeprefix("network.") for name in tensors if name.startswith("network.")]
+        network.load_state_dict({name: tensors[f"network.{name}"] for name in names})
+        layers = range(len(network.config.widths))
+        return network, [Convolution(tensors[f"bridges.{i}.weight"], tensors[f"bridges.{i}.bias"]) for i in layers]
+
+    def _fingerprint(self) -> str:
+        return hashlib.sha256(self.teacher_path.read_bytes()).hexdigest()
+
+    def _trainer_recipe(self, config: PlainConfig, architecture: str) -> Recipe:
+        tables = {
+            "name": f"{self.recipe.name}-x{config.scale}",
+            "note": f"Made plain by MemSR from {self.teacher_path.stem}.",
+            "network": {"architecture": architecture, **asdict(config)},
+            "training": asdict(self.recipe.training),
+        }
+        return parse_recipe(tables, where=f"the recipe {self.recipe.name}")

@@ -1,0 +1,132 @@
+"""MemSR's plain network as it is trained: with a channel of ones instead of biases, around features that stay centred.
+
+    h_(i+1) = max(W_i * [ones, h_i], -floor_(i+1))
+
+computes what convolution, bias and ReLU compute of g = h + floor, so `plain` gives a `Plain` network, one channel
+wider, that does exactly the same on every border. Why not train that one: features that a winning initialisation shifts
+far into the positive are nearly constant, and every step of Adam along the constant moves all layers behind.
+"""
+
+from dataclasses import asdict, dataclass
+
+import torch
+from torch import Tensor, nn
+
+from training.networks.blocks import MeanShift, conv3x3
+from training.networks.convolution_algebra import Convolution, making_ones, unshifting, without_ones
+from training.networks.plain import Plain, PlainConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnesPlainConfig(PlainConfig):
+    """As `PlainConfig`, the widths without the channel of ones."""
+
+
+class OnesConvolution(nn.Module):
+    """`weight` (outputs, 1 + inputs, 3, 3) on a channel of ones and the input, both padded with zeros."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(nn.Conv2d(1 + inputs, outputs, 3).weight.detach().clone())
+
+    def forward(self, x: Tensor) -> Tensor:
+        ones = torch.ones_like(x[:1, :1])
+        on_ones = nn.functional.conv2d(ones, self.weight[:, :1], padding=1)
+        return nn.functional.conv2d(x, self.weight[:, 1:], padding=1) + on_ones
+
+
+class Floor(nn.Module):
+    """`max(x, -floor)` for each channel; `floor` (channels,) is set once and not learnt."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.floor = nn.Buffer(torch.zeros(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.maximum(x, -self.floor.to(x.dtype)[:, None, None])
+
+
+class OnesPlain(nn.Module):
+    """Takes (N, 3, H, W), gives (N, 3, scale H, scale W), both RGB in 0 .. `config.value_range`."""
+
+    def __init__(self, config: OnesPlainConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.sub_mean = MeanShift(-1, config.value_range)
+        self.layers = nn.ModuleList([conv3x3(3, config.widths[0])])
+        self.layers.extend(map(OnesConvolution, config.widths, config.widths[1:]))
+        self.activations = nn.ModuleList(
+            Floor(width) if config.has_relu(layer) else nn.Identity() for layer, width in enumerate(config.widths)
+        )
+        self.tail = nn.Sequential(
+            OnesConvolution(config.widths[-1], 3 * config.scale**2), nn.PixelShuffle(config.scale)
+        )
+        self.add_mean = MeanShift(1, config.value_range)
+
+    def forward(self, lr: Tensor) -> Tensor:
+        return self.add_mean(self.tail(self.features(lr)[-1]))
+
+    def features(self, lr: Tensor) -> list[Tensor]:
+        """What each layer before the tail gives, (N, width, H, W), centred, behind its floor if it has one."""
+        x, features = self.sub_mean(lr), []
+        for layer, activation in zip(self.layers, self.activations, strict=True):
+            x = activation(layer(x))
+            features.append(x)
+        return features
+
+    def floors(self) -> list[Tensor]:
+        """By how much `Plain`'s features are larger, for each layer (width,)."""
+        return [
+            activation.floor if isinstance(activation, Floor) else torch.zeros_like(layer.weight[:, 0, 0, 0]).detach()
+            for layer, activation in zip(self.layers, self.activations, strict=True)
+        ]
+
+    def plain(self, *, for_half: bool = False) -> Plain:
+        """The same function as convolutions, biases and ReLU; the first channel of each layer is the ones.
+
+        Args:
+            for_half: give weights that float16 holds. What rounding does to the kernels is then no longer exact, but
+                the large constants that nearly cancel are.
+        """
+        first, *others = self._kernels(for_half=for_half)
+        *layers, tail = (_constants_for_half(kernel) if for_half else kernel for kernel in others)
+        return self._assembled([making_ones(first), *map(making_ones, layers), tail])
+
+    def collapsed(self) -> Plain:
+        """Biases in place of the ones, which is wrong within a pixel of the border, layer by layer."""
+        first, *others = self._kernels(for_half=False)
+        return self._assembled([first, *map(without_ones, others)])
+
+    @torch.no_grad()
+    def _kernels(self, *, for_half: bool) -> list[Convolution]:
+        """On ones and features that are larger by the floors; the first one on the picture, with a bias."""
+        floors, (first, *others) = self.floors(), (*self.layers, self.tail[0])
+        kernels = [Convolution(first.weight.detach(), first.bias + floors[0])]
+        for floor, layer, next_floor in zip(floors, others, (*floors[1:], 0.0), strict=True):
+            weight = layer.weight.detach().clone()
+            if for_half:
+                weight[:, 1:] = weight[:, 1:].half()
+            kernel = unshifting(floor, Convolution(weight, torch.zeros_like(weight[:, 0, 0, 0])))
+            kernels.append(Convolution(kernel.weight, kernel.bias + next_floor))
+        return kernels
+
+    def _assembled(self, kernels: list[Convolution]) -> Plain:
+        settings = asdict(self.config) | {"widths": tuple(kernel.outputs for kernel in kernels[:-1])}
+        network = Plain(PlainConfig(**settings)).to(kernels[0].weight)
+        convolutions = [module for module in network.modules() if isinstance(module, nn.Conv2d)]
+        for module, kernel in zip(convolutions, kernels, strict=True):
+            module.load_state_dict({"weight": kernel.weight, "bias": kernel.bias})
+        network.sub_mean.load_state_dict(self.sub_mean.state_dict())
+        network.add_mean.load_state_dict(self.add_mean.state_dict())
+        return network.eval()
+
+
+def _constants_for_half(kernel: Convolution) -> Convolution:
+    """Bias and kernel on the ones in half precision, the centre of the latter making up for what the others lose."""
+    ones = kernel.weight[:, 0].double()
+    constant = kernel.bias.double() + ones.sum(dim=(1, 2))
+    bias, ones = constant.half().double(), ones.half().double()
+    ones[:, 1, 1] += constant - bias - ones.sum(dim=(1, 2))
+    weight = kernel.weight.clone()
+    weight[:, 0] = ones.to(weight.dtype)
+    return Convolution(weight, bias.to(weight.dtype))
