@@ -63,7 +63,8 @@ def _page(name: str, files: list[ShippedModel]) -> str:
     ]
     facts = [_facts(model) for model in files]
     lines += [f"| {label} | {' | '.join(column[label] for column in facts)} |" for label in facts[0]]
-    lines += ["", f"Trained on: {card.trained_on}", "", f"Licence: {card.licence}. Exported with {_versions(card)}.", ""]
+    lines += ["", f"Trained on: {card.trained_on}", ""]
+    lines += [f"Licence: {card.licence}. Exported with {_versions(card)}.", ""]
     return "\n".join(lines)
 
 
