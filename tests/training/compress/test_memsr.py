@@ -6,8 +6,10 @@ import re
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
+import onnx
 import pytest
 import torch
 from skimage import data
@@ -117,11 +119,16 @@ def test_bridges_are_learnt_and_the_teacher_stays_out_of_the_checkpoint(run: Pat
     assert not torch.equal(trained["loss.bridges.3.weight"], initial["bridges.3.weight"])
 
 
-def test_the_result_is_exported_and_upscales(run: Path, tmp_path: Path) -> None:
-    onnx = tmp_path / "plain.onnx"
-    assert export([str(run / "tiny-plain-x2.safetensors"), "--output", str(onnx)]) == 0
+def test_the_result_is_exported_as_3x3_convolutions_and_relu_and_upscales(run: Path, tmp_path: Path) -> None:
+    path = tmp_path / "plain.onnx"
+    assert export([str(run / "tiny-plain-x2.safetensors"), "--output", str(path)]) == 0
+    nodes = onnx.load(path).graph.node
+    layers = Counter(node.op_type for node in nodes if node.op_type != "Cast")  # float16 weights, widened at load
+    assert layers == {"Add": 1, "Conv": 7, "Relu": 6, "DepthToSpace": 1}
+    kernels = [attribute.ints for node in nodes for attribute in node.attribute if attribute.name == "kernel_shape"]
+    assert [list(kernel) for kernel in kernels] == [[3, 3]] * 7
     lr = data.chelsea()[:40, :50]
-    assert sr_infer.upscale(lr, model=str(onnx)).shape == (80, 100, 3)
+    assert sr_infer.upscale(lr, model=str(path)).shape == (80, 100, 3)
 
 
 def test_a_run_killed_in_training_ends_where_an_unbroken_one_does(
