@@ -113,6 +113,17 @@ def test_committed_rows_of_memsr_are_known_unique_and_printed(capsys: pytest.Cap
     )
 
 
+def test_the_winning_start_is_ahead_of_random_ones_before_and_after_training() -> None:
+    lines = TABLE.with_name("memsr.jsonl").read_text().splitlines()
+    curves = {
+        line["row"]["tried"]: line["psnr_y_db"] for line in map(json.loads, lines) if line["row"]["question"] == "start"
+    }
+    winning = curves.pop("winning")
+    for random in (curve for name, curve in curves.items() if name.startswith("random")):
+        assert winning[0][1] > random[0][1] + 5
+        assert winning[-1][1] > random[-1][1]
+
+
 def test_figures_of_memsr_are_drawn(tmp_path: Path) -> None:
     path = tmp_path / "memsr.png"
     assert draw_memsr(["--output", str(path)]) == 0
