@@ -33,7 +33,7 @@ DETAILS = {
     "foliage": ("grass", 120, 120),
 }
 """What is to be seen: a photograph that scikit-image ships, top and left of the detail."""
-AT_FIRST_SIGHT = ("face", "metal and spokes")
+AT_FIRST_SIGHT = ("face", "brick")
 
 Pixels = NDArray[np.uint8]
 
