@@ -16,7 +16,7 @@ from torch.nn.functional import l1_loss
 
 import training
 from sr_infer.errors import OptionError
-from training.checkpoint import load_network
+from training.checkpoint import find_weights, load_network
 from training.command import run_command
 from training.data.bank import PatchBank
 from training.data.folder import Folder, picture_names, read_pictures, scan_folder
@@ -138,7 +138,9 @@ def _recipe(weights: Path, adaptation: Adaptation) -> Recipe:
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m training.adapt", description=__doc__)
     parser.add_argument("recipe", type=Path, nargs="?", default=SMALL, help=f"TOML file (default: {SMALL.name})")
-    parser.add_argument("--from", dest="weights", type=Path, required=True, help="weights of the network to adapt")
+    parser.add_argument(
+        "--from", dest="weights", type=find_weights, required=True, help="the network to adapt: a file, or a run's name"
+    )
     parser.add_argument("--data", type=Path, required=True, help="folder tree of HR pictures")
     parser.add_argument("--real", type=Path, required=True, help="folder tree of LR pictures without HR ones")
     parser.add_argument("--rho", type=float, help="share of the latter in a batch, instead of the recipe's")

@@ -17,6 +17,15 @@ from training.networks import NetworkConfig, build_network, read_config
 HEADER_KEY = "sr_infer"
 
 
+def find_weights(name: str) -> Path:
+    """The file that a command's argument means: a bare name is the result of a run here, or is kept in `weights`."""
+    path = Path(name)
+    if path.suffix or path.name != name:
+        return path
+    run, kept = Path("runs") / name / f"{name}.safetensors", Path("weights") / f"{name}.safetensors"
+    return kept if kept.is_file() and not run.is_file() else run
+
+
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> None:
     """Write `tensors` and the JSON `header` beside `path`, then rename.
 

@@ -44,8 +44,6 @@ DUAL_STEPS = 200
 class DRCRecipe:
     """How to compress; the network comes from the dense weights."""
 
-    name: str
-    """The result is `<name><100 r>-x<scale>`: drn-s50-x4."""
     widths: Widths
     alpha: Alpha
     search: Training
@@ -64,31 +62,37 @@ def read_drc_recipe(path: Path) -> DRCRecipe:
     """
     tables = read_tables(path)
     sections = {"widths": Widths, "alpha": Alpha, "search": Training, "pruning": Pruning, "fine_tuning": Training}
-    if set(tables) - {"distillation_weight"} != {"name", *sections}:
+    if set(tables) - {"distillation_weight"} != set(sections):
         expected = ", ".join(f"[{name}]" for name in sections)
-        raise OptionError(f"{path}: expected name, {expected}, got {', '.join(tables) or 'nothing'}")
+        raise OptionError(f"{path}: expected {expected}, got {', '.join(tables) or 'nothing'}")
     settings = {name: read_settings(cls, tables[name], where=f"{path} [{name}]") for name, cls in sections.items()}
     if table := settings["widths"].latency_table:
         settings["widths"] = replace(settings["widths"], latency_table=str(path.parent / table))
-    return DRCRecipe(name=tables["name"], distillation_weight=float(tables.get("distillation_weight", 1.0)), **settings)
+    return DRCRecipe(distillation_weight=float(tables.get("distillation_weight", 1.0)), **settings)
 
 
 class DualRegressionCompression:
-    """One run in the folder `out`, from dense weights to `<name><100 r>-x<scale>.safetensors`.
+    """One run in the folder `out`, from dense weights `drn-s-x4` to `drn-s50-x4.safetensors` where the ratio is 0.5.
 
     It leaves `search/` with `curve.csv` and `curve.png`, `widths.toml`, `pruning/`, `pruned.safetensors`, the
     fine-tuned weights with `log.csv`, and `stages.jsonl` with a line for every stage that is done.
     """
 
     def __init__(
-        self, recipe: DRCRecipe, dense: Path, out: Path, *, widths: Path | None = None, teacher: Path | None = None
+        self,
+        recipe: DRCRecipe,
+        dense: Path,
+        out: Path | None = None,
+        *,
+        widths: Path | None = None,
+        teacher: Path | None = None,
     ) -> None:
         """Load the dense network and find its inner layers.
 
         Args:
             recipe: how.
             dense: weights.
-            out: folder of the run.
+            out: folder of the run; `runs/<name of the result>` by default.
             widths: a widths file to prune to, instead of a search.
             teacher: weights of a larger DRN to learn from while fine-tuning.
 
@@ -96,12 +100,14 @@ class DualRegressionCompression:
             ModelNotFoundError, ModelError: there are no such weights.
             OptionError: the widths or the latency table do not fit the network, or no candidate is narrow enough.
         """
-        self.recipe, self.dense, self.out, self.teacher = recipe, dense, out, teacher
+        self.recipe, self.dense, self.teacher = recipe, dense, teacher
         self.architecture, self.config, self.network, _ = load_network(dense)
         self.inner = find_inner_layers(self.network)
         self.cost = self._cost()
         self.given = read_widths(widths, self.inner) if widths else None
-        self.name = f"{recipe.name}{round(100 * recipe.widths.ratio)}-x{self.config.scale}"
+        scale = f"-x{self.config.scale}"
+        self.name = f"{dense.stem.removesuffix(scale)}{round(100 * recipe.widths.ratio)}{scale}"
+        self.out = out or Path("runs") / self.name
         if recipe.widths.by == "search" and not self.given:
             narrowest = [{min(recipe.widths.candidates(width)): 0.0} for width in self.inner.widths]
             recipe.widths.projected(narrowest, self.cost)
@@ -253,7 +259,7 @@ class DualRegressionCompression:
             "network": {"architecture": self.architecture, **asdict(config)},
             "training": asdict(training),
         }
-        return parse_recipe(tables, where=f"the recipe {self.recipe.name}")
+        return parse_recipe(tables, where=f"the recipe of {self.name}")
 
     @contextmanager
     def _stage(self, name: str) -> Iterator[dict[str, Any]]:

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 import tomllib
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -48,8 +47,6 @@ learning_rate = 2e-3
 dual = true
 """
 DRC = """
-name = "tiny"
-
 [widths]
 multiple = 4
 
@@ -137,6 +134,20 @@ def test_fine_tuning_repairs_what_pruning_broke(run: Path, dense: Path) -> None:
     assert "50% of the macs" in header["recipe"]["note"]
     before, after = (load_tensors(run / f"{name}-dual.safetensors")[0] for name in ("pruned", "tiny50-x4"))
     assert all(not torch.equal(before[name], after[name]) for name in before)
+
+
+def test_networks_are_called_by_name(
+    recipe: Path, dense: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    arguments = ["drc", str(recipe), "--from", "tiny-x4", "--ratio", "0.5", "--show"]
+    assert main(arguments) == 2
+    assert "no checkpoint at runs/tiny-x4/tiny-x4.safetensors" in capsys.readouterr().err
+    for folder in ("weights", "runs/tiny-x4"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "tiny-x4.safetensors").write_bytes(dense.read_bytes())
+        assert main(arguments) == 0
+        (tmp_path / "weights" / "tiny-x4.safetensors").write_text("older than the run")
 
 
 @pytest.mark.slow
@@ -270,7 +281,7 @@ def test_every_recipe_runs_two_steps(path: Path, dense: Path, pictures: Path, tm
         lines.append(tiny.get(key, line))
     small = tmp_path / "small.toml"
     small.write_text("\n".join(lines))
-    assert replace(read_drc_recipe(small), name="").fine_tuning.dual is True
+    assert read_drc_recipe(small).fine_tuning.dual is True
     assert main([*command(small, dense, pictures, tmp_path / "out"), "--max-steps", "2"]) == 0
 
 
@@ -278,7 +289,7 @@ def test_every_recipe_runs_two_steps(path: Path, dense: Path, pictures: Path, tm
     ("change", "message"),
     [
         (("multiple = 4", "multiple = 0"), "a multiple of at least 1"),
-        (("[alpha]", "[beta]"), "expected name, [widths], [alpha], [search], [pruning], [fine_tuning]"),
+        (("[alpha]", "[beta]"), "expected [widths], [alpha], [search], [pruning], [fine_tuning]"),
         (("multiple = 4", 'budget = "ms"'), 'the budget "ms" and a latency_table belong together'),
         (("batches = 2", "batches = 0"), "batches must be at least 1"),
         (("learning_rate = 3e-2", 'order = "last"'), 'order is "l1" or "first"'),
