@@ -55,23 +55,23 @@ class Trial:
 TRIALS = {
     ("start", "winning"): Trial(distillation=NO_DISTILLATION),
     ("start", "random, He"): Trial(start="he", initialisation=COLLAPSED, distillation=NO_DISTILLATION),
-    ("distillation", "as the recipe"): Trial(),
-    ("start", "winning, as in the paper"): Trial(initialisation=PAPERS, distillation=NO_DISTILLATION),
-    ("start", "random, Xavier"): Trial(start="xavier", initialisation=COLLAPSED, distillation=NO_DISTILLATION),
-    ("distillation", "from random, FitNet"): Trial(
-        start="he", initialisation=COLLAPSED, distillation=Distillation(bridges=False, decay=1.0)
-    ),
     ("start", "random, He, rate 1e-3"): Trial(
         start="he", initialisation=COLLAPSED, distillation=NO_DISTILLATION, rate=1e-3
     ),
-    ("distillation", "random bridges"): Trial(distillation=Distillation(bridges=False)),
+    ("start", "winning, as in the paper"): Trial(initialisation=PAPERS, distillation=NO_DISTILLATION),
+    ("distillation", "as the recipe"): Trial(),
     ("ones", "collapsed to biases"): Trial(initialisation=COLLAPSED),
     ("ReLU", "behind every second"): Trial(student=Student(width=32, activation="second")),
-    ("shift", "0"): Trial(initialisation=replace(OURS, shift=0.0)),
-    ("shift", "3"): Trial(initialisation=replace(OURS, shift=3.0)),
+    ("distillation", "from random, FitNet"): Trial(
+        start="he", initialisation=COLLAPSED, distillation=Distillation(bridges=False, decay=1.0)
+    ),
+    ("start", "random, Xavier"): Trial(start="xavier", initialisation=COLLAPSED, distillation=NO_DISTILLATION),
     ("start", "random, RepVGG branches"): Trial(
         start="branches", initialisation=COLLAPSED, distillation=NO_DISTILLATION
     ),
+    ("distillation", "random bridges"): Trial(distillation=Distillation(bridges=False)),
+    ("shift", "0"): Trial(initialisation=replace(OURS, shift=0.0)),
+    ("shift", "3"): Trial(initialisation=replace(OURS, shift=3.0)),
     ("tail", "random"): Trial(initialisation=replace(OURS, tail=False)),
     ("balance", "0.1"): Trial(distillation=Distillation(weight=0.1)),
     ("balance", "1"): Trial(distillation=Distillation(weight=1.0)),
@@ -79,6 +79,7 @@ TRIALS = {
     ("widths", "theta 0.14"): Trial(student=Student(theta=0.14)),
     ("widths", "theta 0.05"): Trial(student=Student(theta=0.05)),
 }
+DECISIVE = ("start", "distillation", "ones", "ReLU")
 FOUND = {f"theta {theta}": Student(theta=theta, multiple_of=1) for theta in (0.14, 0.05)}
 """Students whose widths alone are looked for, in a teacher of 16 blocks."""
 
@@ -94,9 +95,9 @@ class Row:
 
 def rows(seed: int) -> list[Row]:
     """All rows of one seed, those that answer a question at all before those that refine the answer."""
-    asked = [*TRIALS]
-    if seed == 1:
-        asked += [("memory", name) for name in NETWORKS] + [("found widths", name) for name in FOUND]
+    decisive = [settings for settings in TRIALS if settings[0] in DECISIVE]
+    once = [("memory", name) for name in NETWORKS] + [("found widths", name) for name in FOUND]
+    asked = dict.fromkeys([*decisive, *(once if seed == 1 else []), *TRIALS])
     return [Row(question=question, tried=tried, seed=seed) for question, tried in asked]
 
 
