@@ -87,7 +87,19 @@ def test_memsr_asks_every_question_of_the_paper() -> None:
     starts = ("winning", "winning, as in the paper", "random, He", "random, Xavier", "random, RepVGG branches")
     assert {("start", start) for start in starts} <= asked
     assert {question for question, _ in asked} == {
-        *("start", "distillation", "balance", "shift", "tail", "ReLU", "ones", "widths", "found widths", "memory")
+        *(
+            "teacher",
+            "start",
+            "distillation",
+            "balance",
+            "shift",
+            "tail",
+            "ReLU",
+            "ones",
+            "widths",
+            "found widths",
+            "memory",
+        )
     }
     assert len(asked) == len(memsr.rows(1)) > len(memsr.rows(2))
 
