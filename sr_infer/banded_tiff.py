@@ -123,10 +123,11 @@ def write(
         bands: the picture from top to bottom, each (rows, W, C) of any number of rows.
         size_hw: of the whole picture.
         channels, dtype: of the pixels.
-        metadata: with the new size already in it.
+        metadata: of the LR picture; size tags are rewritten.
     """
     import tifffile
 
+    metadata = metadata.for_size(size_hw)
     has_alpha = channels in (2, 4)
     with tifffile.TiffWriter(path, bigtiff=True) as file:
         file.write(
@@ -188,7 +189,7 @@ def _tile_row(rows: Pixels) -> Iterator[Pixels]:
         yield tile[..., 0] if tile.shape[2] == 1 else tile
 
 
-def needed_bytes(source: TiffRows, scale: int, window_height_px: int) -> int:
-    """Memory of the bands, when windows of this height are run."""
-    row = source.size_hw[1] * source.channels * source.dtype.itemsize
-    return 2 * row * window_height_px + row * scale * (2 * window_height_px * scale + 2 * _TILE_PX)
+def needed_bytes(source: TiffRows, width_px: int, window_height_px: int) -> int:
+    """Memory for reading bands for windows of this height, and for writing tiles of a result of this width."""
+    pixel = source.channels * source.dtype.itemsize
+    return 2 * pixel * (source.size_hw[1] * window_height_px + width_px * _TILE_PX)

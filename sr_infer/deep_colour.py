@@ -84,6 +84,12 @@ def _stored_bits(file: BinaryIO, image: Image.Image) -> int:
     return 8
 
 
+def mode(image: Image.Image) -> str:
+    """What `decode` will make of an opened file: LA;16, RGB;16 or RGBA;16."""
+    bands = len(image.getbands()) + ("transparency" in image.info)
+    return ("LA;16", "RGB;16", "RGBA;16")[sorted((2, bands, 4))[1] - 2]
+
+
 def decode(data: bytes, name: str, image_format: str | None) -> NDArray[np.uint16]:
     """Pixels (H, W, C) uint16 of a file with 16 bits per channel; C is 2, 3 or 4.
 

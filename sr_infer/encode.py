@@ -43,7 +43,7 @@ def write(image: Image.Image | Pixels, path: Path, metadata: Metadata, *, qualit
     Args:
         image: a Pillow image or pixels (H, W, C).
         path: replaced only when the new file is complete.
-        metadata: with the size of `image` already in it.
+        metadata: of the LR picture; size tags are rewritten.
         quality: of lossy formats, 1 to 100.
 
     Raises:
@@ -67,13 +67,17 @@ def encode(image: Image.Image | Pixels, name: str, metadata: Metadata, *, qualit
     return buffer.getvalue()
 
 
-def check(name: str, channels: int, dtype: np.dtype[Any], *, quality: int) -> None:
+def check(name: str, channels: int, dtype: np.dtype[Any], *, quality: int, in_memory: bool) -> float:
     """Find out before the work, with a picture of one pixel, whether a format can hold such pictures.
 
     Args:
         name: Pillow's name of the format.
         channels, dtype: of the picture to come.
         quality: of lossy formats, 1 to 100.
+        in_memory: the encoded bytes will be kept rather than written to a file.
+
+    Returns:
+        Memory that writing takes beside the picture, by the picture's pixels.
 
     Raises:
         OptionError: the quality is out of range.
@@ -82,19 +86,8 @@ def check(name: str, channels: int, dtype: np.dtype[Any], *, quality: int) -> No
     pixel = encode(np.zeros((1, 1, channels), dtype), name, Metadata(), quality=quality)
     if channels in (2, 4) and images.read(pixel).channels != channels:
         raise OutputError(f"{name} files cannot hold transparency; choose .png, .webp or .tif")
-
-
-def working_bytes_per_px(name: str, bytes_per_px: int, *, is_deep: bool, in_memory: bool) -> float:
-    """Memory that writing takes beside the picture, by the picture's pixels.
-
-    Args:
-        name: Pillow's name of the format.
-        bytes_per_px: of the picture.
-        is_deep: its channels have more than 8 bits.
-        in_memory: the encoded bytes are kept rather than written to a file.
-    """
-    compressed = 1.1 * bytes_per_px
-    kept_whole = name in deep_colour.FORMATS and is_deep
+    compressed = 1.1 * channels * dtype.itemsize
+    kept_whole = name in deep_colour.FORMATS and dtype.itemsize > 1
     return _ENCODER_BYTES_PER_PX.get(name, 0) + compressed * (kept_whole + in_memory)
 
 
@@ -103,12 +96,12 @@ def _save(image: Image.Image | Pixels, file: BinaryIO, name: str, metadata: Meta
         raise OptionError(f"expected a quality from 1 to 100, got {quality}")
     if not isinstance(image, Image.Image):
         if not has_pillow_mode(image.shape[2], image.dtype):
-            deep_colour.write(image, file, name, metadata)
+            deep_colour.write(image, file, name, metadata.for_size(image.shape[:2]))
             return
         image = pillow_image(image)
     if image.mode == "I;16" and name not in _GREY_16_FORMATS:
         raise OutputError(f"{name} files cannot hold 16-bit grey; choose .png or .tif")
-    options: dict[str, Any] = metadata.save_options(name)
+    options: dict[str, Any] = metadata.for_size((image.height, image.width)).save_options(name)
     if name in ("JPEG", "WEBP", "AVIF"):
         options["quality"] = quality
     if name == "JPEG":

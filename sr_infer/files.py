@@ -12,7 +12,7 @@ from typing import Literal, TypeVar
 
 from PIL import Image
 
-from sr_infer import memory, session
+from sr_infer import memory
 from sr_infer.encode import DEFAULT_QUALITY
 from sr_infer.errors import CancelledError, OptionError, SrInferError
 from sr_infer.upscaler import Upscaler
@@ -149,9 +149,10 @@ def divided(upscaler: Upscaler, jobs: int) -> Upscaler:
         raise OptionError(f"expected jobs of at least 1, got {jobs}")
     if jobs == 1:
         return upscaler
-    threads = session.default_threads() if upscaler.threads is None else upscaler.threads
     return replace(
-        upscaler, threads=max(threads // jobs, 1), max_memory=memory.budget_bytes(upscaler.max_memory) // jobs
+        upscaler,
+        threads=max(upscaler.thread_count // jobs, 1),
+        max_memory=memory.budget_bytes(upscaler.max_memory) // jobs,
     )
 
 

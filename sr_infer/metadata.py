@@ -77,7 +77,7 @@ class Metadata:
             comment=comment.encode() if isinstance(comment, str) else comment,
         )
 
-    def for_size(self, size_hw: tuple[int, int]) -> Self:
+    def for_size(self, size_hw: tuple[int, ...]) -> Self:
         """The same with the pixel-size tags of EXIF and XMP set to a new size."""
         height, width = size_hw
         exif = None

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import ray
 
-from sr_infer import batch, files, memory, session
+from sr_infer import batch, files, memory
 from sr_infer.batch import Outcome
 from sr_infer.batch.remote_files import Folder
 from sr_infer.errors import OptionError
@@ -69,7 +69,7 @@ def run(
     there = set(results.files()) if options.skip_existing else set()
     pictures = _work(originals.pictures(), extension)
     work = [row for row in pictures if row["result"] not in there]
-    threads = session.default_threads() if upscaler.threads is None else upscaler.threads
+    threads = upscaler.thread_count
     upscaler = replace(upscaler, threads=threads, max_memory=memory.budget_bytes(upscaler.max_memory))
     failed: list[Outcome] = []
     try:
