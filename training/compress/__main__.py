@@ -13,7 +13,8 @@ from training.compress.drc import DualRegressionCompression, read_drc_recipe
 from training.compress.memsr import STUDENTS, PlainStudent, read_memsr_recipe
 from training.compress.srp import StructuredPruning, read_srp_recipe
 from training.data.folder import scan_folder
-from training.loop import Limits, choose_device
+from training.device import choose_device
+from training.loop import Limits
 
 RECIPES = Path(training.__file__).parent / "recipes"
 SMALL_SRP = RECIPES / "srp" / "srpn-lite-48.toml"

@@ -6,6 +6,7 @@ import copy
 import json
 import logging
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -14,10 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from sr_infer.errors import ModelError, OptionError
-from training.checkpoint import load_network, save_network, save_tensors
+from training.checkpoint import dual_path, load_network, save_network, save_tensors
 from training.compress.cost import Cost, CountedCost, read_latency_table
 from training.compress.curves import draw_search, write_curve
 from training.compress.drc_distillation import TailDistillation
@@ -27,8 +27,8 @@ from training.compress.drc_widths import Widths, read_widths, write_widths
 from training.compress.inner_layers import find_inner_layers
 from training.data.folder import Folder
 from training.dual_start import start_duals
-from training.loop import Limits, Trainer, dual_path
-from training.networks import NetworkConfig
+from training.loop import Limits, Trainer
+from training.networks import Network, NetworkConfig
 from training.networks.cost import count_parameters
 from training.recipe import Recipe, Training, parse_recipe, read_tables
 from training.settings import read_settings
@@ -65,7 +65,9 @@ def read_drc_recipe(path: Path) -> DRCRecipe:
     if set(tables) - {"distillation_weight"} != set(sections):
         expected = ", ".join(f"[{name}]" for name in sections)
         raise OptionError(f"{path}: expected {expected}, got {', '.join(tables) or 'nothing'}")
-    settings = {name: read_settings(cls, tables[name], where=f"{path} [{name}]") for name, cls in sections.items()}
+    settings: dict[str, Any] = {
+        name: read_settings(cls, tables[name], where=f"{path} [{name}]") for name, cls in sections.items()
+    }
     if table := settings["widths"].latency_table:
         settings["widths"] = replace(settings["widths"], latency_table=str(path.parent / table))
     return DRCRecipe(distillation_weight=float(tables.get("distillation_weight", 1.0)), **settings)
@@ -114,10 +116,7 @@ class DualRegressionCompression:
 
     def describe(self) -> str:
         """What may be narrowed to what, and the dense size."""
-        kinds: dict[tuple[object, ...], int] = {}
-        for layer in self.inner.layers:
-            kind = (layer.width, self.recipe.widths.candidates(layer.width))
-            kinds[kind] = kinds.get(kind, 0) + 1
+        kinds = Counter((width, self.recipe.widths.candidates(width)) for width in self.inner.widths)
         lines = [
             f"{count} layers of {width} channels, to {', '.join(map(str, to))}" for (width, to), count in kinds.items()
         ]
@@ -207,7 +206,7 @@ class DualRegressionCompression:
 
     def _prune(
         self, widths: tuple[int, ...], folder: Folder, device: torch.device, limits: Limits, path: Path
-    ) -> nn.Module:
+    ) -> Network:
         settings = self.recipe.pruning
         settings = replace(settings, batches=min(settings.batches, limits.steps or settings.batches))
         training = replace(self.recipe.fine_tuning, batch=settings.batch, lr_patch_px=settings.lr_patch_px)
@@ -246,7 +245,7 @@ class DualRegressionCompression:
             _, teacher_config, teacher, _ = load_network(self.teacher)
             if teacher_config.scale != config.scale:
                 raise OptionError(f"the teacher must be a x{config.scale} network, not x{teacher_config.scale}")
-            trainer.loss = TailDistillation(trainer.loss, teacher.to(device), self.recipe.distillation_weight)
+            trainer.use_loss(TailDistillation(trainer.loss, teacher.to(device), self.recipe.distillation_weight))
         trainer.resume_or_start(pruned)
         trainer.started_from = self.dense.name
         return trainer.run(), trainer.validate()

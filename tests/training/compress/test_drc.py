@@ -253,7 +253,7 @@ def test_a_teacher_pulls_the_features_of_the_last_tail(pictures: Path, tmp_path:
             limits=Limits(),
         )
         trainer.start_from(dense)
-        trainer.loss = TailDistillation(trainer.loss, teacher, weight)
+        trainer.use_loss(TailDistillation(trainer.loss, teacher, weight))
         trainer.run()
         assert not any("teacher" in name for name in load_tensors(trainer.out / "checkpoint.safetensors")[0])
         with torch.no_grad():
