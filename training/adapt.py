@@ -20,10 +20,10 @@ from training.checkpoint import find_weights, load_network
 from training.command import run_command
 from training.data.bank import PatchBank
 from training.data.folder import Folder, picture_names, read_pictures, scan_folder, warn_of
-from training.device import choose_device
 from training.dual_start import start_duals
 from training.loop import Limits, Trainer
 from training.networks import images_of
+from training.processes import choose_device
 from training.recipe import Recipe, Training, parse_recipe, read_tables
 from training.settings import read_settings
 
@@ -97,7 +97,7 @@ class AdaptationTrainer(Trainer):
             ImageError: no picture can be used.
         """
         super().__init__(_recipe(weights, adaptation), folder, out, device=device, limits=limits)
-        if self.world > 1:
+        if self.processes.count > 1:
             raise OptionError("adapt runs in one process; start it without torchrun")
         self.unpaired = round(adaptation.rho * self.settings.batch)
         if self.unpaired == self.settings.batch or (self.unpaired == 0) != (adaptation.rho == 0):

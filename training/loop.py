@@ -7,26 +7,25 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from sr_infer.errors import ModelError, OptionError
+from sr_infer.errors import ModelError
+from sr_infer.measure import peak_resident_bytes
 from training.checkpoint import dual_path, load_matching, load_tensors, provenance, save_network, save_tensors
 from training.data.bank import PatchBank
 from training.data.folder import Folder, read_pictures, warn_of
-from training.device import peak_memory_bytes
 from training.losses import ReconstructionLoss
 from training.networks import build_network
+from training.processes import Processes
 from training.recipe import Recipe
 from training.run_state import below, collect_state, restore_state
 from training.schedule import learning_rate
-from training.validation import Validation, upscale_pixels
+from training.validation import mean_psnr_y_db, validation_pictures
 
 LOG = logging.getLogger(__name__)
 
@@ -67,10 +66,9 @@ class Trainer:
         """
         self.recipe, self.out, self.device, self.limits = recipe, out, device, limits
         self.settings = recipe.training
-        self.world = dist.get_world_size() if dist.is_initialized() else 1
-        self.rank = dist.get_rank() if dist.is_initialized() else 0
-        if self.settings.batch % self.world:
-            raise OptionError(f"a batch of {self.settings.batch} does not divide among {self.world} processes")
+        self.processes = Processes()
+        self.rank = self.processes.rank
+        self._share = self.processes.share_of(self.settings.batch)
         torch.manual_seed(self.settings.seed)
         self.network = build_network(recipe.architecture, recipe.network).to(device)
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -90,13 +88,8 @@ class Trainer:
 
     def _read_data(self, folder: Folder) -> None:
         self.bank = self.read_bank(folder.root, folder.train)
-        self.validation = Validation(
-            folder,
-            scale=self.recipe.network.scale,
-            multiple=self.loss.divisors[0],
-            degradation=self.settings.degradation,
-        )
-        LOG.info("%d pictures to train on, %d to validate", len(self.bank), len(self.validation.pictures))
+        self.validation = validation_pictures(folder, multiple=self.loss.divisors[0])
+        LOG.info("%d pictures to train on, %d to validate", len(self.bank), len(self.validation))
 
     def read_bank(self, root: Path, names: Iterable[str]) -> PatchBank:
         """Patches of these pictures at the resolutions that the loss needs.
@@ -174,8 +167,7 @@ class Trainer:
             save_network(path, self.ema, self.recipe.tables, self.history())
             if duals := self.loss.duals.state_dict():
                 save_tensors(dual_path(path), duals, {"of": path.name})
-        if self.world > 1:
-            dist.barrier()
+        self.processes.wait()
         return path
 
     def _steps(self, bar: tqdm) -> None:
@@ -187,7 +179,7 @@ class Trainer:
             self.elapsed_s = time.monotonic() - began
             bar.update()
             if self.step % self.settings.validate_every == 0 or self.progress >= 1:
-                loss = self._mean_over_processes(torch.stack(losses).mean()).item()
+                loss = self.processes.mean(torch.stack(losses).mean()).item()
                 losses.clear()
                 psnr_db = self.validate()
                 self.elapsed_s = time.monotonic() - began
@@ -204,10 +196,7 @@ class Trainer:
             loss = self.batch_loss(generator)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        if self.world > 1:
-            for gradient in [p.grad for p in self.parameters if p.grad is not None]:
-                dist.all_reduce(gradient)
-                gradient /= self.world
+        self.processes.average_gradients(self.parameters)
         if self.settings.clip_norm:
             nn.utils.clip_grad_norm_(self.parameters, self.settings.clip_norm)
         if self.penalty:
@@ -220,10 +209,7 @@ class Trainer:
 
     def batch_loss(self, generator: torch.Generator) -> Tensor:
         """The loss of one batch, or of this process's share of it, drawn with `generator`."""
-        share = self.settings.batch // self.world
-        patches = self.bank.draw(
-            self.settings.batch, generator, share=slice(self.rank * share, (self.rank + 1) * share)
-        )
+        patches = self.bank.draw(self.settings.batch, generator, share=self._share)
         return self.objective(self.network, [self.to_range(patch) for patch in patches])
 
     @torch.no_grad()
@@ -236,7 +222,7 @@ class Trainer:
     def validate(self) -> float:
         """Mean PSNR-Y in dB of the averaged weights over the validation pictures."""
         with self.autocast():
-            return self.validation.psnr_y_db(partial(upscale_pixels, self.ema))
+            return mean_psnr_y_db(self.ema, self.validation, self.settings.degradation)
 
     def to_range(self, levels: Tensor) -> Tensor:
         """(N, 3, h, w) uint8 as float32 in the network's range."""
@@ -248,11 +234,6 @@ class Trainer:
         """The recipe's precision."""
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.settings.precision == "bf16"):
             yield
-
-    def _mean_over_processes(self, value: Tensor) -> Tensor:
-        if self.world > 1:
-            dist.all_reduce(value)
-        return value / self.world
 
     def _log(self, loss: float, psnr_db: float) -> None:
         if self.rank:
@@ -319,3 +300,8 @@ class Trainer:
     @property
     def _modules(self) -> dict[str, nn.Module]:
         return {"network": self.network, "ema": self.ema, "loss": self.objective}
+
+
+def peak_memory_bytes(device: torch.device) -> int:
+    """The most that tensors took on a GPU, or this process on a CPU, so far."""
+    return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else peak_resident_bytes()

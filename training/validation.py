@@ -1,6 +1,6 @@
 """What a run is watched by: luma PSNR on the middle of a few pictures that it does not learn from."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from statistics import mean
 
 import numpy as np
@@ -19,33 +19,27 @@ SIDE_PX = 256
 """Of the middle part that is looked at."""
 
 
-class Validation:
-    """The pictures, in memory."""
+def validation_pictures(folder: Folder, *, multiple: int) -> list[Pixels]:
+    """The middle parts of up to 24 of the folder's validation pictures, (h, w, 3) uint8, sides multiples of `multiple`.
 
-    def __init__(self, folder: Folder, *, scale: int, multiple: int, degradation: Degradation) -> None:
-        """
-        Args:
-            folder: up to 24 of its validation pictures are taken.
-            scale: of the network.
-            multiple: what the sides are cut to a multiple of.
-            degradation: how LR pictures are made.
+    Raises:
+        ImageError: none has sides of 16 times `multiple`.
+    """
+    chosen = folder.validation[:: max(1, len(folder.validation) // PICTURES)][:PICTURES]
+    skipped: dict[str, str] = {}
+    pictures = [
+        _middle(p, multiple) for p in read_pictures(folder.root, chosen, least_px=16 * multiple, skipped=skipped)
+    ]
+    warn_of(skipped)
+    if not pictures:
+        raise ImageError(f"{folder.root} leaves no picture for validation; add more pictures")
+    return pictures
 
-        Raises:
-            ImageError: there is no picture of a side of 16 times `multiple`.
-        """
-        self.scale, self.degradation = scale, degradation
-        chosen = folder.validation[:: max(1, len(folder.validation) // PICTURES)][:PICTURES]
-        skipped: dict[str, str] = {}
-        pictures = read_pictures(folder.root, chosen, least_px=16 * multiple, skipped=skipped)
-        self.pictures = [_middle(picture, multiple) for picture in pictures]
-        warn_of(skipped)
-        if not self.pictures:
-            raise ImageError(f"{folder.root} leaves no picture for validation; add more pictures")
 
-    def psnr_y_db(self, upscale: Callable[[Pixels], Pixels]) -> float:
-        """Mean over the pictures."""
-        scale = self.scale
-        return mean(psnr_y(upscale(degrade(hr, scale, self.degradation)), hr, border=scale) for hr in self.pictures)
+def mean_psnr_y_db(network: Network, pictures: Sequence[Pixels], degradation: Degradation) -> float:
+    """Over HR pictures, of which the network upscales LR ones that are made so."""
+    scale = network.config.scale
+    return mean(psnr_y(upscale_pixels(network, degrade(hr, scale, degradation)), hr, border=scale) for hr in pictures)
 
 
 @torch.no_grad()

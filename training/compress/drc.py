@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -21,56 +21,23 @@ from training.checkpoint import dual_path, load_network, save_network, save_tens
 from training.compress.cost import Cost, CountedCost, read_latency_table
 from training.compress.curves import draw_search, write_curve
 from training.compress.drc_distillation import TailDistillation
-from training.compress.drc_pruning import ChannelPruning, Pruning
-from training.compress.drc_search import Alpha, ChannelSearch
-from training.compress.drc_widths import Widths, read_widths, write_widths
+from training.compress.drc_pruning import ChannelPruning
+from training.compress.drc_recipe import DRCRecipe
+from training.compress.drc_search import ChannelSearch
+from training.compress.drc_widths import read_widths, write_widths
 from training.compress.inner_layers import find_inner_layers
 from training.data.folder import Folder
 from training.dual_start import start_duals
 from training.loop import Limits, Trainer
 from training.networks import Network, NetworkConfig
 from training.networks.cost import count_parameters
-from training.recipe import Recipe, Training, parse_recipe, read_tables
-from training.settings import read_settings
+from training.recipe import Recipe, Training, parse_recipe
 
 LOG = logging.getLogger(__name__)
 RECORDED_POINTS = 200
 """Points of the search curve."""
 DUAL_STEPS = 200
 """For which dual networks are learnt where the dense weights have none beside them."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class DRCRecipe:
-    """How to compress; the network comes from the dense weights."""
-
-    widths: Widths
-    alpha: Alpha
-    search: Training
-    """Of the weights during the search."""
-    pruning: Pruning
-    fine_tuning: Training
-    """Its dual settings are those of the pruning, too."""
-    distillation_weight: float = 1.0
-    """Of a teacher, if one is given."""
-
-
-def read_drc_recipe(path: Path) -> DRCRecipe:
-    """
-    Raises:
-        OptionError: the file is missing or not TOML, or a key is unknown, missing or refused; the message names it.
-    """
-    tables = read_tables(path)
-    sections = {"widths": Widths, "alpha": Alpha, "search": Training, "pruning": Pruning, "fine_tuning": Training}
-    if set(tables) - {"distillation_weight"} != set(sections):
-        expected = ", ".join(f"[{name}]" for name in sections)
-        raise OptionError(f"{path}: expected {expected}, got {', '.join(tables) or 'nothing'}")
-    settings: dict[str, Any] = {
-        name: read_settings(cls, tables[name], where=f"{path} [{name}]") for name, cls in sections.items()
-    }
-    if table := settings["widths"].latency_table:
-        settings["widths"] = replace(settings["widths"], latency_table=str(path.parent / table))
-    return DRCRecipe(distillation_weight=float(tables.get("distillation_weight", 1.0)), **settings)
 
 
 class DualRegressionCompression:

@@ -20,8 +20,8 @@ from exporters.to_onnx import main as export
 from sr_infer.errors import OptionError
 from training.checkpoint import load_network, load_tensors
 from training.compress.__main__ import main
-from training.compress.drc import read_drc_recipe
 from training.compress.drc_distillation import TailDistillation
+from training.compress.drc_recipe import read_drc_recipe
 from training.data.folder import scan_folder
 from training.loop import Limits, Trainer
 from training.losses import ReconstructionLoss
