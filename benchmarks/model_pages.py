@@ -5,13 +5,14 @@ An int8 file is shown on the page of the float file that it was made from.
 
 import io
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-from benchmarks.models import cpu_name
+from benchmarks.machine import cpu_name
 from sr_infer import ModelCard, ShippedModel, Upscaler, available_models
 from sr_infer.limits import usable_cpus
 from sr_infer.measure import latency, peak_memory
@@ -32,6 +33,7 @@ DETAILS = {
     "foliage": ("grass", 120, 120),
 }
 """What is to be seen: a photograph that scikit-image ships, top and left of the detail."""
+AT_FIRST_SIGHT = ("face", "brick")
 
 Pixels = NDArray[np.uint8]
 
@@ -43,10 +45,15 @@ def main() -> int:
         if name.endswith("-int8"):
             continue
         files = [model, *filter(None, [models.get(f"{name}-int8")])]
-        _details(files).save(FOLDER / f"{name}.jpg", quality=88, subsampling=0, optimize=True)
+        _save(_details(files, DETAILS), name)
         (FOLDER / f"{name}.md").write_text(_page(name, files), encoding="utf-8")
-    _weaknesses(DEFAULT_MODEL).save(FOLDER / "weaknesses.jpg", quality=88, subsampling=0, optimize=True)
+    _save(_details([models[DEFAULT_MODEL]], AT_FIRST_SIGHT), "at-first-sight")
+    _save(_weaknesses(DEFAULT_MODEL), "weaknesses")
     return 0
+
+
+def _save(picture: Image.Image, name: str) -> None:
+    picture.save(FOLDER / f"{name}.jpg", quality=88, subsampling=0, optimize=True)
 
 
 def _page(name: str, files: list[ShippedModel]) -> str:
@@ -90,10 +97,11 @@ def _versions(card: ModelCard) -> str:
     return ", ".join(f"{tool} {version}" for tool, version in card.exporter.items())
 
 
-def _details(files: list[ShippedModel]) -> Image.Image:
+def _details(files: list[ShippedModel], scenes: Iterable[str]) -> Image.Image:
     scale = files[0].card.scale
     rows = {}
-    for what, (photograph, top, left) in DETAILS.items():
+    for what in scenes:
+        photograph, top, left = DETAILS[what]
         hr = _photograph(photograph, scale)
         lr = downscale(hr, scale)
         panels = {"bicubic": _bicubic(lr, hr.shape[:2]), **{model.name: Upscaler(model.name)(lr) for model in files}}

@@ -30,7 +30,7 @@ def _row(model: ShippedModel) -> str:
     median_ms = latency(lambda: upscaler(lr), repeats=20, warm_up=2).median_ms
     added_mb = peak_memory("sr_infer.measure:upscale_case", model.name, LR_PX, LR_PX).added_bytes / 1e6
     cells = [
-        f"`{model.name}`",
+        f"[`{model.name}`](docs/models/{model.name.removesuffix('-int8')}.md)",
         f"x{card.scale}",
         f"{card.params:,}",
         f"{model.size_bytes / 1e6:.1f} MB",

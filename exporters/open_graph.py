@@ -3,13 +3,13 @@
 import onnx
 import onnxruntime
 
-from sr_infer.session import default_threads
+from sr_infer.limits import usable_cpus
 
 
 def open_graph(model: onnx.ModelProto, *, threads: int | None = None) -> onnxruntime.InferenceSession:
     """With as many threads as the runtime takes unless told otherwise; the exceptions are onnxruntime's own."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
-    options.intra_op_num_threads = threads or default_threads()
+    options.intra_op_num_threads = threads or usable_cpus()
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])

@@ -11,16 +11,18 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image
 
-from sr_infer import deep_colour, images
+from sr_infer import deep_colour, images, tiff_writer
 from sr_infer.errors import OptionError, OutputError
 from sr_infer.metadata import Metadata
-from sr_infer.pillow_modes import Pixels, has_pillow_mode, pillow_image
+from sr_infer.pillow_modes import Pixels, has_pillow_mode, pillow_image, pixels_of
 
 DEFAULT_QUALITY = 95
 """Of JPEG, WebP and AVIF, 1 to 100."""
 
 _ENCODER_BYTES_PER_PX = {"WEBP": 30, "AVIF": 46, "JPEG2000": 56}
 """The most that was measured, on noise and photographs of 1.2 to 6 megapixels. Other encoders work row by row."""
+_BAND_PX = 256
+_CLASSIC_TIFF_BYTES = 4_000_000_000
 _GREY_16_FORMATS = (*deep_colour.FORMATS, "PPM")
 
 
@@ -43,7 +45,7 @@ def write(image: Image.Image | Pixels, path: Path, metadata: Metadata, *, qualit
     Args:
         image: a Pillow image or pixels (H, W, C).
         path: replaced only when the new file is complete.
-        metadata: with the size of `image` already in it.
+        metadata: of the LR picture; size tags are rewritten.
         quality: of lossy formats, 1 to 100.
 
     Raises:
@@ -67,13 +69,17 @@ def encode(image: Image.Image | Pixels, name: str, metadata: Metadata, *, qualit
     return buffer.getvalue()
 
 
-def check(name: str, channels: int, dtype: np.dtype[Any], *, quality: int) -> None:
+def check(name: str, channels: int, dtype: np.dtype[Any], *, quality: int, in_memory: bool) -> float:
     """Find out before the work, with a picture of one pixel, whether a format can hold such pictures.
 
     Args:
         name: Pillow's name of the format.
         channels, dtype: of the picture to come.
         quality: of lossy formats, 1 to 100.
+        in_memory: the encoded bytes will be kept rather than written to a file.
+
+    Returns:
+        Memory that writing takes beside the picture, by the picture's pixels.
 
     Raises:
         OptionError: the quality is out of range.
@@ -82,25 +88,19 @@ def check(name: str, channels: int, dtype: np.dtype[Any], *, quality: int) -> No
     pixel = encode(np.zeros((1, 1, channels), dtype), name, Metadata(), quality=quality)
     if channels in (2, 4) and images.read(pixel).channels != channels:
         raise OutputError(f"{name} files cannot hold transparency; choose .png, .webp or .tif")
-
-
-def working_bytes_per_px(name: str, bytes_per_px: int, *, is_deep: bool, in_memory: bool) -> float:
-    """Memory that writing takes beside the picture, by the picture's pixels.
-
-    Args:
-        name: Pillow's name of the format.
-        bytes_per_px: of the picture.
-        is_deep: its channels have more than 8 bits.
-        in_memory: the encoded bytes are kept rather than written to a file.
-    """
-    compressed = 1.1 * bytes_per_px
-    kept_whole = name in deep_colour.FORMATS and is_deep
+    compressed = 1.1 * channels * dtype.itemsize
+    kept_whole = name in ("PNG", "JPEG2000") and dtype.itemsize > 1
     return _ENCODER_BYTES_PER_PX.get(name, 0) + compressed * (kept_whole + in_memory)
 
 
 def _save(image: Image.Image | Pixels, file: BinaryIO, name: str, metadata: Metadata, quality: int) -> None:
     if not 1 <= quality <= 100:
         raise OptionError(f"expected a quality from 1 to 100, got {quality}")
+    size_hw = image.size[::-1] if isinstance(image, Image.Image) else (image.shape[0], image.shape[1])
+    metadata = metadata.for_size(size_hw)
+    if name == "TIFF":
+        _save_tiff(image, file, size_hw, metadata)
+        return
     if not isinstance(image, Image.Image):
         if not has_pillow_mode(image.shape[2], image.dtype):
             deep_colour.write(image, file, name, metadata)
@@ -119,6 +119,25 @@ def _save(image: Image.Image | Pixels, file: BinaryIO, name: str, metadata: Meta
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise OutputError(f"cannot write this picture as {name} ({error}); PNG and TIFF hold all kinds") from error
+
+
+def _save_tiff(image: Image.Image | Pixels, file: BinaryIO, size_hw: tuple[int, int], metadata: Metadata) -> None:
+    def band(top: int) -> Pixels:
+        stop = min(top + _BAND_PX, size_hw[0])
+        if isinstance(image, Image.Image):
+            return pixels_of(image.crop((0, top, size_hw[1], stop)))[0]
+        return image[top:stop]
+
+    first = band(0)
+    tiff_writer.write(
+        file,
+        map(band, range(0, size_hw[0], _BAND_PX)),
+        size_hw=size_hw,
+        channels=first.shape[2],
+        dtype=first.dtype,
+        metadata=metadata,
+        is_big=size_hw[0] * size_hw[1] * first[0, 0].nbytes > _CLASSIC_TIFF_BYTES,
+    )
 
 
 @contextmanager

@@ -14,11 +14,11 @@ is applied.
 import io
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, BinaryIO, TypeAlias
+from typing import Any, BinaryIO, Self, TypeAlias
 
 import numpy as np
 import PIL
@@ -26,9 +26,9 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from sr_infer import deep_colour
-from sr_infer.errors import ImageError
+from sr_infer.errors import ImageError, SrInferError
 from sr_infer.metadata import Metadata, orientation
-from sr_infer.pillow_modes import Pixels, has_pillow_mode, pillow_image, pixels_of
+from sr_infer.pillow_modes import Pixels, has_pillow_mode, pixels_of, taken_as
 
 ImageInput: TypeAlias = str | os.PathLike[str] | bytes | BinaryIO | Image.Image | NDArray[Any]
 ImageOutput: TypeAlias = bytes | Image.Image | NDArray[Any]
@@ -49,6 +49,13 @@ class Picture:
     """2 or 3 for what came as an array."""
     file_format: str | None = None
     """Pillow's name of the file format, such as "PNG"."""
+
+    @classmethod
+    def blank(cls, size_hw: tuple[int, int], mode: str, file_format: str | None) -> Self:
+        """A picture to plan with, whose pixels take no memory: of a mode of `pillow_modes.taken_as`, or "RGB;16"."""
+        dtype = np.uint16 if mode.endswith(";16") else np.uint8
+        channels = len(mode.removesuffix(";16"))
+        return cls(pixels=np.broadcast_to(np.zeros((), dtype), (*size_hw, channels)), file_format=file_format)
 
     @property
     def size_hw(self) -> tuple[int, int]:
@@ -72,32 +79,39 @@ class Picture:
         return self.array_ndim is None and has_pillow_mode(self.channels, self.dtype)
 
 
-def read(image: ImageInput, *, max_pixels: int = MAX_PIXELS) -> Picture:
+def _accept(blank: Picture) -> None:
+    """The check that finds nothing wrong."""
+
+
+def read(image: ImageInput, *, max_pixels: int = MAX_PIXELS, check: Callable[[Picture], object] = _accept) -> Picture:
     """Read whatever is a picture.
 
     Args:
         image: a path; encoded bytes; a binary file object; a Pillow image; an array (H, W), (H, W, 1), (H, W, 3) or
             (H, W, 4) of uint8, uint16 or float32 in [0, 1].
         max_pixels: files whose header claims more are refused before decoding.
+        check: given what the header tells, as a `Picture.blank`, before anything is decoded; raises to refuse.
 
     Raises:
         ImageError: it is none of these, is damaged, is too large, or holds NaN.
+        SrInferError: as `check` raises.
     """
     if isinstance(image, np.ndarray):
         return _from_array(image)
     if isinstance(image, Image.Image):
         with _decoder_errors(f"this {image.format or 'Pillow'} image"):
-            return _from_pillow(image)
+            return _from_pillow(image, check)
     if isinstance(image, bytes):
-        return _decode(io.BytesIO(image), "these bytes", max_pixels)
+        return _decode(io.BytesIO(image), "these bytes", max_pixels, check)
     if isinstance(image, str | os.PathLike):
         try:
             with Path(image).open("rb") as file:
-                return _decode(file, str(image), max_pixels)
+                return _decode(file, str(image), max_pixels, check)
         except OSError as error:
             raise ImageError(f"cannot read {image}: {error.strerror or error}") from error
     if hasattr(image, "read"):
-        return _decode(io.BytesIO(image.read()), str(getattr(image, "name", "this file object")), max_pixels)
+        name = str(getattr(image, "name", "this file object"))
+        return _decode(io.BytesIO(image.read()), name, max_pixels, check)
     raise ImageError(
         f"expected a path, bytes, a file object, a Pillow image or an array, got {type(image).__name__}; "
         "convert torch tensors with .permute(1, 2, 0).numpy()"
@@ -105,12 +119,10 @@ def read(image: ImageInput, *, max_pixels: int = MAX_PIXELS) -> Picture:
 
 
 def given_back(result: Image.Image | Pixels, picture: Picture) -> Image.Image | NDArray[Any]:
-    """A result in the type that its LR picture came in; bytes are left to `sr_infer.encode`."""
-    if picture.array_ndim is not None:
+    """A result of `canvas.assembled` as the caller gets it; bytes are left to `sr_infer.encode`."""
+    if picture.array_ndim == 2:
         assert isinstance(result, np.ndarray)
-        return result[..., 0] if picture.array_ndim == 2 else result
-    if picture.is_pillow and not isinstance(result, Image.Image):
-        result = pillow_image(result)
+        return result[..., 0]
     if isinstance(result, Image.Image):
         result.info.update(picture.metadata.for_size((result.height, result.width)).info())
     return result
@@ -131,9 +143,10 @@ def _from_array(array: NDArray[Any]) -> Picture:
     return Picture(pixels=array.reshape(*array.shape[:2], -1), array_ndim=array.ndim)
 
 
-def _from_pillow(image: Image.Image) -> Picture:
+def _from_pillow(image: Image.Image, check: Callable[[Picture], object]) -> Picture:
     if min(image.size) < 1:
         raise ImageError(f"expected a picture with at least one pixel, got {image.width}x{image.height}")
+    check(_blank(image, taken_as(image)))
     metadata = Metadata.of(image)  # before the pixels: once these are loaded, a TIFF's file is no longer read
     pixels, icc_profile = pixels_of(image)
     return Picture(
@@ -143,7 +156,13 @@ def _from_pillow(image: Image.Image) -> Picture:
     )
 
 
-def _decode(file: BinaryIO, name: str, max_pixels: int) -> Picture:
+def _blank(image: Image.Image, mode: str) -> Picture:
+    """What is known of an opened image without loading it, which `orientation` does where there is no EXIF."""
+    is_turned = "exif" in image.info and orientation(image) >= 5
+    return Picture.blank(image.size if is_turned else image.size[::-1], mode, image.format)
+
+
+def _decode(file: BinaryIO, name: str, max_pixels: int, check: Callable[[Picture], object]) -> Picture:
     with _decoder_errors(name):
         if not file.read(1):
             raise ImageError(f"{name} is empty")
@@ -154,7 +173,8 @@ def _decode(file: BinaryIO, name: str, max_pixels: int) -> Picture:
             if frames > 1 and image.format != "MPO":
                 _log.warning("%s has %d frames; only the first is used", name, frames)
             if not is_deep:
-                return _from_pillow(image)
+                return _from_pillow(image, check)
+            check(_blank(image, deep_colour.mode(image)))
             file.seek(0)
             pixels = _upright(deep_colour.decode(file.read(), name, image.format), orientation(image))
             return Picture(pixels=pixels, metadata=Metadata.of(image), file_format=image.format)
@@ -165,7 +185,7 @@ def _decoder_errors(name: str) -> Iterator[None]:
     """The many errors that decoders raise on damaged files, as ours."""
     try:
         yield
-    except ImageError:
+    except SrInferError:
         raise
     except Image.DecompressionBombError as error:
         raise ImageError(
@@ -177,7 +197,8 @@ def _decoder_errors(name: str) -> Iterator[None]:
             f"{name} is not a picture that Pillow {PIL.__version__} can read; if it opens elsewhere, convert it to PNG"
         ) from error
     except Exception as error:
-        raise ImageError(f"{name} is damaged or incomplete ({error or type(error).__name__})") from error
+        reason = error if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
+        raise ImageError(f"{name} is damaged or incomplete ({reason})") from error
 
 
 def check_pixels(count: int, name: str, max_pixels: int) -> None:

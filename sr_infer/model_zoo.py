@@ -99,11 +99,8 @@ def find(model: str | os.PathLike[str]) -> Path:
 
 def write_catalogue(folder: Path = MODELS_FOLDER) -> None:
     """Write `catalogue.json` for the .onnx files of a folder."""
-    rows = {
-        path.stem: {"sha256": _sha256(path), "size_bytes": path.stat().st_size}
-        for path in sorted(folder.glob("*.onnx"))
-    }
-    (folder / _CATALOGUE).write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+    rows = {path.stem: {"sha256": _sha256(path), "size_bytes": path.stat().st_size} for path in folder.glob("*.onnx")}
+    (folder / _CATALOGUE).write_text(json.dumps(rows, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def _sha256(path: Path) -> str:

@@ -8,7 +8,8 @@ from PIL import Image
 
 from sr_infer import images, model_zoo
 from sr_infer.images import ImageInput, ImageOutput
-from sr_infer.upscaler import Alpha, AsItCame, Halo, Progress, Upscaler
+from sr_infer.options import Alpha, Halo
+from sr_infer.upscaler import AsItCame, Progress, Upscaler
 
 
 @overload

@@ -30,31 +30,40 @@ _TAKEN_AS = {
     "RGBa": "RGBA",
     "YCbCr": "RGB",
     "HSV": "RGB",
+    "CMYK": "RGB",
 }
 _GREY_16_MODES = ("I;16", "I;16L", "I;16B", "I;16N")
 
 
-def pixels_of(image: Image.Image) -> tuple[Pixels, bytes | None]:
-    """The pixels of an image in a mode that can be upscaled, and the ICC profile that they are in.
+def taken_as(image: Image.Image) -> str:
+    """The mode in which an image's pixels are taken: L, LA, RGB, RGBA or I;16. Nothing is decoded to know it.
 
     Raises:
         ImageError: the image has such a mode as Pillow's I or F.
     """
+    if image.mode in _GREY_16_MODES or (image.mode == "I" and image.format == "PPM"):
+        return "I;16"
+    if "transparency" in image.info and image.mode in ("1", "L", "P", "RGB"):
+        return "LA" if image.mode in ("1", "L") else "RGBA"
+    if image.mode == "P":
+        return "RGB" if image.palette is None else image.palette.mode
+    if image.mode in _TAKEN_AS:
+        return _TAKEN_AS[image.mode]
+    raise ImageError(f"expected 8 bits per channel or 16-bit grey, got Pillow mode {image.mode!r}; convert it first")
+
+
+def pixels_of(image: Image.Image) -> tuple[Pixels, bytes | None]:
+    """The pixels of an image in the mode that it is `taken_as`, and the ICC profile that they are in.
+
+    Raises:
+        ImageError: as `taken_as`.
+    """
+    mode = taken_as(image)
     profile = image.info.get("icc_profile") or None
     if image.mode == "CMYK":
         return np.asarray(_srgb_of_cmyk(image, profile)), _srgb_profile()
-    if image.mode in _GREY_16_MODES or (image.mode == "I" and image.format == "PPM"):
+    if mode == "I;16":
         return np.asarray(image).astype(np.uint16)[..., None], profile
-    if "transparency" in image.info and image.mode in ("1", "L", "P", "RGB"):
-        mode = "LA" if image.mode in ("1", "L") else "RGBA"
-    elif image.mode == "P":
-        mode = "RGB" if image.palette is None else image.palette.mode
-    elif image.mode in _TAKEN_AS:
-        mode = _TAKEN_AS[image.mode]
-    else:
-        raise ImageError(
-            f"expected 8 bits per channel or 16-bit grey, got Pillow mode {image.mode!r}; convert it first"
-        )
     pixels = np.asarray(image if image.mode == mode else image.convert(mode))
     return (pixels[..., None] if pixels.ndim == 2 else pixels), profile
 

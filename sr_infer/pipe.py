@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from sr_infer import files, memory, session
+from sr_infer import files, memory
 from sr_infer.errors import ImageError, OptionError, OutputError
 from sr_infer.upscaler import Upscaler
 
@@ -60,7 +60,7 @@ def upscale_frames(
     if height < 1 or width < 1:
         raise OptionError(f"expected frames of at least 1x1 px, got {width}x{height}")
     if jobs is None:
-        jobs = session.default_threads() if upscaler.threads is None else upscaler.threads
+        jobs = upscaler.thread_count
     share = files.divided(replace(upscaler, max_memory=memory.budget_bytes(upscaler.max_memory)), jobs)
     share.load()
     written = 0

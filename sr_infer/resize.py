@@ -4,6 +4,7 @@ Pillow and torch use other kernels or borders: to a network trained on MATLAB's 
 degradation.
 """
 
+from collections.abc import Iterator
 from typing import TypeVar
 
 import numpy as np
@@ -13,7 +14,7 @@ from sr_infer.errors import OptionError
 
 _T = TypeVar("_T", bound=np.generic)
 
-_STRIP_PX = 64
+_STRIP_PX, _BAND_STRIP_PX = 64, 16
 """Rows or columns resized at once: bounds the float64 sums, which are eight times the size of a uint8 picture."""
 
 
@@ -33,17 +34,49 @@ def imresize(image: NDArray[_T], size_hw: tuple[int, int]) -> NDArray[_T]:
     """
     if image.ndim not in (2, 3) or min(*image.shape[:2], *size_hw) < 1:
         raise OptionError(f"expected (H, W) or (H, W, C) and a size of at least 1x1, got {image.shape} to {size_hw}")
-    rows_first = size_hw[0] * image.shape[1] <= size_hw[1] * image.shape[0]
-    for axis in (0, 1) if rows_first else (1, 0):
+    for axis in (0, 1) if _rows_first(image.shape[:2], size_hw) else (1, 0):
         image = _resize_axis(image, size_hw[axis], axis)
     return image
 
 
-def working_bytes(in_hw: tuple[int, int], out_hw: tuple[int, int], channels: int, sample_bytes: int) -> int:
-    """Memory that `imresize` takes beside the picture it is given: both results, and the float64 sums of a strip."""
-    between_px = min(out_hw[0] * in_hw[1], in_hw[0] * out_hw[1])
-    strip_px = _STRIP_PX * max(*in_hw, *out_hw)
-    return channels * (sample_bytes * (between_px + out_hw[0] * out_hw[1]) + 3 * 8 * strip_px)
+def imresize_bands(
+    bands: Iterator[NDArray[_T]], in_hw: tuple[int, int], out_hw: tuple[int, int]
+) -> Iterator[NDArray[_T]]:
+    """`imresize` of a picture that comes and goes in bands of rows, from top to bottom.
+
+    Args:
+        bands: the picture, each (rows, W, C) of any number of rows.
+        in_hw: size of the whole picture.
+        out_hw: size of the whole result.
+
+    Yields:
+        The result, each (rows, w, C).
+    """
+    rows_first = _rows_first(in_hw, out_hw)
+    weights, taps = _contributions(in_hw[0], out_hw[0])
+    waiting, top = next(bands), 0
+    if not rows_first:
+        waiting = _resize_axis(waiting, out_hw[1], 1)
+    for first in range(0, out_hw[0], _BAND_STRIP_PX):
+        strip = slice(first, first + _BAND_STRIP_PX)
+        while top + len(waiting) <= taps[:, strip].max():
+            band = next(bands)
+            waiting = np.concatenate([waiting, band if rows_first else _resize_axis(band, out_hw[1], 1)])
+        result = _weighted(waiting, weights[:, strip], taps[:, strip] - top, 0)
+        yield _resize_axis(result, out_hw[1], 1) if rows_first else result
+        done = min(taps[:, strip.stop :].min(initial=in_hw[0]) - top, len(waiting))
+        waiting, top = waiting[done:], top + done
+
+
+def band_working_bytes(
+    in_hw: tuple[int, int], out_hw: tuple[int, int], channels: int, sample_bytes: int, band_px: int
+) -> int:
+    """Memory that `imresize_bands` takes beside the band of `band_px` rows that it is given."""
+    width = in_hw[1] if _rows_first(in_hw, out_hw) else out_hw[1]
+    strip_rows = (_BAND_STRIP_PX + 4) * max(in_hw[0] / out_hw[0], 1)
+    waiting = 2 * sample_bytes * width * (band_px + strip_rows)
+    sums = 3 * 8 * max(_BAND_STRIP_PX * max(width, out_hw[1]), band_px * _STRIP_PX)
+    return int(channels * (waiting + sums))
 
 
 def downscale(image: NDArray[_T], scale: int) -> NDArray[_T]:
@@ -58,16 +91,26 @@ def _resize_axis(image: NDArray[_T], size: int, axis: int) -> NDArray[_T]:
     weights, taps = _contributions(image.shape[axis], size)
     result = np.empty((*image.shape[:axis], size, *image.shape[axis + 1 :]), image.dtype)
     for first in range(0, size, _STRIP_PX):
-        strip = slice(first, min(first + _STRIP_PX, size))
-        shape = [1] * image.ndim
-        shape[axis] = strip.stop - first
-        total = np.zeros((*image.shape[:axis], strip.stop - first, *image.shape[axis + 1 :]))
-        for weight, tap in zip(weights[:, strip], taps[:, strip], strict=True):
-            total += image.take(tap, axis) * weight.reshape(shape)
-        if np.issubdtype(image.dtype, np.integer):
-            total = np.clip(np.floor(total + 0.5), 0, np.iinfo(image.dtype.str).max)
-        result[(slice(None),) * axis + (strip,)] = total
+        strip = slice(first, first + _STRIP_PX)
+        result[(slice(None),) * axis + (strip,)] = _weighted(image, weights[:, strip], taps[:, strip], axis)
     return result
+
+
+def _weighted(image: NDArray[_T], weights: NDArray[np.float64], taps: NDArray[np.intp], axis: int) -> NDArray[_T]:
+    """Weighted sums of the rows or columns at `taps`; both (taps, out_size)."""
+    shape = [1] * image.ndim
+    shape[axis] = taps.shape[1]
+    total = np.zeros((*image.shape[:axis], taps.shape[1], *image.shape[axis + 1 :]))
+    for weight, tap in zip(weights, taps, strict=True):
+        total += image.take(tap, axis) * weight.reshape(shape)
+    if np.issubdtype(image.dtype, np.integer):
+        total = np.clip(np.floor(total + 0.5), 0, np.iinfo(image.dtype.str).max)
+    return total.astype(image.dtype)
+
+
+def _rows_first(in_hw: tuple[int, ...], out_hw: tuple[int, int]) -> bool:
+    """MATLAB resizes the axis first that shrinks the picture more."""
+    return out_hw[0] * in_hw[1] <= out_hw[1] * in_hw[0]
 
 
 def _contributions(in_size: int, out_size: int) -> tuple[NDArray[np.float64], NDArray[np.intp]]:

@@ -114,7 +114,7 @@ def shared(path: Path, *, threads: int | None = None) -> Session:
         ModelError: onnxruntime refuses it, or it is not a super-resolution network.
         OptionError: `threads` is out of range.
     """
-    threads = default_threads() if threads is None else threads
+    threads = usable_cpus() if threads is None else threads
     if threads < 1:
         raise OptionError(f"expected threads of at least 1, got {threads}")
     try:
@@ -130,11 +130,6 @@ def shared(path: Path, *, threads: int | None = None) -> Session:
                 runtime = onnx_file.load(path, threads=threads)
                 by_threads[threads] = _checked(path, runtime) if checked is None else replace(checked, _runtime=runtime)
         return by_threads[threads]
-
-
-def default_threads() -> int:
-    """Intra-op threads when the caller names none."""
-    return usable_cpus()
 
 
 def _checked(path: Path, runtime: Any) -> Session:

@@ -13,7 +13,7 @@ from PIL import Image
 from skimage import data
 
 ROOT = Path(__file__).parent.parent
-BLOCKS = re.findall(r"```(sh|sh extras|python)\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+BLOCKS = re.findall(r"```(sh|sh slow|sh extras|python)\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
 INSTALLS = {'pip install ".[train,export]"'}
 """Tested by building and installing the wheel."""
 
@@ -44,6 +44,12 @@ def test_commands_run(block: str, folder: Path) -> None:
             subprocess.run([*shlex.split(line, comments=True), "--dry-run"], cwd=ROOT, check=True)
         elif line not in INSTALLS:
             subprocess.run(line, shell=True, cwd=folder, check=True, env={**os.environ, "PATH": path})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("block", [text for kind, text in BLOCKS if kind == "sh slow"])
+def test_commands_that_need_minutes_run(block: str, folder: Path) -> None:
+    test_commands_run(block, folder)
 
 
 @pytest.mark.slow

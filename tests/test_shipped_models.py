@@ -9,23 +9,43 @@ from skimage import data
 from sr_infer import DEFAULT_MODEL, ShippedModel, Upscaler, available_models
 
 EXAMPLES = Path(__file__).parent / "models"
+LEAST_SET5_DB = {"drn-s50-x4": 29.5, "srpn-lite-x2": 37.0, "srpn-lite-x4": 31.4}
+MODELS = {model.name: model for model in available_models()}
+FLOATS = [model for model in MODELS.values() if model.card.precision == "float32"]
+INT8 = [model for model in MODELS.values() if model.card.precision == "int8"]
 
 
 def test_the_catalogue_has_what_is_promised() -> None:
-    assert {model.name for model in available_models()} >= {"srpn-lite-x2", "srpn-lite-x4", "drn-s50-x4"}
-    assert DEFAULT_MODEL in {model.name for model in available_models()}
+    assert {model.name for model in FLOATS} == set(LEAST_SET5_DB)
+    assert {model.name for model in INT8} == {"srpn-lite-x2-int8", "srpn-lite-x4-int8"}
+    assert DEFAULT_MODEL in LEAST_SET5_DB
 
 
-@pytest.mark.parametrize("model", available_models(), ids=lambda model: model.name)
-def test_replays_the_stored_example(model: ShippedModel) -> None:
+@pytest.mark.parametrize("model", MODELS.values(), ids=lambda model: model.name)
+def test_is_the_file_of_the_catalogue(model: ShippedModel) -> None:
     model.verify()
+
+
+@pytest.mark.parametrize("model", FLOATS, ids=lambda model: model.name)
+def test_replays_what_torch_computed(model: ShippedModel) -> None:
     with np.load(EXAMPLES / f"{model.name}.npz") as example:
         sr = Upscaler(model.name)(example["lr"])
         assert np.abs(sr.astype(int) - example["sr"]).max() <= 1
         assert np.mean(sr != example["sr"]) < 1e-3
 
 
-@pytest.mark.parametrize("model", available_models(), ids=lambda model: model.name)
+@pytest.mark.parametrize("model", INT8, ids=lambda model: model.name)
+def test_int8_stays_near_its_float_form(model: ShippedModel) -> None:
+    float_form = MODELS[model.name.removesuffix("-int8")]
+    for folder, quality in float_form.card.quality.items():
+        assert model.card.quality[folder].psnr_y >= quality.psnr_y - 0.05
+    assert model.size_bytes < 0.7 * float_form.size_bytes
+    with np.load(EXAMPLES / f"{float_form.name}.npz") as example:
+        sr = Upscaler(model.name)(example["lr"])
+        assert np.mean((sr.astype(int) - example["sr"]) ** 2) < 255**2 / 10 ** (45 / 10)
+
+
+@pytest.mark.parametrize("model", MODELS.values(), ids=lambda model: model.name)
 def test_tiles_show_no_seams(model: ShippedModel) -> None:
     """On a photograph that was not used to measure the halo."""
     lr = data.rocket()[120:280, 240:400]
@@ -34,11 +54,10 @@ def test_tiles_show_no_seams(model: ShippedModel) -> None:
     assert np.mean((tiled - whole) ** 2) < 255**2 / 10 ** (60 / 10)
 
 
-@pytest.mark.parametrize("model", available_models(), ids=lambda model: model.name)
+@pytest.mark.parametrize("model", MODELS.values(), ids=lambda model: model.name)
 def test_cards_tell_quality_data_and_licence(model: ShippedModel) -> None:
     card = model.card
-    least_db = {"srpn-lite-x2": 36.5, "srpn-lite-x4": 30.9, "drn-s50-x4": 29.5}[model.name]
-    assert card.quality["Set5"].psnr_y >= least_db
+    assert card.quality["Set5"].psnr_y >= LEAST_SET5_DB[model.name.removesuffix("-int8")] - 0.05
     assert "steps" in card.trained_on
     assert "Unsplash" in card.trained_on
     assert card.licence == "Apache-2.0"

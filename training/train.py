@@ -4,9 +4,11 @@ import argparse
 import sys
 from pathlib import Path
 
+from training.checkpoint import find_weights
 from training.command import run_command
 from training.data.folder import scan_folder
-from training.loop import Limits, Trainer, choose_device
+from training.loop import Limits, Trainer
+from training.processes import choose_device
 from training.recipe import read_recipe
 
 
@@ -16,7 +18,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, required=True, help="folder tree of HR pictures")
     parser.add_argument("--out", type=Path, help="folder of the run (default: runs/<name>)")
     parser.add_argument("--resume", action="store_true", help="go on from the run's checkpoint")
-    parser.add_argument("--from", dest="weights", type=Path, help="start from the fitting tensors of these weights")
+    parser.add_argument(
+        "--from", dest="weights", type=find_weights, help="start from the fitting tensors of these weights"
+    )
     parser.add_argument("--max-steps", type=int, help="end the schedule after so many steps")
     parser.add_argument("--max-minutes", type=float, help="end the schedule after so many minutes of training")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, ... (default: auto)")

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.evidence srp|drc --data DIR`: run the rows that a table still lacks, then print it."""
+"""`python -m benchmarks.evidence srp|drc|memsr --data DIR`: run the rows that a table still lacks, then print it."""
 
 import argparse
 import json
@@ -10,12 +10,12 @@ from typing import Any
 
 import torch
 
-from benchmarks.evidence import drc, srp
+from benchmarks.evidence import drc, memsr, srp
 from training.command import run_command
 from training.data.folder import scan_folder
 
 FOLDER = Path(__file__).parent
-TABLES = {"srp": srp, "drc": drc}
+TABLES = {"srp": srp, "drc": drc, "memsr": memsr}
 
 
 def main(arguments: list[str] | None = None) -> int:

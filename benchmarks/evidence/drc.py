@@ -132,7 +132,6 @@ def _compress(row: Row, dense: Path, folder: Folder, out: Path) -> Path:
     fine_tuning = _training(FINE_TUNED_STEPS, row.seed, rate=5e-4)
     search = _training(SEARCHED_STEPS, row.seed, rate=1e-4)
     recipe = DRCRecipe(
-        name="evidence",
         widths=Widths(ratio=float(row.of), by="search" if is_searched else "uniform", multiple=1),
         alpha=Alpha(learning_rate=3e-2, seed=row.seed),
         search=replace(search, dual=row.tried != "searched without dual", final_learning_rate=1e-4),

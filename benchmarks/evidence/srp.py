@@ -2,33 +2,27 @@
 
 Every row trains as many steps on the same pictures behind the dense network: SRP regularises in the first of them and
 fine-tunes in the rest, L1 pruning fine-tunes in all, and from scratch all are training. Rows that were run with other
-constants than those below do not compare: delete `srp.jsonl` when one changes.
+constants than those here and in `dense` do not compare: delete `srp.jsonl` when one changes.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import mean, stdev
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
-import torch
-
+from benchmarks.evidence.dense import CPU, dense_weights, few_pictures, train, training
 from training.checkpoint import load_network
 from training.compress.penalty import Growth
 from training.compress.selection import Selection
 from training.compress.srp import SRPRecipe, StructuredPruning
 from training.data.folder import Folder
-from training.loop import Limits, Trainer
-from training.networks import EDSRConfig, NetworkConfig
+from training.loop import Limits
 from training.networks.cost import count_parameters
-from training.recipe import Training, parse_recipe
 
-DENSE = EDSRConfig(scale=2, blocks=4, width=32, tail="shuffle")
-DENSE_STEPS = 3000
 REGULARISED_STEPS = 600
 FINE_TUNED_STEPS = 900
-PICTURES = 100
 GROWTH = {
     "adam": Growth(increment=1.25, every=1, ceiling=500.0),
     "decoupled": Growth(increment=3.75, every=1, ceiling=1500.0, through="decoupled"),
@@ -68,14 +62,10 @@ def measure(row: Row, folder: Folder, work: Path) -> dict[str, Any]:
 
     The dense network of each seed is trained once and kept in `work`.
     """
-    stride = max(1, len(folder.train) // PICTURES)
-    folder = replace(folder, train=folder.train[::stride][:PICTURES])
-    home = work / f"dense-{row.seed}"
-    dense = home / "evidence.safetensors"
-    if not dense.exists():
-        _train(DENSE, _training(DENSE_STEPS, row.seed, rate=1e-3), folder, home)
+    folder = few_pictures(folder)
+    dense = dense_weights(row.seed, folder, work)
     with TemporaryDirectory(dir=work) as temporary:
-        out = home if row.method == "dense" else Path(temporary)
+        out = dense.parent if row.method == "dense" else Path(temporary)
         path = dense if row.method == "dense" else _compress(row, dense, folder, out)
         _, _, network, _ = load_network(path)
         psnr_y_db = float((out / "log.csv").read_text().splitlines()[-1].split(",")[3])
@@ -102,42 +92,17 @@ def table(results: Iterable[Mapping[str, Any]]) -> str:
 def _compress(row: Row, dense: Path, folder: Folder, out: Path) -> Path:
     growth = GROWTH[row.through] if row.method == "srp" else Growth(ceiling=0)
     regularised = REGULARISED_STEPS if row.method == "srp" else 0
-    fine_tuning = _training(REGULARISED_STEPS + FINE_TUNED_STEPS - regularised, row.seed, rate=5e-4)
+    fine_tuning = training(REGULARISED_STEPS + FINE_TUNED_STEPS - regularised, row.seed, rate=5e-4)
     recipe = SRPRecipe(
         name="evidence",
         selection=Selection(ratio=row.ratio, tied_by=row.tied_by, seed=row.seed),
         growth=growth,
         regularisation=replace(
-            _training(REGULARISED_STEPS, row.seed, rate=5e-4), final_learning_rate=5e-4, warmup_steps=0, clip_norm=0.0
+            training(REGULARISED_STEPS, row.seed, rate=5e-4), final_learning_rate=5e-4, warmup_steps=0, clip_norm=0.0
         ),
         fine_tuning=fine_tuning,
     )
     pruning = StructuredPruning(recipe, dense, out)
     if row.method == "scratch":
-        return _train(pruning.narrow.config, fine_tuning, folder, out)
-    return pruning.run(folder, device=torch.device("cpu"), limits=Limits(), resume=False)
-
-
-def _train(config: NetworkConfig, training: Training, folder: Folder, out: Path) -> Path:
-    tables = {
-        "name": "evidence",
-        "network": {"architecture": "edsr", **asdict(config)},
-        "training": asdict(training),
-    }
-    recipe = parse_recipe(tables, where="evidence")
-    return Trainer(recipe, folder, out, device=torch.device("cpu"), limits=Limits()).run()
-
-
-def _training(steps: int, seed: int, *, rate: float) -> Training:
-    return Training(
-        steps=steps,
-        batch=8,
-        lr_patch_px=24,
-        learning_rate=rate,
-        final_learning_rate=1e-6,
-        warmup_steps=50,
-        clip_norm=1.0,
-        precision="float32",
-        validate_every=steps,
-        seed=seed,
-    )
+        return train(pruning.narrow.config, fine_tuning, folder, out)
+    return pruning.run(folder, device=CPU, limits=Limits(), resume=False)

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-from sr_infer import memory, session
+from sr_infer import memory
 from sr_infer.errors import MissingExtraError, OptionError, SrInferError
 from sr_infer.files import OutputOptions
 from sr_infer.upscaler import Upscaler
@@ -126,13 +126,12 @@ def _mapped(dataset: Dataset, worker: type, upscaler: Upscaler, workers: int, *a
     """The dataset through a pool of workers."""
     if workers < 1:
         raise OptionError(f"expected at least 1 worker, got {workers}")
-    threads = session.default_threads() if upscaler.threads is None else upscaler.threads
     budget = None if upscaler.max_memory is None else memory.budget_bytes(upscaler.max_memory)
     return dataset.map(
         worker,
         fn_constructor_args=(upscaler, *arguments),
         compute=ActorPoolStrategy(min_size=1, max_size=workers, initial_size=workers, max_tasks_in_flight_per_actor=1),
-        num_cpus=threads,
+        num_cpus=upscaler.thread_count,
         memory=budget,
         max_restarts=-1,
         max_task_retries=_RETRIES,

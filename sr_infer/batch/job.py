@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import ray
 
-from sr_infer import batch, files, memory, session
+from sr_infer import batch, files, memory
 from sr_infer.batch import Outcome
 from sr_infer.batch.remote_files import Folder
 from sr_infer.errors import OptionError
@@ -69,7 +69,7 @@ def run(
     there = set(results.files()) if options.skip_existing else set()
     pictures = _work(originals.pictures(), extension)
     work = [row for row in pictures if row["result"] not in there]
-    threads = session.default_threads() if upscaler.threads is None else upscaler.threads
+    threads = upscaler.thread_count
     upscaler = replace(upscaler, threads=threads, max_memory=memory.budget_bytes(upscaler.max_memory))
     failed: list[Outcome] = []
     try:
@@ -91,8 +91,8 @@ def run(
 def _work(paths: list[str], extension: str | None) -> list[dict[str, str]]:
     """The path of each picture's result below the target."""
     work: dict[str, str] = {}
-    for path in paths:
-        result = files.renamed(PurePosixPath(path), "", extension).as_posix()
+    results = files.all_renamed([PurePosixPath(path) for path in paths], "", extension)
+    for path, result in zip(paths, map(str, results), strict=True):
         if result in work:
             raise OptionError(f"{work[result]} and {path} would both become {result}; rename one")
         work[result] = path

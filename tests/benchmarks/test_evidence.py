@@ -5,10 +5,20 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+import torch
+from PIL import Image
+from torch.nn.functional import conv2d
+from torch.nn.utils import parametrize
 
 import benchmarks.evidence
-from benchmarks.evidence import drc, srp
+from benchmarks.evidence import drc, memsr, srp
 from benchmarks.evidence.__main__ import main
+from benchmarks.evidence.memsr_figures import main as draw_memsr
+from benchmarks.evidence.plain_starts import Branches, random_plain
+from benchmarks.evidence.similarity import linear_cka
+from training.compress.__main__ import SMALL_MEMSR
+from training.compress.memsr import read_memsr_recipe
+from training.networks import PlainConfig
 
 TABLE = Path(benchmarks.evidence.__file__).parent / "srp.jsonl"
 
@@ -68,3 +78,85 @@ def test_committed_rows_of_dual_regression_are_known_unique_and_printed(capsys: 
     printed = capsys.readouterr().out.splitlines()
     assert printed[0] == "| question | of | tried | parameters | PSNR-Y | seeds |"
     assert len(printed) == 2 + len({(row["question"], row["of"], row["tried"]) for row in rows})
+
+
+def test_memsr_asks_every_question_of_the_paper() -> None:
+    asked = {(row.question, row.tried) for row in memsr.rows(1)}
+    starts = ("winning", "winning, as in the paper", "random, He", "random, Xavier", "random, RepVGG branches")
+    assert {("start", start) for start in starts} <= asked
+    assert {question for question, _ in asked} == {
+        *("start", "distillation", "balance", "shift", "tail", "ReLU", "ones", "widths", "found widths", "memory")
+    }
+    assert len(asked) == len(memsr.rows(1)) > len(memsr.rows(2))
+
+
+def test_rows_of_memsr_differ_from_the_recipe_in_what_they_are_called_by() -> None:
+    recipe = read_memsr_recipe(SMALL_MEMSR)
+    trial = memsr.TRIALS["distillation", "as the recipe"]
+    assert (trial.initialisation, trial.distillation) == (recipe.initialisation, recipe.distillation)
+    assert trial.student.activation == recipe.student.activation
+    assert len(set(memsr.TRIALS.values())) == len(memsr.TRIALS)
+
+
+def test_committed_rows_of_memsr_are_known_unique_and_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = TABLE.with_name("memsr.jsonl").read_text().splitlines()
+    rows = [json.loads(line)["row"] for line in lines]
+    known = [asdict(row) for seed in {row["seed"] for row in rows} for row in memsr.rows(seed)]
+    assert all(row in known for row in rows)
+    assert len({json.dumps(row) for row in rows}) == len(rows)
+    assert main(["memsr"]) == 0
+    printed = capsys.readouterr().out
+    assert all(
+        f"| {row['question']} | {row['tried']} |" in printed
+        for row in rows
+        if (row["question"], row["tried"]) in memsr.TRIALS
+    )
+
+
+def test_the_winning_start_is_ahead_of_random_ones_before_and_after_training() -> None:
+    lines = TABLE.with_name("memsr.jsonl").read_text().splitlines()
+    curves = {
+        line["row"]["tried"]: line["psnr_y_db"] for line in map(json.loads, lines) if line["row"]["question"] == "start"
+    }
+    winning = curves.pop("winning")
+    for random in (curve for name, curve in curves.items() if name.startswith("random")):
+        assert winning[0][1] > random[0][1] + 5
+        assert winning[-1][1] > random[-1][1]
+
+
+def test_figures_of_memsr_are_drawn(tmp_path: Path) -> None:
+    path = tmp_path / "memsr.png"
+    assert draw_memsr(["--output", str(path)]) == 0
+    with Image.open(path) as picture:
+        assert picture.width > 3 * picture.height
+        assert len(picture.convert("RGB").getcolors(1 << 24)) > 50
+
+
+def test_similarity_does_not_see_rotation_and_scale_but_sees_other_features() -> None:
+    generator = torch.Generator().manual_seed(0)
+    features, others = (torch.randn(2, 6, 20, 20, generator=generator) for _ in range(2))
+    turn = torch.linalg.qr(torch.randn(6, 6, generator=generator))[0]
+    turned = 3 * torch.einsum("oc,nchw->nohw", turn, features) + 5
+    assert linear_cka(features, turned) == pytest.approx(1)
+    assert linear_cka(features, others) < 0.1
+    half = torch.cat((features[:, :3], others[:, :3]), dim=1)
+    assert 0.3 < linear_cka(features, half) < 0.7
+
+
+def test_branches_train_as_one_convolution_of_their_sum() -> None:
+    layer = random_plain(PlainConfig(scale=2, widths=(4, 4)), "branches", seed=1).body[2]
+    kernel, lr = layer.weight.detach().clone(), torch.randn(1, 4, 9, 7)
+    branches = Branches(layer)
+    parametrize.register_parametrization(layer, "weight", branches)
+    with torch.no_grad():
+        apart = conv2d(lr, kernel, layer.bias, padding=1) + conv2d(lr, branches.pointwise) + lr
+        torch.testing.assert_close(layer(lr), apart)
+    layer(lr).sum().backward()
+    assert branches.pointwise.grad.abs().max() > 0
+
+
+@pytest.mark.parametrize(("kind", "deviation"), [("he", (2 / 288) ** 0.5), ("xavier", (2 / 576) ** 0.5)])
+def test_random_starts_have_their_variance(kind: str, deviation: float) -> None:
+    layer = random_plain(PlainConfig(scale=2, widths=(32, 32)), kind, seed=1).body[2]
+    assert layer.weight.std().item() == pytest.approx(deviation, rel=0.05)
+    assert not layer.bias.any()

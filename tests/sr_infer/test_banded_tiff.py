@@ -12,6 +12,7 @@ from PIL import ExifTags, Image
 
 import sr_infer
 from sr_infer import banded_tiff, measure, upscaler
+from sr_infer.resize import imresize
 
 
 @pytest.fixture
@@ -39,6 +40,18 @@ def test_bands_equal_the_whole(
         assert file.pages.first.is_tiled
     whole = sr_infer.upscale(picture, network, tile=1000).astype(int)
     assert np.abs(tifffile.imread(tmp_path / "out.tif") - whole).max() <= (1 if dtype == np.uint16 else 0)
+
+
+@pytest.mark.usefixtures("everything_is_large")
+@pytest.mark.parametrize("sizing", [{"scale": 0.5}, {"width": 700}, {"width": 150, "height": 700}])
+def test_other_sizes_in_bands_equal_the_whole(network: Path, tmp_path: Path, sizing: dict[str, Any]) -> None:
+    photo = skimage.data.chelsea()
+    tifffile.imwrite(tmp_path / "in.tif", photo, photometric="rgb")
+    sr_infer.Upscaler(network, tile=64, halo="exact").upscale_file(tmp_path / "in.tif", tmp_path / "out.tif", **sizing)
+    large = sr_infer.upscale(photo, network, tile=1000)
+    written = tifffile.imread(tmp_path / "out.tif")
+    np.testing.assert_array_equal(written, imresize(large, written.shape[:2]))
+    np.testing.assert_array_equal(written, sr_infer.upscale(photo, network, tile=1000, **sizing))
 
 
 @pytest.mark.usefixtures("everything_is_large")

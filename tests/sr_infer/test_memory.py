@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
 import sr_infer
-from sr_infer import MemoryBudgetError, OptionError, limits, measure, memory
+from sr_infer import ImageError, MemoryBudgetError, OptionError, encode, limits, measure, memory
+from sr_infer.metadata import Metadata
 from sr_infer.model_card import ModelCard
 
 MIB = 2**20
@@ -76,6 +77,28 @@ def test_a_tile_that_does_not_fit_is_refused_before_work(network: Path, astronau
             astronaut, network, tile=1000, max_memory="1MB", progress=lambda done, total: started.append(done)
         )
     assert started == []
+
+
+@pytest.mark.parametrize("name", ["photo.png", "photo.jpg", "turned.jpg", "palette.gif", "deep.png", "deep.tif"])
+def test_what_does_not_fit_is_refused_before_it_is_decoded(
+    network: Path, astronaut: np.ndarray, tmp_path: Path, name: str
+) -> None:
+    """Half of the file is missing, which is noticed only when it is decoded."""
+    path = tmp_path / name
+    kind, extension = name.split(".")
+    if kind == "deep":
+        encode.write(astronaut.astype(np.uint16) * 257, path, Metadata())
+    else:
+        exif = Image.Exif()
+        exif[ExifTags.Base.Orientation] = 6 if kind == "turned" else 1
+        Image.fromarray(astronaut).save(path, **({} if extension == "gif" else {"exif": exif}))
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) if extension == "tif" else len(whole) // 2])
+    with pytest.raises(MemoryBudgetError, match="128x160 px" if kind == "turned" else "160x128 px"):
+        sr_infer.Upscaler(network, max_memory="1MB").upscale_file(path, tmp_path / "out.png")
+    if extension != "tif":
+        with pytest.raises(ImageError, match="damaged"):
+            sr_infer.Upscaler(network).upscale_file(path, tmp_path / "out.png")
 
 
 @pytest.fixture

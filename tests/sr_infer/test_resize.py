@@ -9,7 +9,7 @@ import pytest
 from skimage import data
 
 from sr_infer.errors import OptionError
-from sr_infer.resize import downscale, imresize
+from sr_infer.resize import downscale, imresize, imresize_bands
 
 
 @pytest.mark.parametrize(
@@ -48,3 +48,12 @@ def test_refuses_what_is_no_picture() -> None:
         imresize(np.zeros((0, 4)), (2, 2))
     with pytest.raises(OptionError, match=r"expected \(H, W\)"):
         imresize(np.zeros((2, 2, 2, 2)), (2, 2))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("size_hw", [(1, 1), (77, 10), (90, 200), (100, 120), (250, 119), (433, 500)])
+@pytest.mark.parametrize("cuts", [[], [1], [40, 41, 99]])
+def test_bands_give_the_same_picture(dtype: type, size_hw: tuple[int, int], cuts: list[int]) -> None:
+    picture = data.chelsea()[:100, :120].astype(dtype)
+    bands = list(imresize_bands(iter(np.split(picture, cuts)), (100, 120), size_hw))
+    np.testing.assert_array_equal(np.concatenate(bands), imresize(picture, size_hw))

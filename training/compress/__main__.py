@@ -7,16 +7,19 @@ from pathlib import Path
 
 import training
 from sr_infer.errors import OptionError
+from training.checkpoint import find_weights
 from training.command import run_command
-from training.compress.drc import DualRegressionCompression, read_drc_recipe
+from training.compress.drc import DualRegressionCompression
+from training.compress.drc_recipe import read_drc_recipe
 from training.compress.memsr import STUDENTS, PlainStudent, read_memsr_recipe
 from training.compress.srp import StructuredPruning, read_srp_recipe
 from training.data.folder import scan_folder
-from training.loop import Limits, choose_device
+from training.loop import Limits
+from training.processes import choose_device
 
 RECIPES = Path(training.__file__).parent / "recipes"
 SMALL_SRP = RECIPES / "srp" / "srpn-lite-48.toml"
-SMALL_DRC = RECIPES / "drc" / "drn-xs.toml"
+SMALL_DRC = RECIPES / "drc" / "brief.toml"
 SMALL_MEMSR = RECIPES / "memsr" / "plain-m.toml"
 
 
@@ -32,9 +35,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _add_common(parser: argparse.ArgumentParser, recipe: Path, *, weights: str = "--from") -> None:
     parser.add_argument("recipe", type=Path, nargs="?", default=recipe, help=f"TOML file (default: {recipe.name})")
-    parser.add_argument(weights, dest="dense", type=Path, required=True, help="weights of the network to compress")
+    parser.add_argument(
+        weights, dest="dense", type=find_weights, required=True, help="the network to compress: a file, or a run's name"
+    )
     parser.add_argument("--data", type=Path, help="folder tree of HR pictures; needed unless --show")
-    parser.add_argument("--out", type=Path, help="folder of the run (default: runs/<name of the recipe>)")
+    parser.add_argument("--out", type=Path, help="folder of the run (default: runs/<name>)")
     parser.add_argument("--resume", action="store_true", help="go on from where the run was stopped")
     parser.add_argument("--show", action="store_true", help="print what may be removed and the sizes, then stop")
     parser.add_argument("--max-steps", type=int, help="end each of the trainings after so many steps")
@@ -54,7 +59,7 @@ def _add_drc(parser: argparse.ArgumentParser) -> None:
     _add_common(parser, SMALL_DRC)
     parser.add_argument("--ratio", type=float, help="share of the cost to remove, instead of the recipe's")
     parser.add_argument("--widths", type=Path, help="prune to the widths of this file instead of searching")
-    parser.add_argument("--teacher", type=Path, help="weights of a larger DRN to learn from while fine-tuning")
+    parser.add_argument("--teacher", type=find_weights, help="weights of a larger DRN to learn from while fine-tuning")
     parser.set_defaults(run=_drc)
 
 
@@ -70,15 +75,16 @@ def _srp(options: argparse.Namespace) -> None:
     target = {"width": options.width, "ratio": options.ratio, "gmacs": options.gmacs}
     if any(value is not None for value in target.values()):
         recipe = replace(recipe, selection=replace(recipe.selection, **target))
-    _compress(StructuredPruning(recipe, options.dense, _out(options)), options)
+    out = options.out or Path("runs") / options.recipe.stem
+    _compress(StructuredPruning(recipe, options.dense, out), options)
 
 
 def _drc(options: argparse.Namespace) -> None:
     recipe = read_drc_recipe(options.recipe)
     if options.ratio is not None:
         recipe = replace(recipe, widths=replace(recipe.widths, ratio=options.ratio))
-    widths, teacher = options.widths, options.teacher
-    _compress(DualRegressionCompression(recipe, options.dense, _out(options), widths=widths, teacher=teacher), options)
+    drc = DualRegressionCompression(recipe, options.dense, options.out, widths=options.widths, teacher=options.teacher)
+    _compress(drc, options)
 
 
 def _memsr(options: argparse.Namespace) -> None:
@@ -87,10 +93,6 @@ def _memsr(options: argparse.Namespace) -> None:
         recipe = recipe.with_student(options.student)
     student = PlainStudent(recipe, options.dense, options.out or Path("runs") / recipe.name)
     _compress(student, options, minutes=options.max_minutes)
-
-
-def _out(options: argparse.Namespace) -> Path:
-    return options.out or Path("runs") / options.recipe.stem
 
 
 def _compress(

@@ -38,7 +38,7 @@ def draw_curves(record: Sequence[Sequence[float]], layers: Sequence[tuple[str, s
         panel.plot(steps, removed, label="removed")
         panel.set(title=f"{layer} ({kind})", xlabel="step", ylabel="mean |W| of filters", ylim=(0, None))
         panel.legend()
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def draw_search(record: Sequence[Sequence[float]], path: Path, *, budget: float) -> None:
@@ -71,7 +71,7 @@ def draw_search(record: Sequence[Sequence[float]], path: Path, *, budget: float)
     certainty.plot(steps, entropy, color="tab:orange", label="entropy")
     certainty.set(ylabel="mean entropy of a layer, nats")
     loss.legend(handles=[*loss.lines, *certainty.lines])
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def write_curve(record: Sequence[Sequence[float]], path: Path) -> None:
@@ -90,7 +90,12 @@ def write_curve(record: Sequence[Sequence[float]], path: Path) -> None:
         raise OutputError(f"cannot write {path}: {error}") from error
 
 
-def _save(figure: "Figure", path: Path) -> None:
+def save_figure(figure: "Figure", path: Path) -> None:
+    """Write a PNG.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
     temporary = path.with_name(f".{path.name}.tmp")
     try:
         figure.savefig(temporary, format="png", dpi=120)

@@ -6,32 +6,32 @@ import copy
 import json
 import logging
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from sr_infer.errors import ModelError, OptionError
-from training.checkpoint import load_network, save_network, save_tensors
+from training.checkpoint import dual_path, load_network, save_network, save_tensors
 from training.compress.cost import Cost, CountedCost, read_latency_table
 from training.compress.curves import draw_search, write_curve
 from training.compress.drc_distillation import TailDistillation
-from training.compress.drc_pruning import ChannelPruning, Pruning
-from training.compress.drc_search import Alpha, ChannelSearch
-from training.compress.drc_widths import Widths, read_widths, write_widths
+from training.compress.drc_pruning import ChannelPruning
+from training.compress.drc_recipe import DRCRecipe
+from training.compress.drc_search import ChannelSearch
+from training.compress.drc_widths import read_widths, write_widths
 from training.compress.inner_layers import find_inner_layers
 from training.data.folder import Folder
 from training.dual_start import start_duals
-from training.loop import Limits, Trainer, dual_path
-from training.networks import NetworkConfig
+from training.loop import Limits, Trainer
+from training.networks import DRN, Network, NetworkConfig
 from training.networks.cost import count_parameters
-from training.recipe import Recipe, Training, parse_recipe, read_tables
-from training.settings import read_settings
+from training.recipe import Recipe, Training, parse_recipe
 
 LOG = logging.getLogger(__name__)
 RECORDED_POINTS = 200
@@ -40,78 +40,52 @@ DUAL_STEPS = 200
 """For which dual networks are learnt where the dense weights have none beside them."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class DRCRecipe:
-    """How to compress; the network comes from the dense weights."""
-
-    name: str
-    """The result is `<name><100 r>-x<scale>`: drn-s50-x4."""
-    widths: Widths
-    alpha: Alpha
-    search: Training
-    """Of the weights during the search."""
-    pruning: Pruning
-    fine_tuning: Training
-    """Its dual settings are those of the pruning, too."""
-    distillation_weight: float = 1.0
-    """Of a teacher, if one is given."""
-
-
-def read_drc_recipe(path: Path) -> DRCRecipe:
-    """
-    Raises:
-        OptionError: the file is missing or not TOML, or a key is unknown, missing or refused; the message names it.
-    """
-    tables = read_tables(path)
-    sections = {"widths": Widths, "alpha": Alpha, "search": Training, "pruning": Pruning, "fine_tuning": Training}
-    if set(tables) - {"distillation_weight"} != {"name", *sections}:
-        expected = ", ".join(f"[{name}]" for name in sections)
-        raise OptionError(f"{path}: expected name, {expected}, got {', '.join(tables) or 'nothing'}")
-    settings = {name: read_settings(cls, tables[name], where=f"{path} [{name}]") for name, cls in sections.items()}
-    if table := settings["widths"].latency_table:
-        settings["widths"] = replace(settings["widths"], latency_table=str(path.parent / table))
-    return DRCRecipe(name=tables["name"], distillation_weight=float(tables.get("distillation_weight", 1.0)), **settings)
-
-
 class DualRegressionCompression:
-    """One run in the folder `out`, from dense weights to `<name><100 r>-x<scale>.safetensors`.
+    """One run in the folder `out`, from dense weights `drn-s-x4` to `drn-s50-x4.safetensors` where the ratio is 0.5.
 
     It leaves `search/` with `curve.csv` and `curve.png`, `widths.toml`, `pruning/`, `pruned.safetensors`, the
     fine-tuned weights with `log.csv`, and `stages.jsonl` with a line for every stage that is done.
     """
 
     def __init__(
-        self, recipe: DRCRecipe, dense: Path, out: Path, *, widths: Path | None = None, teacher: Path | None = None
+        self,
+        recipe: DRCRecipe,
+        dense: Path,
+        out: Path | None = None,
+        *,
+        widths: Path | None = None,
+        teacher: Path | None = None,
     ) -> None:
         """Load the dense network and find its inner layers.
 
         Args:
             recipe: how.
             dense: weights.
-            out: folder of the run.
+            out: folder of the run; `runs/<name of the result>` by default.
             widths: a widths file to prune to, instead of a search.
             teacher: weights of a larger DRN to learn from while fine-tuning.
 
         Raises:
             ModelNotFoundError, ModelError: there are no such weights.
-            OptionError: the widths or the latency table do not fit the network, or no candidate is narrow enough.
+            OptionError: the widths, the latency table or the teacher do not fit the network, or no candidate is narrow
+                enough.
         """
-        self.recipe, self.dense, self.out, self.teacher = recipe, dense, out, teacher
+        self.recipe, self.dense = recipe, dense
         self.architecture, self.config, self.network, _ = load_network(dense)
         self.inner = find_inner_layers(self.network)
         self.cost = self._cost()
         self.given = read_widths(widths, self.inner) if widths else None
-        self.name = f"{recipe.name}{round(100 * recipe.widths.ratio)}-x{self.config.scale}"
+        self.teacher = self._load_teacher(teacher) if teacher else None
+        scale = f"-x{self.config.scale}"
+        self.name = f"{dense.stem.removesuffix(scale)}{round(100 * recipe.widths.ratio)}{scale}"
+        self.out = out or Path("runs") / self.name
         if recipe.widths.by == "search" and not self.given:
             narrowest = [{min(recipe.widths.candidates(width)): 0.0} for width in self.inner.widths]
             recipe.widths.projected(narrowest, self.cost)
 
     def describe(self) -> str:
         """What may be narrowed to what, and the dense size."""
-        kinds: dict[tuple[object, ...], int] = {}
-        for layer in self.inner.layers:
-            kind = (layer.width, self.recipe.widths.candidates(layer.width))
-            kinds[kind] = kinds.get(kind, 0) + 1
+        kinds = Counter((width, self.recipe.widths.candidates(width)) for width in self.inner.widths)
         lines = [
             f"{count} layers of {width} channels, to {', '.join(map(str, to))}" for (width, to), count in kinds.items()
         ]
@@ -162,6 +136,13 @@ class DualRegressionCompression:
         elif json.loads(path.read_text(encoding="utf-8")) != json.loads(json.dumps(began)):
             raise ModelError(f"the run in {self.out} began with other weights or another recipe; give another --out")
 
+    def _load_teacher(self, path: Path) -> DRN:
+        architecture, config, network, _ = load_network(path)
+        if isinstance(self.network, DRN) and isinstance(network, DRN) and config.scale == self.config.scale:
+            return network
+        mine, its = f"{self.architecture} x{self.config.scale}", f"{architecture} x{config.scale}"
+        raise OptionError(f"a teacher is for DRNs of one scale; the network is {mine}, {path} is {its}")
+
     def _cost(self) -> Cost:
         settings = self.recipe.widths
         if settings.budget != "ms":
@@ -201,7 +182,7 @@ class DualRegressionCompression:
 
     def _prune(
         self, widths: tuple[int, ...], folder: Folder, device: torch.device, limits: Limits, path: Path
-    ) -> nn.Module:
+    ) -> Network:
         settings = self.recipe.pruning
         settings = replace(settings, batches=min(settings.batches, limits.steps or settings.batches))
         training = replace(self.recipe.fine_tuning, batch=settings.batch, lr_patch_px=settings.lr_patch_px)
@@ -237,10 +218,8 @@ class DualRegressionCompression:
         recipe = self._recipe(config, self.recipe.fine_tuning)
         trainer = Trainer(recipe, folder, self.out, device=device, limits=limits)
         if self.teacher:
-            _, teacher_config, teacher, _ = load_network(self.teacher)
-            if teacher_config.scale != config.scale:
-                raise OptionError(f"the teacher must be a x{config.scale} network, not x{teacher_config.scale}")
-            trainer.loss = TailDistillation(trainer.loss, teacher.to(device), self.recipe.distillation_weight)
+            teacher = self.teacher.to(device)
+            trainer.use_loss(TailDistillation(trainer.loss, teacher, self.recipe.distillation_weight))
         trainer.resume_or_start(pruned)
         trainer.started_from = self.dense.name
         return trainer.run(), trainer.validate()
@@ -253,7 +232,7 @@ class DualRegressionCompression:
             "network": {"architecture": self.architecture, **asdict(config)},
             "training": asdict(training),
         }
-        return parse_recipe(tables, where=f"the recipe {self.recipe.name}")
+        return parse_recipe(tables, where=f"the recipe of {self.name}")
 
     @contextmanager
     def _stage(self, name: str) -> Iterator[dict[str, Any]]:

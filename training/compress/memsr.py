@@ -4,6 +4,7 @@ plain network without skips, begun from a residual teacher and trained beside it
 
 import hashlib
 import logging
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from training.compress.memsr_widths import Student
 from training.data.bank import PatchBank
 from training.data.folder import Folder, read_pictures
 from training.loop import Limits, Trainer
-from training.networks import OnesPlain, Plain, PlainConfig, build_network, read_config
+from training.networks import OnesPlain, Plain, build_network, read_config
 from training.networks.convolution_algebra import Convolution
 from training.networks.cost import count_parameters
 from training.recipe import Recipe, Training, parse_recipe, read_tables
@@ -128,14 +129,7 @@ class PlainStudent:
         if not initial.exists():
             self._save(self.initialise(folder), initial)
         network, bridges = self._load(initial)
-        recipe = self._trainer_recipe(network.config, "plain-ones" if isinstance(network, OnesPlain) else "plain")
-        trainer = Trainer(recipe, folder, self.out / "training", device=device, limits=limits)
-        trainer.network.load_state_dict(network.state_dict())
-        trainer.ema.load_state_dict(network.state_dict())
-        trainer.started_from = f"{self.teacher_path.stem}, made plain"
-        if self.recipe.distillation.weight:
-            teacher, settings = self.teacher.to(device), self.recipe.distillation
-            trainer.use_loss(DistillationLoss(trainer.loss, teacher, bridges, settings, lambda: trainer.progress))
+        trainer = self.trainer(network, bridges, folder, device=device, limits=limits)
         if (trainer.out / "checkpoint.safetensors").exists():
             trainer.resume()
         else:
@@ -144,11 +138,30 @@ class PlainStudent:
         trained = trainer.ema.cpu()
         if isinstance(trained, OnesPlain):
             trained = trained.plain(for_half=True)
-        path = self.out / f"{recipe.name}.safetensors"
+        path = self.out / f"{trainer.recipe.name}.safetensors"
         if trainer.rank == 0:
-            tables = self._trainer_recipe(trained.config, "plain").tables
+            tables = self._trainer_recipe(trained).tables
             save_network(path, trained, tables, trainer.history())
         return path
+
+    def trainer(
+        self,
+        network: OnesPlain | Plain,
+        bridges: Sequence[Convolution],
+        folder: Folder,
+        *,
+        device: torch.device,
+        limits: Limits,
+    ) -> Trainer:
+        """The training in `out/training`, about to begin with this network and these bridges."""
+        trainer = Trainer(self._trainer_recipe(network), folder, self.out / "training", device=device, limits=limits)
+        trainer.network.load_state_dict(network.state_dict())
+        trainer.ema.load_state_dict(network.state_dict())
+        trainer.started_from = f"{self.teacher_path.stem}, made plain"
+        if self.recipe.distillation.weight:
+            teacher, settings = self.teacher.to(device), self.recipe.distillation
+            trainer.use_loss(DistillationLoss(trainer.loss, teacher, bridges, settings, lambda: trainer.progress))
+        return trainer
 
     def initialise(self, folder: Folder) -> Winner:
         """The student before its training, made from patches of as many pictures; reports C and what it would cut off.
@@ -190,8 +203,7 @@ class PlainStudent:
         tensors = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
         for index, bridge in enumerate(bridges):
             tensors |= {f"bridges.{index}.weight": bridge.weight, f"bridges.{index}.bias": bridge.bias}
-        architecture = "plain-ones" if isinstance(network, OnesPlain) else "plain"
-        tables = self._trainer_recipe(network.config, architecture).tables["network"]
+        tables = self._trainer_recipe(network).tables["network"]
         save_tensors(path, tensors, {"network": tables, "teacher": self._fingerprint()})
 
     def _load(self, path: Path) -> tuple[OnesPlain | Plain, list[Convolution]]:
@@ -207,11 +219,12 @@ class PlainStudent:
     def _fingerprint(self) -> str:
         return hashlib.sha256(self.teacher_path.read_bytes()).hexdigest()
 
-    def _trainer_recipe(self, config: PlainConfig, architecture: str) -> Recipe:
+    def _trainer_recipe(self, network: OnesPlain | Plain) -> Recipe:
+        architecture = "plain-ones" if isinstance(network, OnesPlain) else "plain"
         tables = {
-            "name": f"{self.recipe.name}-x{config.scale}",
+            "name": f"{self.recipe.name}-x{network.config.scale}",
             "note": f"Made plain by MemSR from {self.teacher_path.stem}.",
-            "network": {"architecture": architecture, **asdict(config)},
+            "network": {"architecture": architecture, **asdict(network.config)},
             "training": asdict(self.recipe.training),
         }
         return parse_recipe(tables, where=f"the recipe {self.recipe.name}")

@@ -115,7 +115,7 @@ def winning_initialisation(
         mean, covariance = _moments(features)
         width = student.width_of(_variances(covariance), extra=settings.ones)
         if index == last and student.theta:
-            width = teacher.config.width + settings.ones
+            width = student.rounded(teacher.config.width)
         channels = width - settings.ones
         rows, kept = _principal(covariance, channels), 0
         if rectified[index] and settings.directions == "rectified":

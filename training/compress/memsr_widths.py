@@ -45,8 +45,11 @@ class Student:
         """
         if self.width:
             return self.width
-        needed = smallest_rank(variances, self.theta) + extra
-        return -(-needed // self.multiple_of) * self.multiple_of
+        return self.rounded(smallest_rank(variances, self.theta) + extra)
+
+    def rounded(self, channels: int) -> int:
+        """Up to `multiple_of`."""
+        return -(-channels // self.multiple_of) * self.multiple_of
 
 
 def smallest_rank(variances: Tensor, theta: float) -> int:

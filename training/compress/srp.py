@@ -5,9 +5,9 @@ Structure-Regularized Pruning", ICLR 2022): choose filters, drive them to zero, 
 import logging
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch import nn
 
 from sr_infer.errors import ModelError, OptionError
 from training.checkpoint import load_network, save_network
@@ -18,7 +18,7 @@ from training.compress.selection import Selection, select_channels
 from training.compress.structure import trace_structure
 from training.data.folder import Folder
 from training.loop import Limits, Trainer
-from training.networks import NetworkConfig
+from training.networks import Network, NetworkConfig
 from training.networks.cost import count_parameters
 from training.recipe import Recipe, Training, parse_recipe, read_tables
 from training.settings import read_settings
@@ -61,7 +61,9 @@ def read_srp_recipe(path: Path) -> SRPRecipe:
     if set(tables) != {"name", *sections}:
         expected = ", ".join(f"[{name}]" for name in sections)
         raise OptionError(f"{path}: expected name, {expected}, got {', '.join(tables) or 'nothing'}")
-    settings = {name: read_settings(cls, tables[name], where=f"{path} [{name}]") for name, cls in sections.items()}
+    settings: dict[str, Any] = {
+        name: read_settings(cls, tables[name], where=f"{path} [{name}]") for name, cls in sections.items()
+    }
     return SRPRecipe(name=tables["name"], **settings)
 
 
@@ -121,7 +123,7 @@ class StructuredPruning:
             LOG.info("removed the filters: %s", removed)
         return self._fine_tune(removed, folder, device, limits)
 
-    def _regularise(self, folder: Folder, device: torch.device, limits: Limits) -> nn.Module:
+    def _regularise(self, folder: Folder, device: torch.device, limits: Limits) -> Network:
         recipe = self._trainer_recipe(self.config, self.recipe.regularisation)
         trainer = Trainer(recipe, folder, self._regularised, device=device, limits=limits)
         watched = self._watched_layers()

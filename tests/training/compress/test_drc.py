@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 import tomllib
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,11 +17,10 @@ from skimage import data
 import sr_infer
 import training
 from exporters.to_onnx import main as export
-from sr_infer.errors import OptionError
-from training.checkpoint import load_network, load_tensors
+from training.checkpoint import load_network, load_tensors, save_network
 from training.compress.__main__ import main
-from training.compress.drc import read_drc_recipe
 from training.compress.drc_distillation import TailDistillation
+from training.compress.drc_recipe import read_drc_recipe
 from training.data.folder import scan_folder
 from training.loop import Limits, Trainer
 from training.losses import ReconstructionLoss
@@ -48,8 +46,6 @@ learning_rate = 2e-3
 dual = true
 """
 DRC = """
-name = "tiny"
-
 [widths]
 multiple = 4
 
@@ -137,6 +133,20 @@ def test_fine_tuning_repairs_what_pruning_broke(run: Path, dense: Path) -> None:
     assert "50% of the macs" in header["recipe"]["note"]
     before, after = (load_tensors(run / f"{name}-dual.safetensors")[0] for name in ("pruned", "tiny50-x4"))
     assert all(not torch.equal(before[name], after[name]) for name in before)
+
+
+def test_networks_are_called_by_name(
+    recipe: Path, dense: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    arguments = ["drc", str(recipe), "--from", "tiny-x4", "--ratio", "0.5", "--show"]
+    assert main(arguments) == 2
+    assert "no checkpoint at runs/tiny-x4/tiny-x4.safetensors" in capsys.readouterr().err
+    for folder in ("weights", "runs/tiny-x4"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "tiny-x4.safetensors").write_bytes(dense.read_bytes())
+        assert main(arguments) == 0
+        (tmp_path / "weights" / "tiny-x4.safetensors").write_text("older than the run")
 
 
 @pytest.mark.slow
@@ -242,15 +252,23 @@ def test_a_teacher_pulls_the_features_of_the_last_tail(pictures: Path, tmp_path:
             limits=Limits(),
         )
         trainer.start_from(dense)
-        trainer.loss = TailDistillation(trainer.loss, teacher, weight)
+        trainer.use_loss(TailDistillation(trainer.loss, teacher, weight))
         trainer.run()
         assert not any("teacher" in name for name in load_tensors(trainer.out / "checkpoint.safetensors")[0])
         with torch.no_grad():
             mine, its = (net._features(lr)[-1].mean(dim=1) for net in (trainer.network, teacher))
         distances.append((mine - its).square().mean().item())
     assert distances[1] < 0.7 * distances[0]
-    with pytest.raises(OptionError, match="the teacher must be a DRN, not Conv2d"):
-        TailDistillation(trainer.loss, torch.nn.Conv2d(3, 3, 1), 1.0)
+
+
+def test_a_teacher_of_another_kind_is_refused_at_once(
+    recipe: Path, dense: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    teacher, table = tmp_path / "x2.safetensors", {"scale": 2, "blocks": 1, "features": 8}
+    save_network(teacher, build_network("drn", DRNConfig(**table)), {"network": {"architecture": "drn", **table}}, {})
+    assert main([*command(recipe, dense, pictures, tmp_path / "out"), "--teacher", str(teacher)]) == 2
+    assert f"DRNs of one scale; the network is drn x4, {teacher} is drn x2" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("path", sorted(RECIPES.rglob("drc/*.toml")), ids=lambda path: str(path.relative_to(RECIPES)))
@@ -270,7 +288,7 @@ def test_every_recipe_runs_two_steps(path: Path, dense: Path, pictures: Path, tm
         lines.append(tiny.get(key, line))
     small = tmp_path / "small.toml"
     small.write_text("\n".join(lines))
-    assert replace(read_drc_recipe(small), name="").fine_tuning.dual is True
+    assert read_drc_recipe(small).fine_tuning.dual is True
     assert main([*command(small, dense, pictures, tmp_path / "out"), "--max-steps", "2"]) == 0
 
 
@@ -278,7 +296,7 @@ def test_every_recipe_runs_two_steps(path: Path, dense: Path, pictures: Path, tm
     ("change", "message"),
     [
         (("multiple = 4", "multiple = 0"), "a multiple of at least 1"),
-        (("[alpha]", "[beta]"), "expected name, [widths], [alpha], [search], [pruning], [fine_tuning]"),
+        (("[alpha]", "[beta]"), "expected [widths], [alpha], [search], [pruning], [fine_tuning]"),
         (("multiple = 4", 'budget = "ms"'), 'the budget "ms" and a latency_table belong together'),
         (("batches = 2", "batches = 0"), "batches must be at least 1"),
         (("learning_rate = 3e-2", 'order = "last"'), 'order is "l1" or "first"'),

@@ -2,11 +2,14 @@
 
 import csv
 import os
+import re
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
+import onnx
 import pytest
 import torch
 from skimage import data
@@ -17,8 +20,10 @@ from exporters.to_onnx import main as export
 from training.checkpoint import load_network, load_tensors
 from training.compress.__main__ import main
 from training.compress.memsr import read_memsr_recipe
+from training.recipe import read_recipe
 from training.train import main as train
 
+RECIPES = Path(training.__file__).parent / "recipes"
 TEACHER = """
 name = "tiny-teacher-x2"
 
@@ -114,11 +119,16 @@ def test_bridges_are_learnt_and_the_teacher_stays_out_of_the_checkpoint(run: Pat
     assert not torch.equal(trained["loss.bridges.3.weight"], initial["bridges.3.weight"])
 
 
-def test_the_result_is_exported_and_upscales(run: Path, tmp_path: Path) -> None:
-    onnx = tmp_path / "plain.onnx"
-    assert export([str(run / "tiny-plain-x2.safetensors"), "--output", str(onnx)]) == 0
+def test_the_result_is_exported_as_3x3_convolutions_and_relu_and_upscales(run: Path, tmp_path: Path) -> None:
+    path = tmp_path / "plain.onnx"
+    assert export([str(run / "tiny-plain-x2.safetensors"), "--output", str(path)]) == 0
+    nodes = onnx.load(path).graph.node
+    layers = Counter(node.op_type for node in nodes if node.op_type != "Cast")  # float16 weights, widened at load
+    assert layers == {"Add": 1, "Conv": 7, "Relu": 6, "DepthToSpace": 1}
+    kernels = [attribute.ints for node in nodes for attribute in node.attribute if attribute.name == "kernel_shape"]
+    assert [list(kernel) for kernel in kernels] == [[3, 3]] * 7
     lr = data.chelsea()[:40, :50]
-    assert sr_infer.upscale(lr, model=str(onnx)).shape == (80, 100, 3)
+    assert sr_infer.upscale(lr, model=str(path)).shape == (80, 100, 3)
 
 
 def test_a_run_killed_in_training_ends_where_an_unbroken_one_does(
@@ -169,9 +179,29 @@ def test_an_earlier_run_is_neither_overwritten_nor_mixed_with_another_teacher(
     assert "was made from another teacher" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("path", sorted((Path(training.__file__).parent / "recipes").rglob("memsr/*.toml")), ids=str)
-def test_every_recipe_is_read(path: Path) -> None:
-    assert read_memsr_recipe(path).name == f"memsr-{path.stem.removesuffix('-x2').removesuffix('-x3')}"
+@pytest.mark.parametrize("path", sorted(RECIPES.rglob("memsr/*.toml")), ids=lambda path: str(path.relative_to(RECIPES)))
+def test_every_recipe_runs_two_steps(path: Path, teacher: Path, pictures: Path, tmp_path: Path) -> None:
+    """With tiny patches."""
+    small = tmp_path / "small.toml"
+    small.write_text(re.sub(r"^(batch|lr_patch_px|patches) = .*", r"\1 = 8", path.read_text(), flags=re.MULTILINE))
+    assert main([*command(small, teacher, pictures, tmp_path / "out"), "--max-steps", "2"]) == 0
+    recipe = read_memsr_recipe(path)
+    assert path.stem.startswith(recipe.name.removeprefix("memsr-"))
+    _, config, _, _ = load_network(tmp_path / "out" / f"{recipe.name}-x2.safetensors")
+    assert config.widths == (64,) * 6
+
+
+@pytest.mark.parametrize(
+    ("student", "teacher"),
+    [("plain-s", "s"), ("plain-m", "m"), ("plain-l", "l"), ("plain-x014", "m"), ("plain-x005", "m")],
+)
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_every_student_of_the_paper_has_its_teacher(student: str, teacher: str, scale: int) -> None:
+    residual = read_recipe(RECIPES / "paper" / f"memsr-teacher-{teacher}-x{scale}.toml")
+    recipe = read_memsr_recipe(RECIPES / "paper" / "memsr" / f"plain-m-x{scale}.toml").with_student(student)
+    assert (recipe.name, recipe.blocks) == (f"memsr-{student}", residual.network.blocks)
+    assert recipe.student.width in (0, residual.network.width)
+    assert (recipe.training.steps, recipe.training.lr_patch_px) == (1_000_000, residual.training.lr_patch_px)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,175 @@
+"""`python -m benchmarks.budgets [MODEL ...]`: whether calls stay within `max_memory`, as a Markdown table.
+
+Each row is one call in a process of its own: what it added to the process with the model loaded, and that over the
+budget. Pictures are photographs of 1920x1080 px unless the row says otherwise.
+"""
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from benchmarks.cases import photograph
+from sr_infer import ShippedModel, Upscaler, available_models, encode, files, memory
+from sr_infer.measure import peak_memory
+from sr_infer.metadata import Metadata
+
+FULL_HD_HW, QUARTER_HW = (1080, 1920), (540, 960)
+LARGE_TIFF_HW = (8400, 12000)
+ALLOWED = 1.05
+TIGHT = "256MB"
+"""Not asked of networks that average over the picture, which want large windows."""
+_TILE_PX = 256
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """One call."""
+
+    name: str
+    budget: str
+    target: str | None = None
+    """Name of the file that the result goes to; None for array to array."""
+    size_hw: tuple[int, int] = FULL_HD_HW
+    kind: str = "RGB"
+    """Of the picture: "RGB", "RGBA" or "RGB, 16 bits"."""
+    sizing: dict[str, float] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
+    jobs: int = 1
+
+    def measured(self, model: ShippedModel) -> str:
+        options = self.options | {"max_memory": self.budget}
+        with tempfile.TemporaryDirectory(prefix="sr-infer-budgets-") as folder:
+            if self.target is None:
+                case, arguments = "array_case", (model.name, self.size_hw, options)
+            else:
+                _write_source(Path(folder), self)
+                case, arguments = "file_case", (model.name, folder, self.target, self.sizing, options, self.jobs)
+            peak = peak_memory(f"benchmarks.budgets:{case}", *arguments)
+        share = peak.added_bytes / memory.parse_bytes(self.budget)
+        verdict = "" if share <= ALLOWED else " too much"
+        figures = f"{memory.format_bytes(peak.added_bytes)} | {share:.0%}{verdict} | {peak.call_ms / 1e3:.0f} s"
+        return f"| `{model.name}` | {self.name} | {self.budget} | {figures} |"
+
+
+_ARRAYS = [Case(name="array", budget=budget) for budget in (TIGHT, "512MB", "1GB")]
+_OPTIONS = [
+    Case(name="JPEG to JPEG", budget="512MB", target="large.jpg"),
+    Case(name="JPEG to WebP", budget="2GB", target="large.webp"),
+    Case(name="scaled by 3", budget="512MB", target="large.png", sizing={"scale": 3}),
+    Case(name="width 1000", budget="512MB", target="large.png", sizing={"width": 1000}),
+    Case(name="transparency", budget="512MB", target="large.png", kind="RGBA"),
+    Case(name="transparency by the model", budget="512MB", target="large.png", kind="RGBA", options={"alpha": "model"}),
+    Case(name="16 bits", budget="1GB", target="large.png", kind="RGB, 16 bits"),
+    Case(name="ensemble, 960x540", budget=TIGHT, target="large.png", size_hw=QUARTER_HW, options={"ensemble": True}),
+    Case(name="4 files of 960x540, 2 jobs", budget=TIGHT, target="large.png", size_hw=QUARTER_HW, jobs=2),
+]
+_LARGE = [
+    Case(name="TIFF, 12000x8400", budget="570MB", target="large.tif", size_hw=LARGE_TIFF_HW),
+    Case(
+        name="TIFF, 12000x8400, reduced to half",
+        budget="570MB",
+        target="large.tif",
+        size_hw=LARGE_TIFF_HW,
+        sizing={"scale": 0.5},
+    ),
+]
+
+
+def array_case(model: str, size_hw: tuple[int, int], options: dict[str, Any]) -> Callable[[], object]:
+    """A case of `peak_memory`: array to array."""
+    upscaler, picture = _loaded(model, options), photograph(*size_hw)
+    return lambda: upscaler(picture)
+
+
+def file_case(
+    model: str, folder: str, target: str, sizing: dict[str, Any], options: dict[str, Any], jobs: int
+) -> Callable[[], object]:
+    """A case of `peak_memory`: all pictures in a folder, as the command does them."""
+    upscaler, output = _loaded(model, options), Path(folder) / "large"
+    work = files.tasks([folder], output, extension=Path(target).suffix)
+
+    def call() -> None:
+        failed = [outcome.error for outcome in _run(upscaler, work, sizing, jobs) if outcome.error]
+        if failed:
+            raise SystemExit(failed[0])
+
+    return call
+
+
+def _run(upscaler: Upscaler, work: list[files.Task], sizing: dict[str, Any], jobs: int) -> list[files.Outcome]:
+    return files.run(
+        upscaler,
+        work,
+        files.OutputOptions(**sizing),
+        jobs=jobs,
+        on_tile=lambda path, done, total: None,
+        on_outcome=lambda outcome: None,
+    )
+
+
+def _loaded(model: str, options: dict[str, Any]) -> Upscaler:
+    upscaler = Upscaler(model, **options)
+    upscaler.load()
+    return upscaler
+
+
+def _write_source(folder: Path, case: Case) -> None:
+    if case.size_hw == LARGE_TIFF_HW:
+        _write_large_tiff(folder / "photo.tif")
+        return
+    pixels: Any = photograph(*case.size_hw)
+    if case.kind == "RGBA":
+        pixels = np.dstack([pixels, pixels[::-1, :, 0]])
+    elif case.kind == "RGB, 16 bits":
+        pixels = pixels.astype(np.uint16) * 257
+    for number in range(2 * case.jobs if case.jobs > 1 else 1):
+        if case.kind == "RGB":
+            Image.fromarray(pixels).save(folder / f"photo-{number}.jpg", quality=95)
+        else:
+            encode.write(pixels, folder / f"photo-{number}.png", Metadata())
+
+
+def _write_large_tiff(path: Path) -> None:
+    import tifffile
+
+    height, width = LARGE_TIFF_HW
+    tile = photograph(_TILE_PX, _TILE_PX)
+    count = -(-height // _TILE_PX) * -(-width // _TILE_PX)
+    tiles = (tile for _ in range(count))
+    tifffile.imwrite(
+        path,
+        tiles,
+        shape=(height, width, 3),
+        dtype=np.uint8,
+        tile=tile.shape[:2],
+        photometric="rgb",
+        compression="zlib",
+    )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("models", nargs="*", help="names of shipped models; all otherwise")
+    parser.add_argument("--only", choices=("arrays", "options", "large"), help="one kind of calls; all otherwise")
+    chosen = parser.parse_args()
+    groups = {"arrays": _ARRAYS, "options": _OPTIONS, "large": _LARGE}
+    cases = groups[chosen.only] if chosen.only else [case for group in groups.values() for case in group]
+    print("| model | call | budget | added | of the budget | time |")
+    print("|---|---|---|---|---|---|", flush=True)
+    for model in available_models():
+        if not chosen.models or model.name in chosen.models:
+            for case in cases:
+                if not (model.card.global_pooling and case.budget == TIGHT):
+                    print(case.measured(model), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,58 @@
+"""The dense network that SRP prunes and MemSR makes plain, and trainings of its size."""
+
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import torch
+
+from training.data.folder import Folder
+from training.loop import Limits, Trainer
+from training.networks import EDSRConfig
+from training.recipe import Training, parse_recipe
+
+DENSE = EDSRConfig(scale=2, blocks=4, width=32, tail="shuffle")
+DENSE_STEPS = 3000
+PICTURES = 100
+CPU = torch.device("cpu")
+
+
+def few_pictures(folder: Folder) -> Folder:
+    """The folder with `PICTURES` of its pictures to train on."""
+    stride = max(1, len(folder.train) // PICTURES)
+    return replace(folder, train=folder.train[::stride][:PICTURES])
+
+
+def dense_weights(seed: int, folder: Folder, work: Path) -> Path:
+    """The dense network of a seed, trained once and kept in `work` with its `log.csv`."""
+    home = work / f"dense-{seed}"
+    weights = home / "evidence.safetensors"
+    if not weights.exists():
+        train(DENSE, training(DENSE_STEPS, seed, rate=1e-3), folder, home)
+    return weights
+
+
+def train(config: EDSRConfig, settings: Training, folder: Folder, out: Path) -> Path:
+    """Train from scratch; returns the weights."""
+    tables = {
+        "name": "evidence",
+        "network": {"architecture": "edsr", **asdict(config)},
+        "training": asdict(settings),
+    }
+    recipe = parse_recipe(tables, where="evidence")
+    return Trainer(recipe, folder, out, device=CPU, limits=Limits()).run()
+
+
+def training(steps: int, seed: int, *, rate: float) -> Training:
+    """What all trainings of a table share."""
+    return Training(
+        steps=steps,
+        batch=8,
+        lr_patch_px=24,
+        learning_rate=rate,
+        final_learning_rate=1e-6,
+        warmup_steps=50,
+        clip_norm=1.0,
+        precision="float32",
+        validate_every=steps,
+        seed=seed,
+    )

@@ -1,0 +1,194 @@
+"""MemSR's start against random ones, each of its parts against its absence, and the memory that plain networks need.
+
+One thing at a time differs from the small recipe (`training/recipes/memsr/plain-m.toml`). Rows of `start` train without
+distillation (tables 1 and 4 of the paper), those of `distillation` with it (tables 2 and 3), others as the recipe says
+(tables 6, 7, 10 and 11). Rows that were run with other constants than those here and in `dense` do not compare: delete
+`memsr.jsonl` when one changes.
+"""
+
+import csv
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import mean, stdev
+from tempfile import TemporaryDirectory
+from typing import Any, Literal
+
+import torch
+
+from benchmarks.evidence.dense import CPU, dense_weights, few_pictures, training
+from benchmarks.evidence.memsr_memory import NETWORKS, measure_memory, memory_table
+from benchmarks.evidence.plain_starts import random_plain, train_in_branches
+from benchmarks.evidence.similarity import linear_cka
+from training.compress.memsr import MemSRRecipe, PlainStudent
+from training.compress.memsr_conversion import teacher_features
+from training.compress.memsr_distillation import Distillation
+from training.compress.memsr_initialisation import Initialisation
+from training.compress.memsr_widths import Student
+from training.data.degradations import degrade
+from training.data.folder import Folder
+from training.loop import Limits, Trainer
+from training.networks import OnesPlain
+from training.networks.cost import count_parameters
+
+STEPS = 400
+RATE = 2e-4
+COMPARED_PICTURES = 4
+SHIPPED_TEACHER = Path(__file__).parent.parent.parent / "weights" / "srpn-lite-x4.safetensors"
+OURS = Initialisation(patches=64, directions="rectified", bridges="fitted", shift=12.0)
+PAPERS = Initialisation(patches=64)
+COLLAPSED = replace(OURS, ones=False)
+NO_DISTILLATION = Distillation(weight=0.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """What a student begins with and learns from."""
+
+    start: Literal["winning", "he", "xavier", "branches"] = "winning"
+    student: Student = Student(width=32)  # noqa: RUF009
+    initialisation: Initialisation = OURS
+    distillation: Distillation = Distillation()  # noqa: RUF009
+    rate: float = RATE
+
+
+TRIALS = {
+    ("start", "winning"): Trial(distillation=NO_DISTILLATION),
+    ("start", "random, He"): Trial(start="he", initialisation=COLLAPSED, distillation=NO_DISTILLATION),
+    ("distillation", "as the recipe"): Trial(),
+    ("start", "winning, as in the paper"): Trial(initialisation=PAPERS, distillation=NO_DISTILLATION),
+    ("start", "random, Xavier"): Trial(start="xavier", initialisation=COLLAPSED, distillation=NO_DISTILLATION),
+    ("distillation", "from random, FitNet"): Trial(
+        start="he", initialisation=COLLAPSED, distillation=Distillation(bridges=False, decay=1.0)
+    ),
+    ("start", "random, He, rate 1e-3"): Trial(
+        start="he", initialisation=COLLAPSED, distillation=NO_DISTILLATION, rate=1e-3
+    ),
+    ("distillation", "random bridges"): Trial(distillation=Distillation(bridges=False)),
+    ("ones", "collapsed to biases"): Trial(initialisation=COLLAPSED),
+    ("ReLU", "behind every second"): Trial(student=Student(width=32, activation="second")),
+    ("shift", "0"): Trial(initialisation=replace(OURS, shift=0.0)),
+    ("shift", "3"): Trial(initialisation=replace(OURS, shift=3.0)),
+    ("start", "random, RepVGG branches"): Trial(
+        start="branches", initialisation=COLLAPSED, distillation=NO_DISTILLATION
+    ),
+    ("tail", "random"): Trial(initialisation=replace(OURS, tail=False)),
+    ("balance", "0.1"): Trial(distillation=Distillation(weight=0.1)),
+    ("balance", "1"): Trial(distillation=Distillation(weight=1.0)),
+    ("balance", "0.3, no decay"): Trial(distillation=Distillation(decay=1.0)),
+    ("widths", "theta 0.14"): Trial(student=Student(theta=0.14)),
+    ("widths", "theta 0.05"): Trial(student=Student(theta=0.05)),
+}
+FOUND = {f"theta {theta}": Student(theta=theta, multiple_of=1) for theta in (0.14, 0.05)}
+"""Students whose widths alone are looked for, in a teacher of 16 blocks."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One run: which question is asked, and what is tried."""
+
+    question: str
+    tried: str
+    seed: int
+
+
+def rows(seed: int) -> list[Row]:
+    """All rows of one seed, those that answer a question at all before those that refine the answer."""
+    asked = [*TRIALS]
+    if seed == 1:
+        asked += [("memory", name) for name in NETWORKS] + [("found widths", name) for name in FOUND]
+    return [Row(question=question, tried=tried, seed=seed) for question, tried in asked]
+
+
+def measure(row: Row, folder: Folder, work: Path) -> dict[str, Any]:
+    """Run one row.
+
+    The teacher of each seed, SRP's dense network, is trained once and kept in `work`.
+
+    Returns:
+        For a training `psnr_y_db` as [step, dB] from step 0 on, `similarity` to the teacher by layers before and after
+        it, `parameters` and `widths`; for found widths these; for memory what `measure_memory` gives.
+    """
+    folder = few_pictures(folder)
+    work.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=work) as temporary:
+        out = Path(temporary)
+        if row.question == "memory":
+            return measure_memory(row.tried, out)
+        if row.question == "found widths":
+            student = PlainStudent(_recipe(Trial(student=FOUND[row.tried]), row.seed), SHIPPED_TEACHER, out)
+            return {"widths": student.initialise(folder).network.config.widths}
+        return _train(TRIALS[row.question, row.tried], row.seed, dense_weights(row.seed, folder, work), folder, out)
+
+
+def table(results: Iterable[Mapping[str, Any]]) -> str:
+    """Markdown: a table of trainings, a line for all seeds of a row, one of memory, and the widths that were found."""
+    by_settings: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for result in results:
+        by_settings.setdefault((result["row"]["question"], result["row"]["tried"]), []).append(result)
+    lines = [f"| question | tried | parameters | at first | after {STEPS} steps | seeds |", "|---|---|---|---|---|---|"]
+    questions = list(dict.fromkeys(question for question, _ in TRIALS))
+    for settings in sorted(TRIALS.keys() & by_settings, key=lambda s: (questions.index(s[0]), [*TRIALS].index(s))):
+        group = by_settings[settings]
+        cells = (*settings, f"{group[0]['parameters']:,}", _psnr(group, 0), _psnr(group, -1), len(group))
+        lines.append(f"| {' | '.join(map(str, cells))} |")
+    parts = ["\n".join(lines)]
+    if memory := [by_settings["memory", name][0] for name in NETWORKS if ("memory", name) in by_settings]:
+        parts.append(memory_table(memory))
+    for name in FOUND:
+        if found := by_settings.get(("found widths", name)):
+            parts.append(f"Widths of {SHIPPED_TEACHER.stem}, {name}: {' '.join(map(str, found[0]['widths']))}")
+    return "\n\n".join(parts)
+
+
+def _psnr(group: list[Mapping[str, Any]], index: int) -> str:
+    values = [result["psnr_y_db"][index][1] for result in group]
+    spread = f" ± {stdev(values):.2f}" if len(values) > 1 else ""
+    return f"{mean(values):.2f} dB{spread}"
+
+
+def _recipe(trial: Trial, seed: int) -> MemSRRecipe:
+    return MemSRRecipe(
+        name="evidence",
+        student=trial.student,
+        initialisation=trial.initialisation,
+        distillation=trial.distillation,
+        training=replace(training(STEPS, seed, rate=trial.rate), batch=4, validate_every=STEPS // 5),
+    )
+
+
+def _train(trial: Trial, seed: int, teacher: Path, folder: Folder, out: Path) -> dict[str, Any]:
+    student = PlainStudent(_recipe(trial, seed), teacher, out)
+    winner = student.initialise(folder)
+    network, bridges = (winner.network, winner.bridges) if trial.initialisation.ones else winner.collapsed()
+    if trial.start != "winning":
+        network = random_plain(network.config, trial.start, seed=seed)
+    trainer = student.trainer(network, bridges, folder, device=CPU, limits=Limits())
+    if trial.start == "branches":
+        train_in_branches(trainer)
+    curve = [[0, round(trainer.validate(), 4)]]
+    similarity = [_similarity(student, trainer)]
+    trainer.run()
+    with (trainer.out / "log.csv").open() as file:
+        curve += [[int(line["step"]), float(line["validation_psnr_y_db"])] for line in csv.DictReader(file)]
+    deployed = network.plain() if isinstance(network, OnesPlain) else network
+    return {
+        "psnr_y_db": curve,
+        "similarity": [*similarity, _similarity(student, trainer)],
+        "parameters": count_parameters(deployed, mean_shift=False),
+        "widths": deployed.config.widths,
+        "pictures": len(folder.train),
+    }
+
+
+@torch.no_grad()
+def _similarity(student: PlainStudent, trainer: Trainer) -> list[float]:
+    """CKA of each layer's features with the teacher's of that layer, mean over a few validation pictures."""
+    scale = trainer.recipe.network.scale
+    alike = []
+    for hr in trainer.validation[:COMPARED_PICTURES]:
+        levels = torch.from_numpy(degrade(hr, scale, "bicubic").transpose(2, 0, 1).copy())[None]
+        lr = trainer.to_range(levels)
+        pairs = zip(trainer.ema.features(lr), teacher_features(student.teacher, lr), strict=True)
+        alike.append([linear_cka(own, its) for own, its in pairs])
+    return [round(mean(layer), 4) for layer in zip(*alike, strict=True)]

@@ -1,0 +1,56 @@
+"""What MemSR's initialisation is held against: random weights, and re-parameterisation in the manner of RepVGG."""
+
+import copy
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from training.loop import Trainer
+from training.networks import Plain, PlainConfig
+from training.networks.convolution_algebra import Convolution, identity, parallel
+
+
+def random_plain(config: PlainConfig, kind: Literal["he", "xavier", "branches"], *, seed: int) -> Plain:
+    """A plain network with He's (fan in, ReLU) or Xavier's normal weights and no bias; torch's own for branches."""
+    torch.manual_seed(seed)
+    network = Plain(config)
+    if kind != "branches":
+        for layer in _convolutions(network):
+            nn.init.xavier_normal_(layer.weight) if kind == "xavier" else nn.init.kaiming_normal_(layer.weight)
+            nn.init.zeros_(layer.bias)
+    return network
+
+
+class Branches(nn.Module):
+    """A 3x3 kernel as the sum of itself, a pointwise one and, where the widths agree, the identity.
+
+    Ding et al., "RepVGG: Making VGG-style ConvNets Great Again", CVPR 2021, without batch normalisation.
+    """
+
+    def __init__(self, layer: nn.Conv2d) -> None:
+        super().__init__()
+        self.pointwise = nn.Parameter(nn.Conv2d(layer.in_channels, layer.out_channels, 1).weight.detach().clone())
+        self.has_identity = layer.in_channels == layer.out_channels
+
+    def forward(self, kernel: Tensor) -> Tensor:
+        no_bias = kernel.new_zeros(len(kernel))
+        merged = parallel(Convolution(kernel, no_bias), Convolution(self.pointwise, no_bias))
+        if self.has_identity:
+            merged = parallel(merged, identity(len(kernel), dtype=kernel.dtype))
+        return merged.weight
+
+
+def train_in_branches(trainer: Trainer) -> None:
+    """Give every convolution of the trainer's network branches, before its first step."""
+    for layer in _convolutions(trainer.network):
+        branches = Branches(layer)
+        parametrize.register_parametrization(layer, "weight", branches)
+        trainer.parameters.append(branches.pointwise)
+        trainer.optimizer.add_param_group({"params": [branches.pointwise]})
+    trainer.ema = copy.deepcopy(trainer.network).eval().requires_grad_(False)
+
+
+def _convolutions(network: nn.Module) -> list[nn.Conv2d]:
+    return [module for module in network.modules() if isinstance(module, nn.Conv2d)]
