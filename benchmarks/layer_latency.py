@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -21,13 +22,15 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from benchmarks.models import cpu_name
+from benchmarks.machine import cpu_name
 from exporters.trace import OPSET, UnitRange, trace
 from sr_infer.errors import OutputError
 from sr_infer.limits import usable_cpus
 from training.checkpoint import load_network
 from training.command import run_command
 from training.compress.inner_layers import InnerLayer, find_inner_layers
+from training.networks import Network
+from training.networks.blocks import convolution_of
 
 LR_SIZE_HW = (96, 96)
 ROUNDS = 15
@@ -35,9 +38,9 @@ IR_VERSION = 8
 """Of opset 18's time, which every onnxruntime reads."""
 
 
-def between(network: nn.Module, layer: InnerLayer, width: int) -> onnx.ModelProto:
+def between(network: Network, layer: InnerLayer, width: int) -> onnx.ModelProto:
     """The convolutions on both sides of an inner layer of so many channels, with other weights, as a graph."""
-    writer, reader = (network.get_submodule(name) for name in (layer.writer, layer.reader))
+    writer, reader = convolution_of(network, layer.writer), convolution_of(network, layer.reader)
     shuffled = layer.filters_per_channel
     block = {"blocksize": round(shuffled**0.5), "mode": "CRD"}
     middle = ("DepthToSpace", block) if shuffled > 1 else ("Relu", {})
@@ -55,7 +58,7 @@ def between(network: nn.Module, layer: InnerLayer, width: int) -> onnx.ModelProt
     return onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
 
 
-def measure(network: nn.Module, *, step: int, rounds: int = ROUNDS, threads: int = 0) -> dict[str, object]:
+def measure(network: Network, *, step: int, rounds: int = ROUNDS, threads: int = 0) -> dict[str, Any]:
     """The table.
 
     Args:
@@ -73,7 +76,7 @@ def measure(network: nn.Module, *, step: int, rounds: int = ROUNDS, threads: int
     by_kind: dict[tuple[object, ...], dict[str, float]] = {}
     table = {}
     for layer in tqdm(inner.layers, unit="layer", disable=None):
-        writer, reader = (network.get_submodule(name) for name in (layer.writer, layer.reader))
+        writer, reader = convolution_of(network, layer.writer), convolution_of(network, layer.reader)
         kind = (str(writer), str(reader), sizes[layer.writer])
         if kind not in by_kind:
             widths = sorted({*range(step, layer.width, step), layer.width})
@@ -103,12 +106,12 @@ def _convolution(
     return onnx.helper.make_node("Conv", [ends[0], *names], [ends[1]], strides=like.stride, pads=pads)
 
 
-def _input_sizes(network: nn.Module, layers: Sequence[str]) -> dict[str, tuple[int, int]]:
+def _input_sizes(network: Network, layers: Sequence[str]) -> dict[str, tuple[int, int]]:
     """Height and width of what these convolutions read."""
     sizes: dict[str, tuple[int, int]] = {}
 
     def keep(name: str, inputs: tuple[Tensor]) -> None:
-        sizes[name] = tuple(inputs[0].shape[2:])
+        sizes[name] = (inputs[0].shape[2], inputs[0].shape[3])
 
     hooks = [
         network.get_submodule(name).register_forward_pre_hook(lambda _, inputs, name=name: keep(name, inputs))

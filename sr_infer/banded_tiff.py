@@ -1,12 +1,6 @@
-"""TIFF files too large for memory, read and written a band of rows at a time. Needs tifffile, from `sr-infer[hdr]`.
-
-What is written is a tiled BigTIFF.
-"""
+"""TIFF files too large for memory, read a band of rows at a time. Needs tifffile, from `sr-infer[hdr]`."""
 
 import logging
-import os
-import sys
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -14,17 +8,12 @@ from typing import Any, Self
 
 import numpy as np
 from PIL import Image
-from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from sr_infer.errors import ImageError
-from sr_infer.metadata import DIRECTORIES, Metadata, orientation
+from sr_infer.metadata import Metadata, orientation
 from sr_infer.pillow_modes import Pixels
 
 _log = logging.getLogger(__name__)
-
-_TILE_PX = 256
-_BIG_HEADER_BYTES = 16
-_OFFSET_OF_FIRST_DIRECTORY = 8
 
 
 @dataclass(frozen=True)
@@ -106,90 +95,6 @@ class TiffRows:
             result[first : first + pixels.shape[0], left : left + pixels.shape[1]] = pixels
         return result
 
-
-def write(
-    path: Path,
-    bands: Iterable[Pixels],
-    *,
-    size_hw: tuple[int, int],
-    channels: int,
-    dtype: np.dtype[Any],
-    metadata: Metadata,
-) -> None:
-    """Write a tiled BigTIFF, deflated.
-
-    Args:
-        path: the new file.
-        bands: the picture from top to bottom, each (rows, W, C) of any number of rows.
-        size_hw: of the whole picture.
-        channels, dtype: of the pixels.
-        metadata: of the LR picture; size tags are rewritten.
-    """
-    import tifffile
-
-    metadata = metadata.for_size(size_hw)
-    has_alpha = channels in (2, 4)
-    with tifffile.TiffWriter(path, bigtiff=True) as file:
-        file.write(
-            _tiles(bands),
-            shape=(*size_hw, channels) if channels > 1 else size_hw,
-            dtype=dtype,
-            tile=(_TILE_PX, _TILE_PX),
-            photometric="rgb" if channels > 2 else "minisblack",
-            extrasamples=["unassalpha"] if has_alpha else None,
-            planarconfig="contig" if channels > 1 else None,
-            compression="zlib",
-            predictor=True,
-            iccprofile=metadata.icc_profile,
-            resolution=metadata.dpi,
-            resolutionunit="inch" if metadata.dpi else None,
-            software=False,
-            metadata=None,
-            maxworkers=1,
-        )
-    _describe(path, metadata)
-
-
-def _describe(path: Path, metadata: Metadata) -> None:
-    """Replace the directory of a BigTIFF by one that also describes the picture; its own directories move along."""
-    tags = metadata.tiff_tags()
-    with path.open("r+b") as file:
-        directory = ImageFileDirectory_v2(file.read(_BIG_HEADER_BYTES))
-        file.seek(directory.next)
-        directory.load(file)
-        dict(directory)  # decodes the tags, which are written only then
-        for tag, value in tags.items():
-            if tag not in DIRECTORIES:
-                directory[tag] = value
-            elif own := tags.get_ifd(tag):
-                directory[tag] = dict(own)
-        end = file.seek(0, os.SEEK_END)
-        file.write(bytes(end % 2) + directory.tobytes(end + end % 2))
-        file.seek(_OFFSET_OF_FIRST_DIRECTORY)
-        file.write((end + end % 2).to_bytes(8, sys.byteorder))
-
-
-def _tiles(bands: Iterable[Pixels]) -> Iterator[Pixels]:
-    """The bands cut into tiles, row by row; those at the right and bottom may be smaller."""
-    waiting: list[Pixels] = []
-    for band in bands:
-        waiting.append(band)
-        while sum(len(rows) for rows in waiting) >= _TILE_PX:
-            joined = np.concatenate(waiting)
-            yield from _tile_row(joined[:_TILE_PX])
-            waiting = [joined[_TILE_PX:].copy()]
-    rest = np.concatenate(waiting)
-    if len(rest):
-        yield from _tile_row(rest)
-
-
-def _tile_row(rows: Pixels) -> Iterator[Pixels]:
-    for left in range(0, rows.shape[1], _TILE_PX):
-        tile = rows[:, left : left + _TILE_PX]
-        yield tile[..., 0] if tile.shape[2] == 1 else tile
-
-
-def needed_bytes(source: TiffRows, width_px: int, window_height_px: int) -> int:
-    """Memory for reading bands for windows of this height, and for writing tiles of a result of this width."""
-    pixel = source.channels * source.dtype.itemsize
-    return 2 * pixel * (source.size_hw[1] * window_height_px + width_px * _TILE_PX)
+    def needed_bytes(self, window_height_px: int) -> int:
+        """Memory for reading bands for windows of this height."""
+        return 2 * self.size_hw[1] * self.channels * self.dtype.itemsize * window_height_px

@@ -31,7 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command and end the process with its exit code."""
     logging.captureWarnings(True)
     logging.basicConfig(format="sr-infer: %(message)s")
-    logging.getLogger("py.warnings").setLevel(logging.ERROR)
+    for decoder in ("py.warnings", "tifffile"):  # whose complaints about damaged files end in an error of ours
+        logging.getLogger(decoder).setLevel(logging.CRITICAL)
     parsed = _parser().parse_args(arguments)
     try:
         code: int = parsed.run(parsed)

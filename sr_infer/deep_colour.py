@@ -5,7 +5,6 @@ formats, such a picture is refused rather than halved. 16-bit grey without trans
 """
 
 import io
-import zlib
 from types import ModuleType
 from typing import Any, BinaryIO
 
@@ -20,7 +19,6 @@ FORMATS = ("PNG", "TIFF", "JPEG2000")
 """That are read and written with 16 bits per channel."""
 _TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _TIFF_BITS_PER_SAMPLE = 258
-_DEFLATE = 8
 _PNG_HEADER_BYTES = 8 + 25
 """Signature and the chunk IHDR."""
 _SNIFFED_BYTES = 4096
@@ -138,15 +136,15 @@ def _tiff_pixels(data: bytes, name: str, tifffile: ModuleType) -> tuple[NDArray[
 
 
 def write(pixels: NDArray[np.uint16], file: BinaryIO, image_format: str, metadata: Metadata) -> None:
-    """Write a picture with 16 bits per channel.
+    """Write a picture with 16 bits per channel as PNG or JPEG 2000.
 
-    For PNG and TIFF, Pillow writes a picture of one 8-bit pixel with all the metadata, in whose place the real pixels
-    are then put.
+    For PNG, Pillow writes a picture of one 8-bit pixel with all the metadata, in whose place the real pixels are then
+    put.
 
     Args:
         pixels: (H, W, 2), (H, W, 3) or (H, W, 4).
         file: open for writing.
-        image_format: one of `FORMATS`.
+        image_format: Pillow's name.
         metadata: of the picture.
 
     Raises:
@@ -156,20 +154,15 @@ def write(pixels: NDArray[np.uint16], file: BinaryIO, image_format: str, metadat
         raise OutputError(f"{image_format} files cannot hold colour of 16 bits per channel; choose .png or .tif")
     try:
         import imagecodecs
-        import tifffile
     except ModuleNotFoundError as error:
         raise OutputError(f"this picture has more than 8 bits per channel, {_EXTRA}") from error
     pixels = np.ascontiguousarray(pixels, "<u2")
     if image_format == "JPEG2000":
         file.write(imagecodecs.jpeg2k_encode(pixels, level=0, codecformat="jp2", reversible=True))
         return
-    mode = ("LA", "RGB", "RGBA")[pixels.shape[2] - 2]
     shell = io.BytesIO()
-    Image.new(mode, (1, 1)).save(shell, image_format, **metadata.save_options(image_format))
-    if image_format == "PNG":
-        _write_png(memoryview(imagecodecs.png_encode(pixels)), shell.getvalue(), file)
-    else:
-        _write_tiff(pixels, shell, file, tifffile)
+    Image.new(("LA", "RGB", "RGBA")[pixels.shape[2] - 2], (1, 1)).save(shell, "PNG", **metadata.save_options("PNG"))
+    _write_png(memoryview(imagecodecs.png_encode(pixels)), shell.getvalue(), file)
 
 
 def _write_png(picture: memoryview, shell: bytes, file: BinaryIO) -> None:
@@ -177,24 +170,3 @@ def _write_png(picture: memoryview, shell: bytes, file: BinaryIO) -> None:
     file.write(picture[:_PNG_HEADER_BYTES])
     file.write(shell[_PNG_HEADER_BYTES : shell.index(b"IDAT") - 4])
     file.write(picture[_PNG_HEADER_BYTES:])
-
-
-def _write_tiff(pixels: NDArray[np.uint16], shell: io.BytesIO, file: BinaryIO, tifffile: ModuleType) -> None:
-    """`shell` with its one pixel replaced by `pixels`."""
-    height, width, channels = pixels.shape
-    strip = zlib.compress(pixels.data, level=6)
-    shell.seek(0)
-    with tifffile.TiffFile(shell, mode="r+") as header:
-        tags = header.pages.first.tags
-        for name, value in {
-            "ImageWidth": width,
-            "ImageLength": height,
-            "BitsPerSample": (16,) * channels,
-            "Compression": _DEFLATE,
-            "RowsPerStrip": height,
-            "StripByteCounts": len(strip),
-        }.items():
-            tags[name].overwrite(value)
-        tags["StripOffsets"].overwrite(shell.seek(0, io.SEEK_END))
-        file.write(shell.getvalue())
-    file.write(strip)

@@ -11,16 +11,18 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image
 
-from sr_infer import deep_colour, images
+from sr_infer import deep_colour, images, tiff_writer
 from sr_infer.errors import OptionError, OutputError
 from sr_infer.metadata import Metadata
-from sr_infer.pillow_modes import Pixels, has_pillow_mode, pillow_image
+from sr_infer.pillow_modes import Pixels, has_pillow_mode, pillow_image, pixels_of
 
 DEFAULT_QUALITY = 95
 """Of JPEG, WebP and AVIF, 1 to 100."""
 
 _ENCODER_BYTES_PER_PX = {"WEBP": 30, "AVIF": 46, "JPEG2000": 56}
 """The most that was measured, on noise and photographs of 1.2 to 6 megapixels. Other encoders work row by row."""
+_BAND_PX = 256
+_CLASSIC_TIFF_BYTES = 4_000_000_000
 _GREY_16_FORMATS = (*deep_colour.FORMATS, "PPM")
 
 
@@ -87,21 +89,26 @@ def check(name: str, channels: int, dtype: np.dtype[Any], *, quality: int, in_me
     if channels in (2, 4) and images.read(pixel).channels != channels:
         raise OutputError(f"{name} files cannot hold transparency; choose .png, .webp or .tif")
     compressed = 1.1 * channels * dtype.itemsize
-    kept_whole = name in deep_colour.FORMATS and dtype.itemsize > 1
+    kept_whole = name in ("PNG", "JPEG2000") and dtype.itemsize > 1
     return _ENCODER_BYTES_PER_PX.get(name, 0) + compressed * (kept_whole + in_memory)
 
 
 def _save(image: Image.Image | Pixels, file: BinaryIO, name: str, metadata: Metadata, quality: int) -> None:
     if not 1 <= quality <= 100:
         raise OptionError(f"expected a quality from 1 to 100, got {quality}")
+    size_hw = image.size[::-1] if isinstance(image, Image.Image) else (image.shape[0], image.shape[1])
+    metadata = metadata.for_size(size_hw)
+    if name == "TIFF":
+        _save_tiff(image, file, size_hw, metadata)
+        return
     if not isinstance(image, Image.Image):
         if not has_pillow_mode(image.shape[2], image.dtype):
-            deep_colour.write(image, file, name, metadata.for_size(image.shape[:2]))
+            deep_colour.write(image, file, name, metadata)
             return
         image = pillow_image(image)
     if image.mode == "I;16" and name not in _GREY_16_FORMATS:
         raise OutputError(f"{name} files cannot hold 16-bit grey; choose .png or .tif")
-    options: dict[str, Any] = metadata.for_size((image.height, image.width)).save_options(name)
+    options: dict[str, Any] = metadata.save_options(name)
     if name in ("JPEG", "WEBP", "AVIF"):
         options["quality"] = quality
     if name == "JPEG":
@@ -112,6 +119,25 @@ def _save(image: Image.Image | Pixels, file: BinaryIO, name: str, metadata: Meta
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise OutputError(f"cannot write this picture as {name} ({error}); PNG and TIFF hold all kinds") from error
+
+
+def _save_tiff(image: Image.Image | Pixels, file: BinaryIO, size_hw: tuple[int, int], metadata: Metadata) -> None:
+    def band(top: int) -> Pixels:
+        stop = min(top + _BAND_PX, size_hw[0])
+        if isinstance(image, Image.Image):
+            return pixels_of(image.crop((0, top, size_hw[1], stop)))[0]
+        return image[top:stop]
+
+    first = band(0)
+    tiff_writer.write(
+        file,
+        map(band, range(0, size_hw[0], _BAND_PX)),
+        size_hw=size_hw,
+        channels=first.shape[2],
+        dtype=first.dtype,
+        metadata=metadata,
+        is_big=size_hw[0] * size_hw[1] * first[0, 0].nbytes > _CLASSIC_TIFF_BYTES,
+    )
 
 
 @contextmanager

@@ -4,6 +4,7 @@ import glob
 import os
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -69,11 +70,9 @@ def tasks(inputs: Sequence[str], output: Path, *, suffix: str = "", extension: s
     if len(given) == 1 and not given[0].is_dir() and not output.is_dir() and output.suffix:
         found = [Task(given[0], output)]
     else:
-        found = [
-            Task(source, output / renamed(relative, suffix, extension))
-            for path in given
-            for source, relative in _pictures(path, output)
-        ]
+        pictures = [picture for path in given for picture in _pictures(path, output)]
+        results = all_renamed([relative for _, relative in pictures], suffix, extension)
+        found = [Task(source, output / result) for (source, _), result in zip(pictures, results, strict=True)]
     if not found:
         raise OptionError(f"expected pictures, found none in {', '.join(inputs)}")
     taken: dict[Path, Path] = {}
@@ -94,6 +93,18 @@ def renamed(path: _Path, suffix: str, extension: str | None) -> _Path:
     else:
         ending = f".{extension.removeprefix('.')}"
     return path.with_name(f"{path.stem}{suffix}{ending}")
+
+
+def all_renamed(paths: Sequence[_Path], suffix: str, extension: str | None) -> list[_Path]:
+    """Those of several pictures; where two would be one, a picture of another format keeps its full name: a.gif.png."""
+    results = [renamed(path, suffix, extension) for path in paths]
+    shared = {result for result, count in Counter(results).items() if count > 1}
+    return [
+        result.with_name(f"{path.name}{suffix}{result.suffix}")
+        if result in shared and path.suffix != result.suffix
+        else result
+        for path, result in zip(paths, results, strict=True)
+    ]
 
 
 def run(

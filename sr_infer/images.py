@@ -197,7 +197,8 @@ def _decoder_errors(name: str) -> Iterator[None]:
             f"{name} is not a picture that Pillow {PIL.__version__} can read; if it opens elsewhere, convert it to PNG"
         ) from error
     except Exception as error:
-        raise ImageError(f"{name} is damaged or incomplete ({error or type(error).__name__})") from error
+        reason = error if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
+        raise ImageError(f"{name} is damaged or incomplete ({reason})") from error
 
 
 def check_pixels(count: int, name: str, max_pixels: int) -> None:

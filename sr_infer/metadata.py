@@ -37,6 +37,8 @@ _TIFF_XMP = 700
 _XMP_TEXT_KEY = "XML:com.adobe.xmp"
 _COMMENT = "Comment"
 """The keyword of PNG text that means the same as a JPEG comment."""
+_CARRIERS = ("JPEG", "PNG", "TIFF", "WEBP", "AVIF")
+"""Formats that hold ICC profile, EXIF and XMP."""
 _MAX_JPEG_SEGMENT = 65_500
 
 
@@ -111,20 +113,25 @@ class Metadata:
     def save_options(self, file_format: str) -> dict[str, Any]:
         """Arguments of `Image.save` that write this into a file of one of Pillow's formats."""
         options: dict[str, Any] = {}
+        beside = {"ICC profile": self.icc_profile, "EXIF": self.exif, "XMP": self.xmp}
+        lost = [what for what, data in beside.items() if data is not None]
+        if lost and file_format not in _CARRIERS:
+            _log.warning("%s files are written without %s; PNG and TIFF hold all", file_format, ", ".join(lost))
         if self.icc_profile is not None:
             options["icc_profile"] = self.icc_profile
         if self.dpi is not None:
             options["dpi"] = self.dpi
-        if file_format == "TIFF":
-            options["exif"] = self.tiff_tags()
-            return options
         if self.exif is not None and _fits("EXIF", self.exif, file_format):
             options["exif"] = self.exif
         if file_format == "PNG":
             options["pnginfo"] = self._png_text()
         elif self.xmp is not None and _fits("XMP", self.xmp, file_format):
             options["xmp"] = self.xmp
-        if file_format == "JPEG" and self.comment is not None and _fits("comment", self.comment, file_format):
+        if (
+            file_format in ("JPEG", "JPEG2000")
+            and self.comment is not None
+            and _fits("comment", self.comment, file_format)
+        ):
             options["comment"] = self.comment
         return options
 

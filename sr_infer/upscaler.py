@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, TypeAlias, TypeVar, overload
 from numpy.typing import NDArray
 from PIL import Image
 
-from sr_infer import banded_tiff, canvas, encode, images, model_zoo, session
+from sr_infer import canvas, encode, images, model_zoo, session, tiff_writer
 from sr_infer.banded_tiff import TiffRows
 from sr_infer.blocks import Block, upscaled_blocks
 from sr_infer.errors import CancelledError, OutputError
@@ -241,19 +241,21 @@ class Upscaler(Options):
             source,
             self.card,
             lambda grid: (
-                banded_tiff.needed_bytes(source, size_hw[1], grid.window_hw[0])
+                source.needed_bytes(grid.window_hw[0])
                 + canvas.band_bytes(source, scale, size_hw, grid)
+                + tiff_writer.needed_bytes(size_hw[1], source.channels * source.dtype.itemsize)
             ),
         )
         blocks = self._blocks(source, division, progress)
-        with encode.replacing(target) as temporary:
-            banded_tiff.write(
-                temporary,
+        with encode.replacing(target) as temporary, temporary.open("wb") as file:
+            tiff_writer.write(
+                file,
                 canvas.bands(blocks, source, scale, size_hw),
                 size_hw=size_hw,
                 channels=source.channels,
                 dtype=source.dtype,
-                metadata=source.metadata,
+                metadata=source.metadata.for_size(size_hw),
+                is_big=True,
             )
 
     def _blocks(self, source: Source, division: Division, progress: Progress | None) -> Iterator[Block]:

@@ -19,10 +19,11 @@ from sr_infer.errors import OptionError
 from training.checkpoint import find_weights, load_network
 from training.command import run_command
 from training.data.bank import PatchBank
-from training.data.folder import Folder, picture_names, read_pictures, scan_folder
+from training.data.folder import Folder, picture_names, read_pictures, scan_folder, warn_of
 from training.dual_start import start_duals
-from training.loop import Limits, Trainer, choose_device
-from training.networks import DRN
+from training.loop import Limits, Trainer
+from training.networks import images_of
+from training.processes import choose_device
 from training.recipe import Recipe, Training, parse_recipe, read_tables
 from training.settings import read_settings
 
@@ -96,7 +97,7 @@ class AdaptationTrainer(Trainer):
             ImageError: no picture can be used.
         """
         super().__init__(_recipe(weights, adaptation), folder, out, device=device, limits=limits)
-        if self.world > 1:
+        if self.processes.count > 1:
             raise OptionError("adapt runs in one process; start it without torchrun")
         self.unpaired = round(adaptation.rho * self.settings.batch)
         if self.unpaired == self.settings.batch or (self.unpaired == 0) != (adaptation.rho == 0):
@@ -113,7 +114,7 @@ class AdaptationTrainer(Trainer):
             return self.loss(self.network, pyramid)
         real = self.to_range(self.real.draw(self.unpaired, generator)[0])
         lr = torch.cat((pyramid[0], real))
-        images = self.network.pyramid(lr) if isinstance(self.network, DRN) else [self.network(lr)]
+        images = images_of(self.network, lr)
         known = [image[:paired] for image in images]
         loss = self.loss.primal(known, pyramid) + self.loss.dual(self.network, known, pyramid)
         return (paired * loss + self.unpaired * self._dual_of(real, [image[paired:] for image in images])) / batch
@@ -121,7 +122,8 @@ class AdaptationTrainer(Trainer):
     def _dual_of(self, real: Tensor, images: list[Tensor]) -> Tensor:
         steps = range(1, len(self.loss.duals) + 1)
         pairs = zip(steps, images[-len(steps) :], strict=True)
-        return self.loss.dual_weight * sum(l1_loss(self.loss.shrink(image, step), real) for step, image in pairs)
+        missed = [l1_loss(self.loss.shrink(image, step), real) for step, image in pairs]
+        return self.loss.dual_weight * torch.stack(missed).sum()
 
 
 def _recipe(weights: Path, adaptation: Adaptation) -> Recipe:
@@ -166,8 +168,7 @@ def _adapt(options: argparse.Namespace) -> None:
         device=choose_device(options.device),
         limits=Limits(steps=options.max_steps),
     )
-    for name, reason in skipped.items():
-        print(f"skipped {name}: {reason}", file=sys.stderr)
+    warn_of(skipped)
     print(trainer.run())
 
 

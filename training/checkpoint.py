@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from sr_infer.errors import ModelError, ModelNotFoundError, OutputError
-from training.networks import NetworkConfig, build_network, read_config
+from training.networks import Network, NetworkConfig, build_network, read_config
 
 HEADER_KEY = "sr_infer"
 
@@ -74,7 +74,7 @@ def save_network(path: Path, network: nn.Module, recipe: Mapping[str, Any], hist
     save_tensors(path, halves, {"recipe": recipe, "history": history})
 
 
-def load_network(path: Path) -> tuple[str, NetworkConfig, nn.Module, dict[str, Any]]:
+def load_network(path: Path) -> tuple[str, NetworkConfig, Network, dict[str, Any]]:
     """Architecture, configuration, network in float32 and header of a file that `save_network` wrote.
 
     Raises:
@@ -107,3 +107,16 @@ def load_matching(network: nn.Module, path: Path) -> list[str]:
         )
     network.load_state_dict({**own, **fitting})
     return [name for name in own if name not in fitting and torch.is_floating_point(own[name])]
+
+
+def dual_path(weights: Path) -> Path:
+    """Where the dual networks of these weights lie, if they had any."""
+    return weights.with_name(f"{weights.stem}-dual.safetensors")
+
+
+def provenance(weights: Path) -> str:
+    """The name of earlier weights, how long they were trained, and what they started from in turn."""
+    _, header = load_tensors(weights)
+    history = header.get("history", {})
+    earlier = f", itself from {history['started_from']}" if history.get("started_from") else ""
+    return f"{weights.stem} after {history.get('steps', 0):,} steps{earlier}"

@@ -6,8 +6,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from training.checkpoint import load_matching
-from training.loop import Trainer, dual_path
+from training.checkpoint import dual_path, load_matching
+from training.loop import Trainer
 
 LOG = logging.getLogger(__name__)
 LEARNING_RATE = 1e-3

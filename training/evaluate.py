@@ -4,12 +4,11 @@ import argparse
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple, get_args
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 
 from sr_infer import Upscaler
 from sr_infer.errors import ImageError, OptionError, SrInferError
@@ -18,8 +17,8 @@ from sr_infer.resize import downscale, imresize
 from training.checkpoint import load_network
 from training.data.degradations import Degradation, degrade
 from training.data.folder import picture_names, read_pixels
+from training.validation import Pixels, upscale_pixels
 
-Pixels = NDArray[np.uint8]
 Upscale = Callable[[Pixels], Pixels]
 
 
@@ -130,14 +129,7 @@ def _bicubic(lr: Pixels, scale: int) -> Pixels:
 def _torch_upscaler(path: Path, scale: int) -> Upscale:
     _, config, network, _ = load_network(path)
     _check_scale(str(path), config.scale, scale)
-
-    @torch.no_grad()
-    def upscale(lr: Pixels) -> Pixels:
-        pixels = torch.from_numpy(lr.transpose(2, 0, 1).copy())[None].float()
-        sr = network(pixels * (config.value_range / 255))[0] * (255 / config.value_range)
-        return sr.round().clamp(0, 255).byte().permute(1, 2, 0).numpy()
-
-    return through_rgb(upscale)
+    return through_rgb(partial(upscale_pixels, network))
 
 
 def _check_scale(model: str, has: int, wanted: int) -> None:

@@ -3,7 +3,6 @@
 import copy
 import csv
 import logging
-import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -11,29 +10,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
 import torch
-import torch.distributed as dist
-from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 from tqdm import tqdm
 
-from sr_infer.errors import ImageError, ModelError, OptionError
+from sr_infer.errors import ModelError
 from sr_infer.measure import peak_resident_bytes
-from sr_infer.metrics import psnr_y
-from training.checkpoint import load_matching, load_tensors, save_network, save_tensors
+from training.checkpoint import dual_path, load_matching, load_tensors, provenance, save_network, save_tensors
 from training.data.bank import PatchBank
-from training.data.degradations import degrade
-from training.data.folder import Folder, read_pictures
+from training.data.folder import Folder, read_pictures, warn_of
 from training.losses import ReconstructionLoss
 from training.networks import build_network
+from training.processes import Processes
 from training.recipe import Recipe
+from training.run_state import below, collect_state, restore_state
 from training.schedule import learning_rate
+from training.validation import mean_psnr_y_db, validation_pictures
 
 LOG = logging.getLogger(__name__)
-VALIDATION_PICTURES = 24
-VALIDATION_PX = 256
-"""Side of the middle part of each that is validated on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,14 +67,16 @@ class Trainer:
         """
         self.recipe, self.out, self.device, self.limits = recipe, out, device, limits
         self.settings = recipe.training
-        self.world = dist.get_world_size() if dist.is_initialized() else 1
-        self.rank = dist.get_rank() if dist.is_initialized() else 0
-        if self.settings.batch % self.world:
-            raise OptionError(f"a batch of {self.settings.batch} does not divide among {self.world} processes")
+        self.processes = Processes()
+        self.rank = self.processes.rank
+        self._share = self.processes.share_of(self.settings.batch)
         torch.manual_seed(self.settings.seed)
-        self.network = build_network(recipe.architecture, recipe.network).to(device, memory_format=torch.channels_last)
+        self.network = build_network(recipe.architecture, recipe.network).to(device)
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         dual, weight, on_hr = self.settings.dual, self.settings.dual_weight, self.settings.dual_on_hr
         self.loss = ReconstructionLoss(recipe.network, dual=dual, dual_weight=weight, dual_on_hr=on_hr).to(device)
+        self.objective: nn.Module = self.loss
+        """What is minimised: the loss, or something around it."""
         self.ema = copy.deepcopy(self.network).eval().requires_grad_(False)
         self.parameters = [p for p in (*self.network.parameters(), *self.loss.parameters()) if p.requires_grad]
         self.optimizer = torch.optim.Adam(self.parameters, lr=0.0, betas=self.settings.betas, fused=True)
@@ -92,14 +89,7 @@ class Trainer:
 
     def _read_data(self, folder: Folder) -> None:
         self.bank = self.read_bank(folder.root, folder.train)
-        chosen = folder.validation[:: max(1, len(folder.validation) // VALIDATION_PICTURES)][:VALIDATION_PICTURES]
-        largest = self.loss.divisors[0]
-        skipped: dict[str, str] = {}
-        pictures = read_pictures(folder.root, chosen, least_px=16 * largest, skipped=skipped)
-        self.validation = [_middle(picture, largest) for picture in pictures]
-        _warn_of(skipped)
-        if not self.validation:
-            raise ImageError(f"{folder.root} leaves no picture for validation; add more pictures")
+        self.validation = validation_pictures(folder, multiple=self.loss.divisors[0])
         LOG.info("%d pictures to train on, %d to validate", len(self.bank), len(self.validation))
 
     def read_bank(self, root: Path, names: Iterable[str]) -> PatchBank:
@@ -117,7 +107,7 @@ class Trainer:
             device=self.device,
             degradation=self.settings.degradation,
         )
-        _warn_of(skipped)
+        warn_of(skipped)
         return bank
 
     @property
@@ -139,12 +129,12 @@ class Trainer:
         self.ema.load_state_dict(self.network.state_dict())
         if self.loss.duals.state_dict() and dual_path(weights).is_file():
             load_matching(self.loss.duals, dual_path(weights))
-        self.started_from = _provenance(weights)
+        self.started_from = provenance(weights)
         LOG.info("started from %s; left fresh: %s", weights, ", ".join(fresh) or "nothing")
 
     def use_loss(self, loss: nn.Module) -> None:
-        """Train with another loss, one that wraps this trainer's; parameters of its own are learnt along."""
-        self.loss = loss.to(self.device)
+        """Train with a loss around this trainer's; parameters of its own are learnt along."""
+        self.objective = loss.to(self.device)
         known = set(self.parameters)
         own = [p for p in loss.parameters() if p.requires_grad and p not in known]
         self.parameters += own
@@ -178,8 +168,7 @@ class Trainer:
             save_network(path, self.ema, self.recipe.tables, self.history())
             if duals := self.loss.duals.state_dict():
                 save_tensors(dual_path(path), duals, {"of": path.name})
-        if self.world > 1:
-            dist.barrier()
+        self.processes.wait()
         return path
 
     def _steps(self, bar: tqdm) -> None:
@@ -191,7 +180,7 @@ class Trainer:
             self.elapsed_s = time.monotonic() - began
             bar.update()
             if self.step % self.settings.validate_every == 0 or self.progress >= 1:
-                loss = self._mean_over_processes(torch.stack(losses).mean()).item()
+                loss = self.processes.mean(torch.stack(losses).mean()).item()
                 losses.clear()
                 psnr_db = self.validate()
                 self.elapsed_s = time.monotonic() - began
@@ -208,10 +197,7 @@ class Trainer:
             loss = self.batch_loss(generator)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        if self.world > 1:
-            for parameter in self.parameters:
-                dist.all_reduce(parameter.grad)
-                parameter.grad /= self.world
+        self.processes.average_gradients(self.parameters)
         if self.settings.clip_norm:
             nn.utils.clip_grad_norm_(self.parameters, self.settings.clip_norm)
         if self.penalty:
@@ -224,33 +210,19 @@ class Trainer:
 
     def batch_loss(self, generator: torch.Generator) -> Tensor:
         """The loss of one batch, or of this process's share of it, drawn with `generator`."""
-        share = self.settings.batch // self.world
-        patches = self.bank.draw(
-            self.settings.batch, generator, share=slice(self.rank * share, (self.rank + 1) * share)
-        )
-        return self.loss(self.network, [self.to_range(patch) for patch in patches])
+        patches = self.bank.draw(self.settings.batch, generator, share=self._share)
+        return self.objective(self.network, [self.to_range(patch) for patch in patches])
 
-    @torch.no_grad()
     def _update_average(self) -> None:
         """Exponential moving average; its decay rises from 0.1, so that short runs forget their start."""
         decay = min(self.settings.ema_decay, (1 + self.step) / (10 + self.step))
-        for mean, value in zip(self.ema.parameters(), self.network.parameters(), strict=True):
-            mean.lerp_(value, 1 - decay)
+        average = get_ema_multi_avg_fn(decay)
+        average(list(self.ema.parameters()), list(self.network.parameters()), self.step)
 
-    @torch.no_grad()
     def validate(self) -> float:
         """Mean PSNR-Y in dB of the averaged weights over the validation pictures."""
-        return float(np.mean([self._psnr_db(hr) for hr in self.validation]))
-
-    def _psnr_db(self, hr: NDArray[np.uint8]) -> float:
-        scale = self.recipe.network.scale
-        lr = torch.from_numpy(degrade(hr, scale, self.settings.degradation).transpose(2, 0, 1).copy())[None].to(
-            self.device
-        )
         with self.autocast():
-            sr = self.ema(self.to_range(lr)).float()
-        levels = (sr[0] * (255 / self.recipe.network.value_range)).round().clamp(0, 255)
-        return psnr_y(levels.byte().permute(1, 2, 0).cpu().numpy(), hr, border=scale)
+            return mean_psnr_y_db(self.ema, self.validation, self.settings.degradation)
 
     def to_range(self, levels: Tensor) -> Tensor:
         """(N, 3, h, w) uint8 as float32 in the network's range."""
@@ -263,15 +235,12 @@ class Trainer:
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.settings.precision == "bf16"):
             yield
 
-    def _mean_over_processes(self, value: Tensor) -> Tensor:
-        if self.world > 1:
-            dist.all_reduce(value)
-        return value / self.world
-
     def _log(self, loss: float, psnr_db: float) -> None:
         if self.rank:
             return
-        LOG.info("step %d: loss %.4f, validation %.3f dB, %.1f min", self.step, loss, psnr_db, self.elapsed_s / 60)
+        minutes, left = self.elapsed_s / 60, self.elapsed_s / 60 * (1 / self.progress - 1)
+        what = "step %d: loss %.4f, validation %.3f dB, %.1f min, about %.1f left"
+        LOG.info(what, self.step, loss, psnr_db, minutes, max(0.0, left))
         path = self.out / "log.csv"
         path.parent.mkdir(parents=True, exist_ok=True)
         is_new = not path.exists()
@@ -299,13 +268,9 @@ class Trainer:
         """Write the whole state to `checkpoint.safetensors`, in one process."""
         if self.rank:
             return
-        tensors = {f"network.{name}": tensor for name, tensor in self.network.state_dict().items()}
-        tensors |= {f"ema.{name}": tensor for name, tensor in self.ema.state_dict().items()}
-        tensors |= {f"loss.{name}": tensor for name, tensor in self.loss.state_dict().items()}
+        tensors = collect_state(self._modules, self.optimizer)
         if self.penalty:
             tensors |= {f"penalty.{name}": tensor for name, tensor in self.penalty.state().items()}
-        for index, state in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"adam.{index}.{name}": tensor for name, tensor in state.items()}
         header = {
             "recipe": self.recipe.tables,
             "step": self.step,
@@ -324,72 +289,19 @@ class Trainer:
         path = self.out / "checkpoint.safetensors"
         tensors, header = load_tensors(path)
         try:
-            self.network.load_state_dict(_below("network.", tensors))
-            self.ema.load_state_dict(_below("ema.", tensors))
-            self.loss.load_state_dict(_below("loss.", tensors))
+            restore_state(tensors, self._modules, self.optimizer)
         except RuntimeError as error:
             raise ModelError(f"{path} belongs to another recipe: {error}") from error
         if self.penalty:
-            self.penalty.load_state(_below("penalty.", tensors))
-        state: dict[int, dict[str, Tensor]] = {}
-        for name, tensor in _below("adam.", tensors).items():
-            index, key = name.split(".")
-            if tensor.ndim:  # fused Adam walks through memory, so its averages must lie there as their weights do
-                tensor = torch.empty_like(self.parameters[int(index)]).copy_(tensor)
-            state.setdefault(int(index), {})[key] = tensor
-        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state})
+            self.penalty.load_state(below("penalty.", tensors))
         self.step, self.elapsed_s = header["step"], header["elapsed_s"]
         self.started_from = header["started_from"]
+
+    @property
+    def _modules(self) -> dict[str, nn.Module]:
+        return {"network": self.network, "ema": self.ema, "loss": self.objective}
 
 
 def peak_memory_bytes(device: torch.device) -> int:
     """The most that tensors took on a GPU, or this process on a CPU, so far."""
     return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else peak_resident_bytes()
-
-
-def dual_path(weights: Path) -> Path:
-    """Where the dual networks of these weights lie, if they had any."""
-    return weights.with_name(f"{weights.stem}-dual.safetensors")
-
-
-def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-
-
-def _provenance(weights: Path) -> str:
-    """The name of earlier weights, how long they were trained, and what they started from in turn."""
-    _, header = load_tensors(weights)
-    history = header.get("history", {})
-    earlier = f", itself from {history['started_from']}" if history.get("started_from") else ""
-    return f"{weights.stem} after {history.get('steps', 0):,} steps{earlier}"
-
-
-def _warn_of(skipped: Mapping[str, str]) -> None:
-    for name, reason in skipped.items():
-        LOG.warning("skipped %s: %s", name, reason)
-
-
-def _middle(picture: NDArray[np.uint8], multiple: int) -> NDArray[np.uint8]:
-    h, w = (min(side, VALIDATION_PX) // multiple * multiple for side in picture.shape[:2])
-    top, left = (picture.shape[0] - h) // 2, (picture.shape[1] - w) // 2
-    return picture[top : top + h, left : left + w]
-
-
-def choose_device(name: str) -> torch.device:
-    """This process's device under torchrun, else `name`, where "auto" means a GPU if there is one."""
-    if device := join_processes():
-        return device
-    return torch.device(("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name)
-
-
-def join_processes() -> torch.device | None:
-    """Under torchrun, join the process group and return this process's device; None when run alone."""
-    if "LOCAL_RANK" not in os.environ:
-        return None
-    if torch.cuda.is_available():
-        device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
-        torch.cuda.set_device(device)
-        dist.init_process_group("nccl")
-        return device
-    dist.init_process_group("gloo")
-    return torch.device("cpu")

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, l1_loss
 
-from training.networks import DRN, DRNConfig, DualStep, NetworkConfig
+from training.networks import DRNConfig, DualStep, Network, NetworkConfig, images_of
 
 Dual = bool | Literal["bicubic"]
 DUAL_FEATURES = 16
@@ -44,27 +45,27 @@ class ReconstructionLoss(nn.Module):
             factors = [larger // smaller for larger, smaller in zip(self.divisors, self.divisors[1:], strict=False)]
             self.duals.extend(Bicubic(f) if dual == "bicubic" else _learnt_dual(f, features) for f in factors)
 
-    def forward(self, network: nn.Module, pyramid: Sequence[Tensor]) -> Tensor:
+    def forward(self, network: Network, pyramid: Sequence[Tensor]) -> Tensor:
         """One number.
 
         Args:
             network: what is trained.
             pyramid: the pictures at `divisors`, the network's input first, (N, 3, h, w) in the network's range.
         """
-        images = network.pyramid(pyramid[0]) if isinstance(network, DRN) else [network(pyramid[0])]
+        images = images_of(network, pyramid[0])
         return self.primal(images, pyramid) + self.dual(network, images, pyramid)
 
     def primal(self, images: Sequence[Tensor], pyramid: Sequence[Tensor]) -> Tensor:
         """L1 summed over the network's images."""
         pairs = zip(reversed(images), reversed(pyramid), strict=False)
-        return sum(l1_loss(image.float(), target) for image, target in pairs)
+        return torch.stack([l1_loss(image.float(), target) for image, target in pairs]).sum()
 
-    def dual(self, network: nn.Module, images: Sequence[Tensor], pyramid: Sequence[Tensor]) -> Tensor | float:
+    def dual(self, network: Network, images: Sequence[Tensor], pyramid: Sequence[Tensor]) -> Tensor | float:
         """Lambda times what the dual networks miss; 0 without any."""
         if not self.duals:
             return 0.0
         steps = zip(self.duals, images[-len(self.duals) :], pyramid, strict=False)
-        missed = sum(l1_loss(dual(image).float(), target) for dual, image, target in steps)
+        missed = torch.stack([l1_loss(dual(image).float(), target) for dual, image, target in steps]).sum()
         if self.dual_on_hr:
             cycled = network(self.shrink(pyramid[-1], len(self.duals))).float()
             missed = missed + l1_loss(cycled, pyramid[-1])

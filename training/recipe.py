@@ -114,7 +114,9 @@ def read_sections(path: Path, sections: Mapping[str, type]) -> dict[str, Any]:
     if set(tables) != {"name", *sections}:
         expected = ", ".join(f"[{name}]" for name in sections)
         raise OptionError(f"{path}: expected name, {expected}, got {', '.join(tables) or 'nothing'}")
-    settings = {name: read_settings(cls, tables[name], where=f"{path} [{name}]") for name, cls in sections.items()}
+    settings: dict[str, Any] = {
+        name: read_settings(cls, tables[name], where=f"{path} [{name}]") for name, cls in sections.items()
+    }
     return {"name": tables["name"], **settings}
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from training.checkpoint import find_weights
 from training.command import run_command
 from training.data.folder import scan_folder
-from training.loop import Limits, Trainer, choose_device
+from training.loop import Limits, Trainer
+from training.processes import choose_device
 from training.recipe import read_recipe
 
 

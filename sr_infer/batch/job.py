@@ -91,8 +91,8 @@ def run(
 def _work(paths: list[str], extension: str | None) -> list[dict[str, str]]:
     """The path of each picture's result below the target."""
     work: dict[str, str] = {}
-    for path in paths:
-        result = files.renamed(PurePosixPath(path), "", extension).as_posix()
+    results = files.all_renamed([PurePosixPath(path) for path in paths], "", extension)
+    for path, result in zip(paths, map(str, results), strict=True):
         if result in work:
             raise OptionError(f"{work[result]} and {path} would both become {result}; rename one")
         work[result] = path

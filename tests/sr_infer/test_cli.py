@@ -63,6 +63,15 @@ def test_mirrors_a_tree_and_outlives_a_bad_file(command: Command, network: Path,
     assert results(tmp_path / "out") == {"a.png", "deep/b.jpg", "deep/c.tif", "deep/er/d.png"}
 
 
+def test_pictures_that_differ_in_format_alone_all_get_a_result(
+    command: Command, network: Path, photos: Path, tmp_path: Path
+) -> None:
+    Image.open(photos / "deep/er/d.gif").save(photos / "deep/er/d.png")
+    done = command("upscale", photos / "deep", "-o", "out", "-m", network)
+    assert done.returncode == 0, done.stderr
+    assert results(tmp_path / "out") == {"b.jpg", "c.tif", "er/d.gif.png", "er/d.png"}
+
+
 def test_resumes_renames_and_converts(command: Command, network: Path, photos: Path, tmp_path: Path) -> None:
     (photos / "broken.png").unlink()
     arguments = ("upscale", "in/**/*.*g", "-o", "out", "-m", network, "--suffix=-x2", "--format=webp", "--json")

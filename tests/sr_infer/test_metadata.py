@@ -178,6 +178,21 @@ def test_comments_are_kept(upscaled: Any, astronaut: np.ndarray) -> None:
     buffer = io.BytesIO()
     Image.fromarray(astronaut).quantize(16).save(buffer, "GIF", comment=b"drawn")
     assert upscaled(buffer.getvalue(), "gif", "png").text["Comment"] == "drawn"
+    assert upscaled(source, "jpg", "jp2").info["comment"] == "Grüße".encode()
+
+
+def test_formats_that_hold_nothing_say_so(
+    upscaled: Any, astronaut: np.ndarray, caplog: pytest.LogCaptureFixture
+) -> None:
+    upscaled(photo(astronaut, "jpg"), "jpg", "bmp")
+    assert "BMP files are written without ICC profile, EXIF, XMP" in caplog.text
+
+
+def test_tiff_files_are_compressed(upscaled: Any) -> None:
+    Image.new("RGB", (300, 300), "navy").save(buffer := io.BytesIO(), "TIFF")
+    large = upscaled(buffer.getvalue(), "tif", "tif")
+    assert large.size == (600, 600)
+    assert Path(large.filename).stat().st_size < 600 * 600 / 20
 
 
 def test_what_jpeg_cannot_hold_is_left_out_with_a_warning(

@@ -9,11 +9,13 @@ import training
 from sr_infer.errors import OptionError
 from training.checkpoint import find_weights
 from training.command import run_command
-from training.compress.drc import DualRegressionCompression, read_drc_recipe
+from training.compress.drc import DualRegressionCompression
+from training.compress.drc_recipe import read_drc_recipe
 from training.compress.memsr import STUDENTS, PlainStudent, read_memsr_recipe
 from training.compress.srp import StructuredPruning, read_srp_recipe
 from training.data.folder import scan_folder
-from training.loop import Limits, choose_device
+from training.loop import Limits
+from training.processes import choose_device
 
 RECIPES = Path(training.__file__).parent / "recipes"
 SMALL_SRP = RECIPES / "srp" / "srpn-lite-48.toml"

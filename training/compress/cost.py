@@ -12,7 +12,8 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from sr_infer.errors import OptionError
 from training.compress.inner_layers import InnerLayers
-from training.networks import DRN
+from training.networks import Network, images_of
+from training.networks.blocks import convolution_of
 from training.networks.cost import count_parameters
 
 LR_SIZE_HW = (96, 96)
@@ -24,8 +25,9 @@ Unit = Literal["macs", "parameters", "ms"]
 class Cost(Protocol):
     """Psi of DRN's section 3.3."""
 
-    dense: float
-    """Of the network as it is."""
+    @property
+    def dense(self) -> float:
+        """Of the network as it is."""
 
     def of(self, widths: Sequence[int]) -> float:
         """With these inner widths."""
@@ -37,21 +39,22 @@ class Cost(Protocol):
 class CountedCost:
     """Multiply-accumulates with biases, at 96x96 LR and of the images of all resolutions, or parameters."""
 
-    def __init__(self, network: nn.Module, inner: InnerLayers, unit: Literal["macs", "parameters"]) -> None:
+    def __init__(self, network: Network, inner: InnerLayers, unit: Literal["macs", "parameters"]) -> None:
         positions = _positions(network)
         index_of_writer = {layer.writer: index for index, layer in enumerate(inner.layers)}
         index_of_reader = {layer.reader: index for index, layer in enumerate(inner.layers)}
         unchanged = len(inner.layers)
         self._dense_widths = torch.tensor(inner.widths, dtype=torch.float64)
-        self._weights, self._biases, self._outputs, self._inputs = [], [], [], []
+        self._outputs, self._inputs = list[int](), list[int]()
+        weights, biases = list[float](), list[float]()
         for name, count in positions.items():
-            layer = network.get_submodule(name)
+            layer = convolution_of(network, name)
             times = count if unit == "macs" else 1
-            self._weights.append(float(layer.weight.numel() * times))
-            self._biases.append(float(layer.out_channels * times if layer.bias is not None else 0))
+            weights.append(float(layer.weight.numel() * times))
+            biases.append(float(layer.out_channels * times if layer.bias is not None else 0))
             self._outputs.append(index_of_writer.get(name, unchanged))
             self._inputs.append(index_of_reader.get(name, unchanged))
-        self._weights, self._biases = torch.tensor(self._weights).double(), torch.tensor(self._biases).double()
+        self._weights, self._biases = (torch.tensor(terms, dtype=torch.float64) for terms in (weights, biases))
         left_out = count_parameters(network, mean_shift=True) - count_parameters(network, mean_shift=False)
         self._mean_shifts = left_out if unit == "parameters" else 0
         self.dense = self.of(inner.widths)
@@ -104,18 +107,17 @@ def read_latency_table(path: Path, inner: InnerLayers, candidates: Sequence[Sequ
     return MeasuredCost(dense_ms, tuple(layers[layer.writer] for layer in inner.layers))
 
 
-def _positions(network: nn.Module) -> dict[str, int]:
+def _positions(network: Network) -> dict[str, int]:
     """How often each convolution's kernel is applied."""
     counts: dict[str, int] = {}
     names = {module: name for name, module in network.named_modules() if isinstance(module, nn.Conv2d)}
 
-    def count(layer: nn.Module, _: tuple[Tensor, ...], output: Tensor) -> None:
+    def count(layer: nn.Conv2d, _: tuple[Tensor, ...], output: Tensor) -> None:
         counts[names[layer]] = counts.get(names[layer], 0) + output[0, 0].numel()
 
     hooks = [module.register_forward_hook(count) for module in names]
-    run = network.pyramid if isinstance(network, DRN) else network
     with torch.no_grad(), FakeTensorMode(allow_non_fake_inputs=True):
-        run(torch.empty(1, 3, *LR_SIZE_HW, device=next(network.parameters()).device))
+        images_of(network, torch.empty(1, 3, *LR_SIZE_HW, device=next(network.parameters()).device))
     for hook in hooks:
         hook.remove()
     return counts

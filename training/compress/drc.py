@@ -6,69 +6,38 @@ import copy
 import json
 import logging
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from sr_infer.errors import ModelError, OptionError
-from training.checkpoint import load_network, save_network, save_tensors
+from training.checkpoint import dual_path, load_network, save_network, save_tensors
 from training.compress.cost import Cost, CountedCost, read_latency_table
 from training.compress.curves import draw_search, write_curve
 from training.compress.drc_distillation import TailDistillation
-from training.compress.drc_pruning import ChannelPruning, Pruning
-from training.compress.drc_search import Alpha, ChannelSearch
-from training.compress.drc_widths import Widths, read_widths, write_widths
+from training.compress.drc_pruning import ChannelPruning
+from training.compress.drc_recipe import DRCRecipe
+from training.compress.drc_search import ChannelSearch
+from training.compress.drc_widths import read_widths, write_widths
 from training.compress.inner_layers import find_inner_layers
 from training.data.folder import Folder
 from training.dual_start import start_duals
-from training.loop import Limits, Trainer, dual_path
-from training.networks import NetworkConfig
+from training.loop import Limits, Trainer
+from training.networks import DRN, Network, NetworkConfig
 from training.networks.cost import count_parameters
-from training.recipe import Recipe, Training, parse_recipe, read_tables
-from training.settings import read_settings
+from training.recipe import Recipe, Training, parse_recipe
 
 LOG = logging.getLogger(__name__)
 RECORDED_POINTS = 200
 """Points of the search curve."""
 DUAL_STEPS = 200
 """For which dual networks are learnt where the dense weights have none beside them."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class DRCRecipe:
-    """How to compress; the network comes from the dense weights."""
-
-    widths: Widths
-    alpha: Alpha
-    search: Training
-    """Of the weights during the search."""
-    pruning: Pruning
-    fine_tuning: Training
-    """Its dual settings are those of the pruning, too."""
-    distillation_weight: float = 1.0
-    """Of a teacher, if one is given."""
-
-
-def read_drc_recipe(path: Path) -> DRCRecipe:
-    """
-    Raises:
-        OptionError: the file is missing or not TOML, or a key is unknown, missing or refused; the message names it.
-    """
-    tables = read_tables(path)
-    sections = {"widths": Widths, "alpha": Alpha, "search": Training, "pruning": Pruning, "fine_tuning": Training}
-    if set(tables) - {"distillation_weight"} != set(sections):
-        expected = ", ".join(f"[{name}]" for name in sections)
-        raise OptionError(f"{path}: expected {expected}, got {', '.join(tables) or 'nothing'}")
-    settings = {name: read_settings(cls, tables[name], where=f"{path} [{name}]") for name, cls in sections.items()}
-    if table := settings["widths"].latency_table:
-        settings["widths"] = replace(settings["widths"], latency_table=str(path.parent / table))
-    return DRCRecipe(distillation_weight=float(tables.get("distillation_weight", 1.0)), **settings)
 
 
 class DualRegressionCompression:
@@ -98,13 +67,15 @@ class DualRegressionCompression:
 
         Raises:
             ModelNotFoundError, ModelError: there are no such weights.
-            OptionError: the widths or the latency table do not fit the network, or no candidate is narrow enough.
+            OptionError: the widths, the latency table or the teacher do not fit the network, or no candidate is narrow
+                enough.
         """
-        self.recipe, self.dense, self.teacher = recipe, dense, teacher
+        self.recipe, self.dense = recipe, dense
         self.architecture, self.config, self.network, _ = load_network(dense)
         self.inner = find_inner_layers(self.network)
         self.cost = self._cost()
         self.given = read_widths(widths, self.inner) if widths else None
+        self.teacher = self._load_teacher(teacher) if teacher else None
         scale = f"-x{self.config.scale}"
         self.name = f"{dense.stem.removesuffix(scale)}{round(100 * recipe.widths.ratio)}{scale}"
         self.out = out or Path("runs") / self.name
@@ -114,10 +85,7 @@ class DualRegressionCompression:
 
     def describe(self) -> str:
         """What may be narrowed to what, and the dense size."""
-        kinds: dict[tuple[object, ...], int] = {}
-        for layer in self.inner.layers:
-            kind = (layer.width, self.recipe.widths.candidates(layer.width))
-            kinds[kind] = kinds.get(kind, 0) + 1
+        kinds = Counter((width, self.recipe.widths.candidates(width)) for width in self.inner.widths)
         lines = [
             f"{count} layers of {width} channels, to {', '.join(map(str, to))}" for (width, to), count in kinds.items()
         ]
@@ -168,6 +136,13 @@ class DualRegressionCompression:
         elif json.loads(path.read_text(encoding="utf-8")) != json.loads(json.dumps(began)):
             raise ModelError(f"the run in {self.out} began with other weights or another recipe; give another --out")
 
+    def _load_teacher(self, path: Path) -> DRN:
+        architecture, config, network, _ = load_network(path)
+        if isinstance(self.network, DRN) and isinstance(network, DRN) and config.scale == self.config.scale:
+            return network
+        mine, its = f"{self.architecture} x{self.config.scale}", f"{architecture} x{config.scale}"
+        raise OptionError(f"a teacher is for DRNs of one scale; the network is {mine}, {path} is {its}")
+
     def _cost(self) -> Cost:
         settings = self.recipe.widths
         if settings.budget != "ms":
@@ -207,7 +182,7 @@ class DualRegressionCompression:
 
     def _prune(
         self, widths: tuple[int, ...], folder: Folder, device: torch.device, limits: Limits, path: Path
-    ) -> nn.Module:
+    ) -> Network:
         settings = self.recipe.pruning
         settings = replace(settings, batches=min(settings.batches, limits.steps or settings.batches))
         training = replace(self.recipe.fine_tuning, batch=settings.batch, lr_patch_px=settings.lr_patch_px)
@@ -243,10 +218,8 @@ class DualRegressionCompression:
         recipe = self._recipe(config, self.recipe.fine_tuning)
         trainer = Trainer(recipe, folder, self.out, device=device, limits=limits)
         if self.teacher:
-            _, teacher_config, teacher, _ = load_network(self.teacher)
-            if teacher_config.scale != config.scale:
-                raise OptionError(f"the teacher must be a x{config.scale} network, not x{teacher_config.scale}")
-            trainer.loss = TailDistillation(trainer.loss, teacher.to(device), self.recipe.distillation_weight)
+            teacher = self.teacher.to(device)
+            trainer.use_loss(TailDistillation(trainer.loss, teacher, self.recipe.distillation_weight))
         trainer.resume_or_start(pruned)
         trainer.started_from = self.dense.name
         return trainer.run(), trainer.validate()

@@ -8,6 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
+from training.networks import Network
+from training.networks.blocks import convolution_of
+
 PLACES_PER_PICTURE = 40
 LASSO_HALVINGS = 40
 LASSO_SWEEPS = 200
@@ -34,18 +37,18 @@ class LayerSamples:
 
 @torch.no_grad()
 def sample_layer(
-    dense: nn.Module, pruned: nn.Module, reader: str, batches: Sequence[Sequence[Tensor]], seed: int
+    dense: Network, pruned: Network, reader: str, batches: Sequence[Sequence[Tensor]], seed: int
 ) -> LayerSamples:
     """Run both networks on the batches and look at `reader` at the same random places of each picture."""
     generator = torch.Generator().manual_seed(seed)
-    layer = pruned.get_submodule(reader)
+    layer, dense_layer = convolution_of(pruned, reader), convolution_of(dense, reader)
     read, wanted = [], []
     for pyramid in batches:
         seen, given = _seen_by(pruned, reader, pyramid[0])[0], _seen_by(dense, reader, pyramid[0])[1]
         picture = torch.arange(len(given)).repeat_interleave(PLACES_PER_PICTURE)
         row, column = (torch.randint(side, (len(picture),), generator=generator) for side in given.shape[2:])
         read.append(_windows(layer, seen, picture, row, column))
-        bias = 0 if layer.bias is None else dense.get_submodule(reader).bias
+        bias = 0 if dense_layer.bias is None else dense_layer.bias
         wanted.append((given.movedim(1, 3)[picture, row, column] - bias).double().cpu())
     return LayerSamples(torch.cat(read), torch.cat(wanted), layer.weight.flatten(2).double().cpu())
 
@@ -114,7 +117,7 @@ def _solve(gram: Tensor, target: Tensor) -> Tensor:
     return torch.linalg.solve(gram + ridge * torch.eye(len(gram), dtype=gram.dtype), target)
 
 
-def _seen_by(network: nn.Module, layer: str, lr: Tensor) -> tuple[Tensor, Tensor]:
+def _seen_by(network: Network, layer: str, lr: Tensor) -> tuple[Tensor, Tensor]:
     """What this layer reads and gives."""
     seen: list[Tensor] = []
     hook = network.get_submodule(layer).register_forward_hook(lambda _, inputs, given: seen.extend((inputs[0], given)))
@@ -128,5 +131,5 @@ def _windows(layer: nn.Conv2d, seen: Tensor, picture: Tensor, row: Tensor, colum
     taps = torch.arange(layer.kernel_size[0])
     rows = (row * layer.stride[0])[:, None, None] + taps[:, None]
     columns = (column * layer.stride[0])[:, None, None] + taps
-    padded = pad(seen, (layer.padding[0],) * 4).movedim(1, 3)
+    padded = pad(seen, (int(layer.padding[0]),) * 4).movedim(1, 3)
     return padded[picture[:, None, None], rows, columns].flatten(1, 2).movedim(1, 2).double().cpu()

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
-from sr_infer.errors import OptionError
 from training.losses import ReconstructionLoss
 from training.networks import DRN
 
@@ -16,39 +15,29 @@ from training.networks import DRN
 class TailDistillation(nn.Module):
     """`loss + weight * MSE(mean over channels of what the last tail reads, of the teacher's)`."""
 
-    def __init__(self, loss: ReconstructionLoss, teacher: nn.Module, weight: float) -> None:
+    def __init__(self, loss: ReconstructionLoss, teacher: DRN, weight: float) -> None:
         """
         Args:
             loss: what the student learns otherwise.
             teacher: a DRN of the same scale; stays as it is, and out of the state.
             weight: 1 in the authors' code.
-
-        Raises:
-            OptionError: the teacher is no DRN.
         """
         super().__init__()
-        if not isinstance(teacher, DRN):
-            raise OptionError(f"the teacher must be a DRN, not {type(teacher).__name__}")
         self.loss = loss
         self.weight = weight
-        self.divisors = loss.divisors
         self._teacher = [teacher.eval().requires_grad_(False)]
         self._read: dict[nn.Module, Tensor] = {}
         teacher.tails[-1].register_forward_pre_hook(self._keep_inputs)
 
-    @property
-    def duals(self) -> nn.ModuleList:
-        return self.loss.duals
-
-    def forward(self, network: nn.Module, pyramid: Sequence[Tensor]) -> Tensor:
+    def forward(self, network: DRN, pyramid: Sequence[Tensor]) -> Tensor:
         teacher = self._teacher[0]
         with torch.no_grad():
             teacher(pyramid[0])
         hook = network.tails[-1].register_forward_pre_hook(self._keep_inputs)
         loss = self.loss(network, pyramid)
         hook.remove()
-        means = (self._read.pop(tail).float().mean(dim=1) for tail in (network.tails[-1], teacher.tails[-1]))
-        return loss + self.weight * mse_loss(*means)
+        mine, wanted = (self._read.pop(tail).float().mean(dim=1) for tail in (network.tails[-1], teacher.tails[-1]))
+        return loss + self.weight * mse_loss(mine, wanted)
 
     def _keep_inputs(self, tail: nn.Module, inputs: tuple[Tensor]) -> None:
         self._read[tail] = inputs[0]

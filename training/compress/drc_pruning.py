@@ -24,7 +24,8 @@ from training.checkpoint import load_tensors, save_tensors
 from training.compress.drc_baselines import lasso, sample_layer, thinet
 from training.compress.inner_layers import InnerLayer, InnerLayers
 from training.losses import ReconstructionLoss
-from training.networks import DRN
+from training.networks import Network, images_of
+from training.networks.blocks import convolution_of
 
 LOG = logging.getLogger(__name__)
 AGREEMENT = 1e-4
@@ -71,8 +72,8 @@ class ChannelPruning:
 
     def __init__(
         self,
-        dense: nn.Module,
-        pruned: nn.Module,
+        dense: Network,
+        pruned: Network,
         inner: InnerLayers,
         widths: tuple[int, ...],
         *,
@@ -92,12 +93,14 @@ class ChannelPruning:
             batches: pictures at `loss.divisors` each.
             checkpoint: the file of the state.
         """
-        self.dense, self.pruned, self.loss = (module.eval().requires_grad_(False) for module in (dense, pruned, loss))
+        self.dense, self.pruned, self.loss = dense, pruned, loss
+        for module in (dense, pruned, loss):
+            module.eval().requires_grad_(False)
         self.inner, self.widths, self.settings = inner, widths, settings
         self.batches, self.checkpoint = batches, checkpoint
         self.kept: list[list[int]] = []
 
-    def run(self) -> nn.Module:
+    def run(self) -> Network:
         """Prune what is not pruned yet; returns the narrow network.
 
         Raises:
@@ -119,9 +122,9 @@ class ChannelPruning:
     def _prune(self, layer: InnerLayer, width: int) -> list[int]:
         if width == layer.width:
             return list(range(width))
-        reader = self.pruned.get_submodule(layer.reader)
+        reader = convolution_of(self.pruned, layer.reader)
         if self.settings.method == "l1":
-            norms = self.pruned.get_submodule(layer.writer).weight.abs().sum(dim=(1, 2, 3))
+            norms = convolution_of(self.pruned, layer.writer).weight.abs().sum(dim=(1, 2, 3))
             kept = norms.view(layer.width, -1).sum(dim=1).topk(width).indices.tolist()
             _drop_inputs(reader, kept)
             return kept
@@ -136,28 +139,30 @@ class ChannelPruning:
     def _bring_back(self, layer: InnerLayer, reader: nn.Conv2d, width: int) -> list[int]:
         trained = reader.weight.clone()
         reader.weight.zero_()
-        learnt = [parameter.requires_grad_() for parameter in reader.parameters()]
+        reader.requires_grad_()
         is_back = torch.zeros(layer.width, dtype=torch.bool, device=trained.device)
         while (missing := width - int(is_back.sum())) > 0:
             reader.zero_grad()
             for pyramid in self.batches:
                 self._loss(layer.reader, pyramid).backward()
+            assert reader.weight.grad is not None
             norms = reader.weight.grad.square().sum(dim=(2, 3)).sqrt().sum(dim=0)
             chosen = norms.masked_fill(is_back, -1).topk(min(missing, self.settings.channels_per_step)).indices
             is_back[chosen] = True
             with torch.no_grad():
                 reader.weight[:, chosen] = trained[:, chosen]
-            self._learn(layer.reader, learnt, is_back)
+            self._learn(layer.reader, reader, is_back)
         reader.requires_grad_(False)
         return is_back.nonzero()[:, 0].tolist()
 
-    def _learn(self, reader: str, learnt: list[nn.Parameter], is_back: Tensor) -> None:
+    def _learn(self, name: str, reader: nn.Conv2d, is_back: Tensor) -> None:
         momentum = self.settings.momentum
-        optimizer = torch.optim.SGD(learnt, self.settings.learning_rate, momentum, nesterov=momentum > 0)
+        optimizer = torch.optim.SGD(reader.parameters(), self.settings.learning_rate, momentum, nesterov=momentum > 0)
         for pyramid in self.batches:
             optimizer.zero_grad()
-            self._loss(reader, pyramid).backward()
-            learnt[0].grad[:, ~is_back] = 0
+            self._loss(name, pyramid).backward()
+            assert reader.weight.grad is not None
+            reader.weight.grad[:, ~is_back] = 0
             optimizer.step()
 
     def _loss(self, reader: str, pyramid: list[Tensor]) -> Tensor:
@@ -177,7 +182,7 @@ class ChannelPruning:
         if self.settings.method != "gradient" or not left:
             LOG.info("pruning %d layers by %s", len(left), self.settings.method)
             return
-        weight = self.pruned.get_submodule(left[0].reader).weight.requires_grad_()
+        weight = convolution_of(self.pruned, left[0].reader).weight.requires_grad_()
         began = time.monotonic()
         self._loss(left[0].reader, self.batches[0]).backward()
         seconds = time.monotonic() - began
@@ -193,11 +198,11 @@ class ChannelPruning:
         LOG.info("pruning %d layers in %d steps, at most about %.1f minutes", len(left), steps, minutes)
 
     @torch.no_grad()
-    def _check(self, narrow: nn.Module) -> None:
+    def _check(self, narrow: Network) -> None:
         lr = self.batches[0][0][:1]
         difference = max(
             (one - other).abs().max().item()
-            for one, other in zip(_images(narrow, lr), _images(self.pruned, lr), strict=True)
+            for one, other in zip(images_of(narrow, lr), images_of(self.pruned, lr), strict=True)
         )
         if not difference <= AGREEMENT * narrow.config.value_range:
             raise ModelError(
@@ -218,10 +223,6 @@ class ChannelPruning:
             yield
 
 
-def _images(network: nn.Module, lr: Tensor) -> list[Tensor]:
-    return network.pyramid(lr) if isinstance(network, DRN) else [network(lr)]
-
-
 @torch.no_grad()
 def _drop_inputs(reader: nn.Conv2d, kept: list[int]) -> None:
     gone = torch.ones(reader.in_channels, dtype=torch.bool)
@@ -230,7 +231,7 @@ def _drop_inputs(reader: nn.Conv2d, kept: list[int]) -> None:
 
 
 @contextmanager
-def _output_of(network: nn.Module, layer: str) -> Iterator[list[Tensor]]:
+def _output_of(network: Network, layer: str) -> Iterator[list[Tensor]]:
     """What this layer gives inside."""
     outputs: list[Tensor] = []
     hook = network.get_submodule(layer).register_forward_hook(lambda _, __, output: outputs.append(output))

@@ -18,6 +18,7 @@ from training.compress.drc_widths import Widths
 from training.compress.inner_layers import InnerLayer, InnerLayers
 from training.data.bank import PatchBank
 from training.loop import Trainer
+from training.networks import Network
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,9 +129,8 @@ class ChannelSearch:
         Raises:
             ModelError: the state belongs to another network or other candidates.
         """
-        saved = [state.get(f"alpha.{index}") for index in range(len(self.alphas))]
-        fits = [one is not None and one.shape == own.shape for one, own in zip(saved, self.alphas, strict=True)]
-        if not all(fits):
+        saved = [state.get(f"alpha.{index}", torch.empty(0)) for index in range(len(self.alphas))]
+        if any(one.shape != own.shape for one, own in zip(saved, self.alphas, strict=True)):
             raise ModelError("the checkpoint searched other layers or widths; resume with the settings it began with")
         for index, (alpha, value) in enumerate(zip(self.alphas, saved, strict=True)):
             alpha.data.copy_(value)
@@ -146,14 +146,14 @@ class ChannelSearch:
         if not self.settings.unrolled:
             return self.trainer.loss(self.trainer.network, pyramid)
         weights = {name: weight for name, weight in self._stepped.named_parameters() if weight.requires_grad}
-        gradients = torch.autograd.grad(self.trainer.batch_loss(generator), weights.values(), create_graph=True)
+        gradients = torch.autograd.grad(self.trainer.batch_loss(generator), list(weights.values()), create_graph=True)
         ahead = {
             name: weight - learning_rate * gradient
             for (name, weight), gradient in zip(weights.items(), gradients, strict=True)
         }
         return torch.func.functional_call(self._stepped, ahead, (pyramid,))
 
-    def _scale_inputs(self, network: nn.Module, layer: InnerLayer, index: int) -> None:
+    def _scale_inputs(self, network: Network, layer: InnerLayer, index: int) -> None:
         counts = torch.tensor(self.candidates[index], device=self.trainer.device)
         places = torch.arange(layer.width, device=self.trainer.device)
         is_kept = (places[:, None] < counts).float()

@@ -5,15 +5,14 @@
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
-
-from torch import nn
 
 from sr_infer.errors import OptionError, OutputError
 from training.compress.cost import LR_SIZE_HW, Cost, Unit
 from training.compress.inner_layers import InnerLayers
-from training.networks import DRN
+from training.networks import Network, images_of
 from training.networks.cost import count_macs, count_parameters
 
 UNIFORM_STEPS = 1000
@@ -134,17 +133,17 @@ def _changes(preferences: Sequence[dict[int, float]], widths: list[int], cost: C
     return changes
 
 
-def write_widths(path: Path, network: nn.Module, inner: InnerLayers, widths: Sequence[int]) -> None:
+def write_widths(path: Path, network: Network, inner: InnerLayers, widths: Sequence[int]) -> None:
     """Write TOML: inner width by the writer's module name, and what the network then has.
 
     Raises:
         OutputError: the file cannot be written.
     """
     narrow = inner.narrowed(network, [range(width) for width in widths])
-    forward = narrow.pyramid if isinstance(narrow, DRN) else narrow
+    macs = count_macs(narrow, LR_SIZE_HW, bias=True, forward=partial(images_of, narrow))
     lines = [
         f"parameters = {count_parameters(narrow, mean_shift=True)}  # with mean shifts",
-        f"macs = {count_macs(narrow, LR_SIZE_HW, bias=True, forward=forward)}  # all images, 96x96 LR, with biases",
+        f"macs = {macs}  # all images, 96x96 LR, with biases",
         "",
         "[widths]",
         *(f'"{layer.writer}" = {width}' for layer, width in zip(inner.layers, widths, strict=True)),

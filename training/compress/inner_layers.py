@@ -7,11 +7,11 @@ PixelShuffle. Trunks, tails and the attention itself keep their width.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from torch import nn
-
 from sr_infer.errors import OptionError
 from training.compress.removal import remove_channels
 from training.compress.structure import Structure, trace_structure
+from training.networks import Network
+from training.networks.blocks import convolution_of
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class InnerLayers:
     def widths(self) -> tuple[int, ...]:
         return tuple(layer.width for layer in self.layers)
 
-    def narrowed(self, network: nn.Module, kept: Sequence[Sequence[int]]) -> nn.Module:
+    def narrowed(self, network: Network, kept: Sequence[Sequence[int]]) -> Network:
         """A new network with these channels of each layer, by their index among the reader's inputs."""
         removed = set()
         for layer, indices in zip(self.layers, kept, strict=True):
@@ -49,7 +49,7 @@ class InnerLayers:
         return remove_channels(network, self.structure, removed)
 
 
-def find_inner_layers(network: nn.Module) -> InnerLayers:
+def find_inner_layers(network: Network) -> InnerLayers:
     """
     Raises:
         OptionError: the network has none, or its graph cannot be followed.
@@ -58,7 +58,7 @@ def find_inner_layers(network: nn.Module) -> InnerLayers:
     layers = []
     for group in structure.groups:
         readers = [name for name, read in structure.inputs.items() if set(read.tolist()) & set(group.channels)]
-        if group.is_tied or len(readers) != 1 or max(network.get_submodule(group.layers[0]).kernel_size) == 1:
+        if group.is_tied or len(readers) != 1 or max(convolution_of(network, group.layers[0]).kernel_size) == 1:
             continue
         read = tuple(structure.inputs[readers[0]].tolist())
         if set(read) == set(group.channels):

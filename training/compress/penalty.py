@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from sr_infer.errors import ModelError, OptionError
+from training.networks.blocks import convolution_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +75,7 @@ class GrowingPenalty:
         self.watched = tuple(watched)
         self.record: list[tuple[float, ...]] = []
         self._record_every = record_every
-        self._layers = {layer: network.get_submodule(layer) for layer in self.chosen}
+        self._layers = {layer: convolution_of(network, layer) for layer in self.chosen}
         self._driven = [
             (parameter, self.chosen[layer].to(parameter.device))
             for layer, convolution in self._layers.items()
@@ -86,6 +87,7 @@ class GrowingPenalty:
             self.record.append((step, *(mean for layer in self.watched for mean in self._means(layer))))
         if self.growth.through == "adam":
             for parameter, filters in self._driven:
+                assert parameter.grad is not None
                 parameter.grad.index_add_(0, filters, parameter.detach()[filters], alpha=self.growth.alpha(step))
 
     @torch.no_grad()

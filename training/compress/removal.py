@@ -3,13 +3,13 @@
 from collections.abc import Iterable
 
 import torch
-from torch import nn
 
 from sr_infer.errors import OptionError
 from training.compress.structure import Structure
+from training.networks import Network
 
 
-def remove_channels(network: nn.Module, structure: Structure, removed: Iterable[int]) -> nn.Module:
+def remove_channels(network: Network, structure: Structure, removed: Iterable[int]) -> Network:
     """A new network without the filters that write `removed` and without the inputs that read them.
 
     It computes what `network` does with those filters and their biases at zero.
@@ -32,7 +32,7 @@ def remove_channels(network: nn.Module, structure: Structure, removed: Iterable[
         if f"{layer}.bias" in tensors:
             tensors[f"{layer}.bias"] = tensors[f"{layer}.bias"][rows.to(weight.device)]
     config = network.config.with_widths_of({name: value.shape for name, value in tensors.items()})
-    narrow = type(network)(config)
+    narrow = type(network)(config)  # type: ignore[arg-type]
     try:
         narrow.load_state_dict(tensors)
     except RuntimeError as error:

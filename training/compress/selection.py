@@ -5,11 +5,13 @@ from math import ceil
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from sr_infer.errors import OptionError
 from training.compress.removal import remove_channels
 from training.compress.structure import Structure
+from training.networks import Network
+from training.networks.blocks import convolution_of
 from training.networks.cost import count_macs
 
 HR_720P_PX = 1280 * 720
@@ -58,7 +60,7 @@ class Selection:
             raise OptionError(f'tied_by is "random" or "norm", not {self.tied_by!r}')
 
 
-def select_channels(network: nn.Module, structure: Structure, selection: Selection) -> frozenset[int]:
+def select_channels(network: Network, structure: Structure, selection: Selection) -> frozenset[int]:
     """The channels to remove.
 
     Raises:
@@ -69,13 +71,14 @@ def select_channels(network: nn.Module, structure: Structure, selection: Selecti
         return _first(orders, [min(len(order), selection.width) for order in orders], selection.multiple)
     if selection.ratio is not None:
         return _at_ratio(orders, selection.ratio, selection.multiple)
+    most = selection.gmacs or 0.0
     low, high = 0, RATIO_STEPS - 1
-    if _gmacs(network, structure, _at_ratio(orders, high / RATIO_STEPS, selection.multiple)) > selection.gmacs:
-        raise OptionError(f"no ratio brings this network down to {selection.gmacs} GMACs at 1280x720")
+    if _gmacs(network, structure, _at_ratio(orders, high / RATIO_STEPS, selection.multiple)) > most:
+        raise OptionError(f"no ratio brings this network down to {most} GMACs at 1280x720")
     while low < high:
         middle = (low + high) // 2
         removed = _at_ratio(orders, middle / RATIO_STEPS, selection.multiple)
-        if _gmacs(network, structure, removed) > selection.gmacs:
+        if _gmacs(network, structure, removed) > most:
             low = middle + 1
         else:
             high = middle
@@ -87,7 +90,7 @@ def removed_count(channels: int, ratio: float) -> int:
     return min(ceil(round(ratio * channels, 9)), channels - 1)
 
 
-def _removal_orders(network: nn.Module, structure: Structure, selection: Selection) -> list[list[int]]:
+def _removal_orders(network: Network, structure: Structure, selection: Selection) -> list[list[int]]:
     """The channels of each group, the first to go first."""
     means = _channel_means(network, structure)
     generator = torch.Generator().manual_seed(selection.seed)
@@ -101,11 +104,11 @@ def _removal_orders(network: nn.Module, structure: Structure, selection: Selecti
     return orders
 
 
-def _channel_means(network: nn.Module, structure: Structure) -> Tensor:
+def _channel_means(network: Network, structure: Structure) -> Tensor:
     """Mean |W| of the filters that write each channel, summed over the layers; float64."""
     means = torch.zeros(1 + max(int(written.max()) for written in structure.outputs.values()), dtype=torch.float64)
     for layer, written in structure.outputs.items():
-        weight = network.get_submodule(layer).weight.detach().double().cpu()
+        weight = convolution_of(network, layer).weight.detach().double().cpu()
         means.index_add_(0, written, weight.abs().mean(dim=(1, 2, 3)))
     return means
 
@@ -122,7 +125,7 @@ def _first(orders: list[list[int]], left: list[int], multiple: int) -> frozenset
     )
 
 
-def _gmacs(network: nn.Module, structure: Structure, removed: frozenset[int]) -> float:
+def _gmacs(network: Network, structure: Structure, removed: frozenset[int]) -> float:
     narrow = remove_channels(network, structure, removed)
     per_lr_px = count_macs(narrow, (48, 48), bias=False) / 48**2
     return per_lr_px * HR_720P_PX / network.config.scale**2 / 1e9

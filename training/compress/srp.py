@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from torch import nn
 
 from sr_infer.errors import ModelError, OptionError
 from training.checkpoint import load_network, save_network
@@ -18,7 +17,7 @@ from training.compress.selection import Selection, select_channels
 from training.compress.structure import trace_structure
 from training.data.folder import Folder
 from training.loop import Limits, Trainer
-from training.networks import NetworkConfig
+from training.networks import Network, NetworkConfig
 from training.networks.cost import count_parameters
 from training.recipe import Recipe, Training, parse_recipe, read_sections
 
@@ -115,7 +114,7 @@ class StructuredPruning:
             LOG.info("removed the filters: %s", removed)
         return self._fine_tune(removed, folder, device, limits)
 
-    def _regularise(self, folder: Folder, device: torch.device, limits: Limits) -> nn.Module:
+    def _regularise(self, folder: Folder, device: torch.device, limits: Limits) -> Network:
         recipe = self._trainer_recipe(self.config, self.recipe.regularisation)
         trainer = Trainer(recipe, folder, self._regularised, device=device, limits=limits)
         watched = self._watched_layers()

@@ -2,8 +2,9 @@
 
 import csv
 import hashlib
+import logging
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from PIL import Image, ImageOps
 
 from sr_infer.errors import ImageError
 
+LOG = logging.getLogger(__name__)
 VALIDATION_SHARE = 40
 """One source picture in so many is kept for validation."""
 
@@ -40,7 +42,7 @@ def scan_folder(root: Path) -> Folder:
     """
     names = picture_names(root)
     rows = _read_sources(root / "sources.csv")
-    train, validation = [], []
+    train, validation = list[str](), list[str]()
     for name in names:
         source = rows[name]["source_file"] if name in rows else name
         (validation if is_validation(source) else train).append(name)
@@ -101,6 +103,12 @@ def read_pixels(path: Path) -> NDArray[np.uint8]:
             return np.asarray(upright if upright.mode == "L" else upright.convert("RGB"))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Warning) as error:
         raise ImageError(f"cannot read {path}: {error}") from error
+
+
+def warn_of(skipped: Mapping[str, str]) -> None:
+    """Log what `read_pictures` left out."""
+    for name, reason in skipped.items():
+        LOG.warning("skipped %s: %s", name, reason)
 
 
 def _read_sources(path: Path) -> dict[str, dict[str, str]]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from torch import nn
+from torch import Tensor
 
 from sr_infer.errors import OptionError
 from training.networks.drn import DRN, DRNConfig, DualStep
@@ -22,6 +22,7 @@ __all__ = [
     "DRNConfig",
     "DualStep",
     "EDSRConfig",
+    "Network",
     "NetworkConfig",
     "OnesPlain",
     "OnesPlainConfig",
@@ -31,12 +32,14 @@ __all__ = [
     "SRResNet",
     "SRResNetConfig",
     "build_network",
+    "images_of",
     "read_config",
 ]
 
 NetworkConfig = DRNConfig | EDSRConfig | RIRConfig | SRResNetConfig | PlainConfig
+Network = DRN | EDSR | RIR | SRResNet | Plain | OnesPlain
 
-ARCHITECTURES: dict[str, tuple[type[NetworkConfig], type[nn.Module]]] = {
+ARCHITECTURES: dict[str, tuple[type[NetworkConfig], type[Network]]] = {
     "drn": (DRNConfig, DRN),
     "edsr": (EDSRConfig, EDSR),
     "rir": (RIRConfig, RIR),
@@ -59,6 +62,11 @@ def read_config(values: Mapping[str, Any], *, where: str) -> tuple[str, NetworkC
     return architecture, read_settings(ARCHITECTURES[architecture][0], settings, where=where)
 
 
-def build_network(architecture: str, config: NetworkConfig) -> nn.Module:
+def build_network(architecture: str, config: NetworkConfig) -> Network:
     """A network with fresh weights; takes and gives (N, 3, H, W) RGB in 0 .. `config.value_range`."""
-    return ARCHITECTURES[architecture][1](config)
+    return ARCHITECTURES[architecture][1](config)  # type: ignore[arg-type]
+
+
+def images_of(network: Network, lr: Tensor) -> list[Tensor]:
+    """What is compared in training, coarse to fine: DRN's images of all resolutions, of the others the only one."""
+    return network.pyramid(lr) if isinstance(network, DRN) else [network(lr)]

@@ -13,6 +13,14 @@ def conv3x3(inputs: int, outputs: int, *, stride: int = 1, bias: bool = True) ->
     return nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=bias)
 
 
+def convolution_of(network: nn.Module, name: str) -> nn.Conv2d:
+    """The convolution with this module name."""
+    layer = network.get_submodule(name)
+    if not isinstance(layer, nn.Conv2d):
+        raise TypeError(f"{name} is a {type(layer).__name__}, not a convolution")
+    return layer
+
+
 class MeanShift(nn.Module):
     """A fixed per-pixel colour transform, `weight @ rgb + bias`, in its own precision whatever the autocast.
 

@@ -28,7 +28,7 @@ def count_macs(
     """
     total = 0
 
-    def count(layer: nn.Module, _: tuple[Tensor, ...], output: Tensor) -> None:
+    def count(layer: nn.Conv2d, _: tuple[Tensor, ...], output: Tensor) -> None:
         nonlocal total
         per_output = layer.weight[0].numel() + (bias and layer.bias is not None)
         total += output[0].numel() * per_output

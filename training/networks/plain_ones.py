@@ -76,9 +76,10 @@ class OnesPlain(nn.Module):
 
     def floors(self) -> list[Tensor]:
         """By how much `Plain`'s features are larger, for each layer (width,)."""
+        zeros = self.sub_mean.bias.new_zeros
         return [
-            activation.floor if isinstance(activation, Floor) else torch.zeros_like(layer.weight[:, 0, 0, 0]).detach()
-            for layer, activation in zip(self.layers, self.activations, strict=True)
+            activation.floor if isinstance(activation, Floor) else zeros(width)
+            for width, activation in zip(self.config.widths, self.activations, strict=True)
         ]
 
     def plain(self, *, for_half: bool = False) -> Plain:
@@ -101,9 +102,9 @@ class OnesPlain(nn.Module):
     def _kernels(self, *, for_half: bool) -> list[Convolution]:
         """On ones and features that are larger by the floors; the first one on the picture, with a bias."""
         floors, (first, *others) = self.floors(), (*self.layers, self.tail[0])
-        kernels = [Convolution(first.weight.detach(), first.bias + floors[0])]
-        for floor, layer, next_floor in zip(floors, others, (*floors[1:], 0.0), strict=True):
-            weight = layer.weight.detach().clone()
+        kernels = [Convolution(first.get_parameter("weight").detach(), first.get_parameter("bias") + floors[0])]
+        for floor, layer, next_floor in zip(floors, others, (*floors[1:], torch.zeros(())), strict=True):
+            weight = layer.get_parameter("weight").detach().clone()
             if for_half:
                 weight[:, 1:] = weight[:, 1:].half()
             kernel = unshifting(floor, Convolution(weight, torch.zeros_like(weight[:, 0, 0, 0])))

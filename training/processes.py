@@ -1,0 +1,67 @@
+"""The device of a run, and what its processes do together under torchrun: each takes its share of every batch."""
+
+import os
+from collections.abc import Iterable
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from sr_infer.errors import OptionError
+
+
+def choose_device(name: str) -> torch.device:
+    """This process's device under torchrun, else `name`, where "auto" means a GPU if there is one."""
+    if device := join_processes():
+        return device
+    return torch.device(("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name)
+
+
+def join_processes() -> torch.device | None:
+    """Under torchrun, join the process group and return this process's device; None when run alone."""
+    if "LOCAL_RANK" not in os.environ:
+        return None
+    if torch.cuda.is_available():
+        device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+        torch.cuda.set_device(device)
+        dist.init_process_group("nccl")
+        return device
+    dist.init_process_group("gloo")
+    return torch.device("cpu")
+
+
+class Processes:
+    """All that train one network; a single one without torchrun."""
+
+    def __init__(self) -> None:
+        self.count = dist.get_world_size() if dist.is_initialized() else 1
+        self.rank = dist.get_rank() if dist.is_initialized() else 0
+
+    def share_of(self, batch: int) -> slice:
+        """The part of a batch that is this process's.
+
+        Raises:
+            OptionError: the batch does not divide among the processes.
+        """
+        if batch % self.count:
+            raise OptionError(f"a batch of {batch} does not divide among {self.count} processes")
+        each = batch // self.count
+        return slice(self.rank * each, (self.rank + 1) * each)
+
+    def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
+        if self.count == 1:
+            return
+        for gradient in [p.grad for p in parameters if p.grad is not None]:
+            dist.all_reduce(gradient)
+            gradient /= self.count
+
+    def mean(self, value: Tensor) -> Tensor:
+        """Over the processes; `value` becomes their sum."""
+        if self.count > 1:
+            dist.all_reduce(value)
+        return value / self.count
+
+    def wait(self) -> None:
+        """Until all are here."""
+        if self.count > 1:
+            dist.barrier()
