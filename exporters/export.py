@@ -9,7 +9,8 @@ from pathlib import Path
 import onnx
 
 from exporters import measurements
-from exporters.calibration import read_calibration
+from exporters.calibration import Calibration, read_calibration
+from exporters.carry_in_float import carry_in_float
 from exporters.checkpoints import read_checkpoint
 from exporters.checkpoints.source import Source
 from exporters.compare_speed import Comparison, compare_speed
@@ -25,6 +26,7 @@ from exporters.verify import Reference, confirm_halo, differences_from, referenc
 from sr_infer.model_card import METADATA_KEY, ModelCard
 from sr_infer.model_zoo import MODELS_FOLDER, write_catalogue
 from sr_infer.session import shared
+from training.networks import Plain
 
 TOOLS = ("sr-infer", "torch", "onnx", "onnxscript", "onnxsim", "onnxruntime")
 
@@ -71,7 +73,7 @@ def export(
         model, outcomes = apply_passes(traced, pairs, time_all=report is not None)
         quantized, speed = None, None
         if int8 is not None and pictures is not None:
-            quantized = quantize(model, pictures, int8)
+            quantized = quantize(_bearing_8_bits(source, model, pictures), pictures, int8, reference=model)
             speed = {threads: compare_speed(model, quantized.model, threads=threads) for threads in (1, 2)}
             model = quantized.model
         shipped_size = size_of(model)
@@ -95,6 +97,15 @@ def export(
     if output.resolve().parent == MODELS_FOLDER:
         write_catalogue()
     return Exported(card, quantized, speed)
+
+
+def _bearing_8_bits(source: Source, model: onnx.ModelProto, pictures: Calibration) -> onnx.ModelProto:
+    """The float graph to quantise: `model`, or of plain networks the carried form."""
+    carried = carry_in_float(source.network, pictures.crops) if isinstance(source.network, Plain) else None
+    if carried is None:
+        return model
+    unit = UnitRange(carried, scale=source.scale, value_range=source.value_range).eval()
+    return apply_passes(trace(unit), references(unit), time_all=False)[0]
 
 
 def _finish(

@@ -4,15 +4,16 @@ With a tensor's range [low, high], zero in it, and s = (high - low) / 255, z = r
 
     q(x) = clip(round(x / s) + z, 0, 255),    x' = s (q - z)
 
-and kernels W'[o] = s_o q with q in -127 .. 127, or -64 .. 64: without VNNI instructions (i5-class CPUs) two products of
-8 bits, 2 * 255 * 127, overflow the 16-bit sum that the CPU takes, and the result is silently wrong; 2 * 255 * 64 fits.
+and kernels W'[o] = s_o q with q in -127 .. 127, or -64 .. 64 (`exporters.round_kernels`): without VNNI
+instructions (i5-class CPUs) two products of 8 bits, 2 * 255 * 127, overflow the 16-bit sum that the CPU takes, and the
+result is silently wrong; 2 * 255 * 64 fits.
 
 What a quantised convolution reads and gives is rounded; everything else stays in float. In a residual network the sums
 then carry no rounding from block to block: rounded are only the branches, whose ranges are small. A ReLU behind a
 quantised convolution goes: what it gives begins at 0, so clipping does its work.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,8 +22,8 @@ from numpy.typing import NDArray
 from onnx import helper
 
 from exporters.graph import Graph, attributes_of, drop_unused
-
-Range = tuple[float, float]
+from exporters.round_kernels import RoundedKernel
+from exporters.tensor_ranges import Range
 
 LEVELS = 255
 SMALLEST_SCALE = 1e-12
@@ -30,22 +31,21 @@ SMALLEST_SCALE = 1e-12
 
 
 def insert_qdq(
-    model: onnx.ModelProto, layers: Collection[str], ranges: Mapping[str, Range], *, full_range: bool
+    model: onnx.ModelProto, kernels: Mapping[str, RoundedKernel], ranges: Mapping[str, Range]
 ) -> onnx.ModelProto:
     """A copy of `model` with some of its convolutions in 8 bits.
 
     Args:
         model: a float graph.
-        layers: what the convolutions to quantise give (`quantisable`).
+        kernels: what a convolution to quantise gives (`quantisable`) -> its kernel and bias.
         ranges: tensor name -> lowest and highest value, of what these convolutions read and give.
-        full_range: kernels of 8 bits instead of 7.
     """
     result = onnx.ModelProto()
     result.CopyFrom(model)
     graph = Graph(result)
-    writer = _Writer(graph, ranges, largest=127 if full_range else 64)
+    writer = _Writer(graph, kernels, ranges)
     for node in graph.proto.node:
-        if node.output[0] in layers:
+        if node.output[0] in kernels:
             writer.quantised(node)
         else:
             writer.as_it_is(node)
@@ -84,11 +84,11 @@ class _Grid:
 class _Writer:
     """The nodes of the new graph, in order."""
 
-    def __init__(self, graph: Graph, ranges: Mapping[str, Range], *, largest: int) -> None:
+    def __init__(self, graph: Graph, kernels: Mapping[str, RoundedKernel], ranges: Mapping[str, Range]) -> None:
         self.nodes: list[onnx.NodeProto] = []
         self._graph = graph
+        self._kernels = kernels
         self._ranges = ranges
-        self._largest = largest
         self._rounded: dict[str, str] = {}
         """Tensor -> its rounded form."""
         self._given: dict[str, str] = {}
@@ -125,21 +125,14 @@ class _Writer:
 
     def _constants(self, node: onnx.NodeProto) -> list[str]:
         """Kernel with a scale for each output channel, bias in the unit of the sums, 32 bits."""
-        kernel = self._constant(node.input[1])
-        scales = np.maximum(np.abs(kernel).max(axis=(1, 2, 3)) / self._largest, SMALLEST_SCALE)
-        values = np.rint(kernel / scales[:, None, None, None]).astype(np.int8)
-        names = [self._dequantised(values, scales, f"{node.output[0]}.kernel")]
-        if len(node.input) > 2:
-            units = scales * _Grid.of(*self._ranges[node.input[0]]).scale
-            limits = np.iinfo(np.int32)
-            bias = np.clip(np.rint(self._constant(node.input[2]) / units), limits.min, limits.max).astype(np.int32)
-            names.append(self._dequantised(bias, units, f"{node.output[0]}.bias"))
-        return names
-
-    def _constant(self, name: str) -> NDArray[np.float64]:
-        value = self._graph.constant(name)
-        assert value is not None
-        return value.astype(np.float64)
+        kernel, name = self._kernels[node.output[0]], node.output[0]
+        units = kernel.steps * _Grid.of(*self._ranges[node.input[0]]).scale
+        limits = np.iinfo(np.int32)
+        bias = np.clip(np.rint(kernel.bias / units), limits.min, limits.max).astype(np.int32)
+        return [
+            self._dequantised(kernel.values, kernel.steps, f"{name}.kernel"),
+            self._dequantised(bias, units, f"{name}.bias"),
+        ]
 
     def _dequantised(self, values: NDArray[np.signedinteger], scales: NDArray[np.float64], name: str) -> str:
         inputs = [

@@ -15,12 +15,15 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from exporters.calibration import Batch, Calibration, tensor_ranges
+from exporters.calibration import Calibration
 from exporters.count_macs import PROBE_PX, macs_of
 from exporters.graph import Graph
 from exporters.insert_qdq import insert_qdq, quantisable, result_of
 from exporters.open_graph import open_graph
+from exporters.round_kernels import round_kernels
 from exporters.shapes import shapes_at
+from exporters.tensor_ranges import tensor_ranges
+from exporters.watch import Batch
 from sr_infer.errors import OptionError, SrInferError
 from sr_infer.metrics import psnr_y
 from training.evaluate import through_rgb
@@ -65,29 +68,36 @@ class Quantized:
     model: onnx.ModelProto
     psnr_drop_db: float
     """Mean over the validation pictures."""
+    validated_on: str
+    """How many pictures, and whose, in words."""
     layers: int
     """Convolutions of the picture that could be quantised."""
     kept_in_float: tuple[str, ...]
 
 
-def quantize(model: onnx.ModelProto, pictures: Calibration, options: Int8Options) -> Quantized:
+def quantize(
+    model: onnx.ModelProto, pictures: Calibration, options: Int8Options, *, reference: onnx.ModelProto
+) -> Quantized:
     """
     Args:
         model: a float graph that takes and gives RGB in [0, 1], before its weights are stored in half.
         pictures: that set the ranges and on which the loss is measured.
         options: limits.
+        reference: the graph against which the loss is measured, if `model` is a rewritten form of it.
 
     Raises:
         QuantizationError: even with half of the work in float the loss is above the limit.
     """
     layers = _layers(model)
     ranges = tensor_ranges(model, sorted({name for layer in layers for name in layer.rounds}), pictures.crops)
+    kernels = round_kernels(model, [layer.name for layer in layers], pictures.crops, full_range=options.full_range)
     work = sum(layer.macs for layer in layers)
 
     def rewrite(chosen: Sequence[_Layer]) -> onnx.ModelProto:
-        return insert_qdq(model, {layer.name for layer in chosen}, ranges, full_range=options.full_range)
+        return insert_qdq(model, {layer.name: kernels[layer.name] for layer in chosen}, ranges)
 
-    exact_db = _psnr_y(model, pictures)
+    exact_db = _psnr_y(reference, pictures)
+    validated_on = f"{len(exact_db)} pictures of {pictures.held_out_of}"
     crops = pictures.crops[:: -(-len(pictures.crops) // SENSITIVITY_CROPS)]
     expected = _luma_of(model, crops)
     costs = {layer: _mean_squared(_luma_of(rewrite([layer]), crops), expected) for layer in layers}
@@ -102,10 +112,16 @@ def quantize(model: onnx.ModelProto, pictures: Calibration, options: Int8Options
         drop_db = float(np.mean(exact_db - _psnr_y(candidate, pictures)))
         if drop_db <= options.max_drop_db:
             kept = tuple(layer.name for layer in layers if layer in in_float)
-            return Quantized(model=candidate, psnr_drop_db=drop_db, layers=len(layers), kept_in_float=kept)
+            return Quantized(
+                model=candidate,
+                psnr_drop_db=drop_db,
+                validated_on=validated_on,
+                layers=len(layers),
+                kept_in_float=kept,
+            )
         tried.append(f"with {len(in_float)} of {len(layers)} convolutions in float it loses {drop_db:.3f} dB")
     raise QuantizationError(
-        f"int8 is not worth it within {options.max_drop_db:g} dB on {len(exact_db)} validation pictures: "
+        f"int8 is not worth it within {options.max_drop_db:g} dB on {validated_on}: "
         f"{', '.join(tried)}; calibrate with more pictures of the kind that is to be enlarged, allow more with "
         "--max-drop, or keep the float file"
     )

@@ -12,6 +12,7 @@ from typing import Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from sr_infer.errors import ModelError
@@ -212,12 +213,11 @@ class Trainer:
         patches = self.bank.draw(self.settings.batch, generator, share=self._share)
         return self.objective(self.network, [self.to_range(patch) for patch in patches])
 
-    @torch.no_grad()
     def _update_average(self) -> None:
         """Exponential moving average; its decay rises from 0.1, so that short runs forget their start."""
         decay = min(self.settings.ema_decay, (1 + self.step) / (10 + self.step))
-        for mean, value in zip(self.ema.parameters(), self.network.parameters(), strict=True):
-            mean.lerp_(value, 1 - decay)
+        average = get_ema_multi_avg_fn(decay)
+        average(list(self.ema.parameters()), list(self.network.parameters()), self.step)
 
     def validate(self) -> float:
         """Mean PSNR-Y in dB of the averaged weights over the validation pictures."""

@@ -11,12 +11,13 @@ from onnx import TensorProto, numpy_helper
 from skimage import data
 from torch import nn
 
-from exporters.calibration import tensor_ranges
 from exporters.graph import Graph
 from exporters.insert_qdq import insert_qdq, quantisable, result_of
 from exporters.open_graph import open_graph
+from exporters.round_kernels import round_kernels
 from exporters.share_pooling import share_pooling
 from exporters.simplify import simplify
+from exporters.tensor_ranges import tensor_ranges
 from exporters.trace import UnitRange, trace
 from tests.exporters.tiny import NETWORKS
 from training.networks import build_network, read_config
@@ -45,8 +46,9 @@ def in_8_bits(model: onnx.ModelProto, *, full_range: bool = False) -> onnx.Model
     nodes = [node for node in graph.proto.node if quantisable(graph, node) and "squeeze" not in node.input[1]]
     nodes = [node for node in nodes if "excite" not in node.input[1]]
     names = sorted({name for node in nodes for name in (node.input[0], result_of(graph, node))})
-    ranges = tensor_ranges(model, names, [photograph("coffee", 48)])
-    return insert_qdq(model, {node.output[0] for node in nodes}, ranges, full_range=full_range)
+    crops = [photograph("coffee", 48)]
+    kernels = round_kernels(model, [node.output[0] for node in nodes], crops, full_range=full_range)
+    return insert_qdq(model, kernels, tensor_ranges(model, names, crops))
 
 
 @pytest.fixture(scope="module", params=["srpn-lite-x2", "plain-x3", "drn-x4"])
@@ -88,7 +90,7 @@ def test_kernels_use_seven_bits_or_eight(full_range: bool, largest: int) -> None
 
 def test_layers_that_are_not_chosen_keep_their_function() -> None:
     single = float_graph("srpn-lite-x2")
-    assert run(insert_qdq(single, set(), {}, full_range=False), photograph("astronaut", 24)) == pytest.approx(
+    assert run(insert_qdq(single, {}, {}), photograph("astronaut", 24)) == pytest.approx(
         run(single, photograph("astronaut", 24)), abs=1e-6
     )
 

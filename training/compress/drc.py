@@ -29,7 +29,7 @@ from training.compress.inner_layers import find_inner_layers
 from training.data.folder import Folder
 from training.dual_start import start_duals
 from training.loop import Limits, Trainer
-from training.networks import Network, NetworkConfig
+from training.networks import DRN, Network, NetworkConfig
 from training.networks.cost import count_parameters
 from training.recipe import Recipe, Training, parse_recipe
 
@@ -67,13 +67,15 @@ class DualRegressionCompression:
 
         Raises:
             ModelNotFoundError, ModelError: there are no such weights.
-            OptionError: the widths or the latency table do not fit the network, or no candidate is narrow enough.
+            OptionError: the widths, the latency table or the teacher do not fit the network, or no candidate is narrow
+                enough.
         """
-        self.recipe, self.dense, self.teacher = recipe, dense, teacher
+        self.recipe, self.dense = recipe, dense
         self.architecture, self.config, self.network, _ = load_network(dense)
         self.inner = find_inner_layers(self.network)
         self.cost = self._cost()
         self.given = read_widths(widths, self.inner) if widths else None
+        self.teacher = self._load_teacher(teacher) if teacher else None
         scale = f"-x{self.config.scale}"
         self.name = f"{dense.stem.removesuffix(scale)}{round(100 * recipe.widths.ratio)}{scale}"
         self.out = out or Path("runs") / self.name
@@ -133,6 +135,13 @@ class DualRegressionCompression:
             raise OptionError(f"{self.out} holds a run; go on with --resume, or give another --out")
         elif json.loads(path.read_text(encoding="utf-8")) != json.loads(json.dumps(began)):
             raise ModelError(f"the run in {self.out} began with other weights or another recipe; give another --out")
+
+    def _load_teacher(self, path: Path) -> DRN:
+        architecture, config, network, _ = load_network(path)
+        if isinstance(self.network, DRN) and isinstance(network, DRN) and config.scale == self.config.scale:
+            return network
+        mine, its = f"{self.architecture} x{self.config.scale}", f"{architecture} x{config.scale}"
+        raise OptionError(f"a teacher is for DRNs of one scale; the network is {mine}, {path} is {its}")
 
     def _cost(self) -> Cost:
         settings = self.recipe.widths
@@ -209,10 +218,8 @@ class DualRegressionCompression:
         recipe = self._recipe(config, self.recipe.fine_tuning)
         trainer = Trainer(recipe, folder, self.out, device=device, limits=limits)
         if self.teacher:
-            _, teacher_config, teacher, _ = load_network(self.teacher)
-            if teacher_config.scale != config.scale:
-                raise OptionError(f"the teacher must be a x{config.scale} network, not x{teacher_config.scale}")
-            trainer.use_loss(TailDistillation(trainer.loss, teacher.to(device), self.recipe.distillation_weight))
+            teacher = self.teacher.to(device)
+            trainer.use_loss(TailDistillation(trainer.loss, teacher, self.recipe.distillation_weight))
         trainer.resume_or_start(pruned)
         trainer.started_from = self.dense.name
         return trainer.run(), trainer.validate()

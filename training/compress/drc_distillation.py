@@ -8,27 +8,21 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
-from sr_infer.errors import OptionError
 from training.losses import ReconstructionLoss
-from training.networks import DRN, Network
+from training.networks import DRN
 
 
 class TailDistillation(nn.Module):
     """`loss + weight * MSE(mean over channels of what the last tail reads, of the teacher's)`."""
 
-    def __init__(self, loss: ReconstructionLoss, teacher: Network, weight: float) -> None:
+    def __init__(self, loss: ReconstructionLoss, teacher: DRN, weight: float) -> None:
         """
         Args:
             loss: what the student learns otherwise.
             teacher: a DRN of the same scale; stays as it is, and out of the state.
             weight: 1 in the authors' code.
-
-        Raises:
-            OptionError: the teacher is no DRN.
         """
         super().__init__()
-        if not isinstance(teacher, DRN):
-            raise OptionError(f"the teacher must be a DRN, not {type(teacher).__name__}")
         self.loss = loss
         self.weight = weight
         self._teacher = [teacher.eval().requires_grad_(False)]

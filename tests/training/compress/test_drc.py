@@ -17,8 +17,7 @@ from skimage import data
 import sr_infer
 import training
 from exporters.to_onnx import main as export
-from sr_infer.errors import OptionError
-from training.checkpoint import load_network, load_tensors
+from training.checkpoint import load_network, load_tensors, save_network
 from training.compress.__main__ import main
 from training.compress.drc_distillation import TailDistillation
 from training.compress.drc_recipe import read_drc_recipe
@@ -260,8 +259,16 @@ def test_a_teacher_pulls_the_features_of_the_last_tail(pictures: Path, tmp_path:
             mine, its = (net._features(lr)[-1].mean(dim=1) for net in (trainer.network, teacher))
         distances.append((mine - its).square().mean().item())
     assert distances[1] < 0.7 * distances[0]
-    with pytest.raises(OptionError, match="the teacher must be a DRN, not Conv2d"):
-        TailDistillation(trainer.loss, torch.nn.Conv2d(3, 3, 1), 1.0)
+
+
+def test_a_teacher_of_another_kind_is_refused_at_once(
+    recipe: Path, dense: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    teacher, table = tmp_path / "x2.safetensors", {"scale": 2, "blocks": 1, "features": 8}
+    save_network(teacher, build_network("drn", DRNConfig(**table)), {"network": {"architecture": "drn", **table}}, {})
+    assert main([*command(recipe, dense, pictures, tmp_path / "out"), "--teacher", str(teacher)]) == 2
+    assert f"DRNs of one scale; the network is drn x4, {teacher} is drn x2" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("path", sorted(RECIPES.rglob("drc/*.toml")), ids=lambda path: str(path.relative_to(RECIPES)))

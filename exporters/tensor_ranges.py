@@ -1,0 +1,43 @@
+"""Between which values the tensors of a graph lie."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import onnx
+
+from exporters.watch import Batch, watch
+
+Range = tuple[float, float]
+
+CUT_SHARE = 1e-5
+"""Of a tensor's values, which may lie outside of its range on each side: a few outliers would coarsen all others."""
+TAIL = 512
+"""Values that are remembered on each side: enough for 50 million."""
+
+
+def tensor_ranges(model: onnx.ModelProto, tensors: Sequence[str], crops: Sequence[Batch]) -> dict[str, Range]:
+    """Lowest and highest value of tensors on the crops, without the outermost 1 in 100,000 values on each side."""
+    tails = {name: _Tails() for name in tensors}
+    for values in watch(model, tensors, crops):
+        for name in tensors:
+            tails[name].add(values[name])
+    return {name: tail.range() for name, tail in tails.items()}
+
+
+class _Tails:
+    """The outermost values of a tensor over many pictures, sorted."""
+
+    def __init__(self) -> None:
+        self._seen = 0
+        self._low = self._high = np.zeros(0, np.float32)
+
+    def add(self, values: Batch) -> None:
+        self._seen += values.size
+        flat = values.ravel()
+        few = min(TAIL, flat.size)
+        self._low = np.sort(np.r_[self._low, np.partition(flat, few - 1)[:few]])[:TAIL]
+        self._high = np.sort(np.r_[self._high, np.partition(flat, -few)[-few:]])[-TAIL:]
+
+    def range(self) -> Range:
+        cut = min(int(self._seen * CUT_SHARE), TAIL - 1)
+        return float(self._low[cut]), float(self._high[-1 - cut])
