@@ -70,6 +70,8 @@ def test_dual_regression_asks_every_question_of_the_paper() -> None:
     assert {("dual", "drn", f"lambda {weight}") for weight in ("0.01", "0.1", "1")} <= asked
     assert {("dual", network, dual) for network in ("drn", "srresnet") for dual in ("none", "bicubic")} <= asked
     assert {("adaptation", kind, f"rho {rho}") for kind in ("nearest", "bd", "jpeg") for rho in (0, 0.3, 0.7)} <= asked
+    tried = ("not adapted", "rho 0.3, like pairs")
+    assert {("adaptation", kind, adapted) for kind in ("nearest", "bd", "jpeg") for adapted in tried} <= asked
     assert {("widths", "0.5", choice) for choice in ("uniform", "searched", "searched without dual")} <= asked
     assert len(asked) == len(drc.rows(1))
 
