@@ -137,7 +137,7 @@ def _compare(parsed: argparse.Namespace) -> int:
 def _rgb(name: str) -> np.ndarray[Any, np.dtype[np.uint8]]:
     pixels = images.read(name).pixels
     if pixels.dtype != np.uint8:
-        raise ImageError(f"{name}: expected 8 bits per channel to compare, got {pixels.dtype}")
+        raise ImageError(f"{name}: expected 8 bits per channel to compare, got {pixels.dtype}; convert it first")
     colour = pixels[..., : 1 if pixels.shape[2] < 3 else 3]
     return np.repeat(colour, 3, axis=2) if colour.shape[2] == 1 else colour
 
@@ -152,4 +152,6 @@ def _print_facts(facts: dict[str, Any], *, as_json: bool) -> None:
         print(json.dumps(facts))
         return
     for name, value in facts.items():
-        print(f"{name}: {', '.join(map(str, value)) or 'none' if isinstance(value, list) else value}")
+        if isinstance(value, list):
+            value = ", ".join(map(str, value)) or "none"
+        print(f"{name}: {value:.4f}" if isinstance(value, float) else f"{name}: {value}")

@@ -73,6 +73,8 @@ def tasks(inputs: Sequence[str], output: Path, *, suffix: str = "", extension: s
         pictures = [picture for path in given for picture in _pictures(path, output)]
         results = all_renamed([relative for _, relative in pictures], suffix, extension)
         found = [Task(source, output / result) for (source, _), result in zip(pictures, results, strict=True)]
+    if len(found) > 1 and output.suffix.lower() in Image.registered_extensions() and not output.is_dir():
+        raise OptionError(f"expected a folder for the results of {len(found)} pictures, got {output}")
     if not found:
         raise OptionError(f"expected pictures, found none in {', '.join(inputs)}")
     taken: dict[Path, Path] = {}

@@ -102,7 +102,7 @@ def read(image: ImageInput, *, max_pixels: int = MAX_PIXELS, check: Callable[[Pi
         with _decoder_errors(f"this {image.format or 'Pillow'} image"):
             return _from_pillow(image, check)
     if isinstance(image, bytes):
-        return _decode(io.BytesIO(image), "these bytes", max_pixels, check)
+        return _decode(io.BytesIO(image), "this input", max_pixels, check)
     if isinstance(image, str | os.PathLike):
         try:
             with Path(image).open("rb") as file:

@@ -10,17 +10,19 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import mean, stdev
 from tempfile import TemporaryDirectory
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from benchmarks.evidence.dense import few_pictures
 from sr_infer.metrics import psnr_y
 from training.adapt import Adaptation, AdaptationTrainer
 from training.checkpoint import load_network
-from training.compress.drc import DRCRecipe, DualRegressionCompression
+from training.compress.drc import DualRegressionCompression
 from training.compress.drc_pruning import Pruning
+from training.compress.drc_recipe import DRCRecipe
 from training.compress.drc_search import Alpha
 from training.compress.drc_widths import Widths
 from training.data.degradations import Degradation, degrade
@@ -37,16 +39,18 @@ TRAINED_STEPS = 500
 DENSE_STEPS = 1200
 SEARCHED_STEPS = 150
 FINE_TUNED_STEPS = 250
-ADAPTED_STEPS = 150
-PICTURES = 100
+ADAPTED_STEPS = 250
 CPU = torch.device("cpu")
+
+
+Question = Literal["dense", "dual", "widths", "pruning", "adaptation"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
     """One run: which question, which network or ratio or degradation it is asked of, and what is tried."""
 
-    question: Literal["dense", "dual", "widths", "pruning", "adaptation"]
+    question: Question
     of: str
     tried: str
     seed: int
@@ -56,15 +60,15 @@ def rows(seed: int) -> list[Row]:
     """All rows of one seed, those that answer a question at all before those that refine the answer."""
     methods = ("gamma 1", "gamma 0", "thinet", "lasso", "l1", "scratch")
     kinds = ("nearest", "bd", "jpeg")
-    asked = [
+    asked: list[tuple[Question, str, str]] = [
         ("dense", "drn", ""),
-        *(("adaptation", kind, share) for kind in kinds for share in ("rho 0", "rho 0.3")),
-        *(("dual", "drn", dual) for dual in ("none", "lambda 0.1", "bicubic")),
+        *(("adaptation", kind, tried) for tried in ("not adapted", "rho 0.3, like pairs", "rho 0.3") for kind in kinds),
+        *(("dual", "drn", dual) for dual in ("none", "lambda 0.1", "lambda 1", "lambda 0.01", "bicubic")),
+        *(("adaptation", kind, "rho 0") for kind in kinds),
         *(("pruning", "0.5", method) for method in methods),
         *(("widths", "0.5", choice) for choice in ("uniform", "searched", "searched without dual")),
         *(("dual", "srresnet", dual) for dual in ("none", "lambda 0.1", "bicubic")),
         *(("pruning", "0.7", method) for method in methods),
-        *(("dual", "drn", dual) for dual in ("lambda 0.01", "lambda 1")),
         *(("adaptation", kind, "rho 0.7") for kind in kinds),
     ]
     return [Row(question=question, of=of, tried=tried, seed=seed) for question, of, tried in asked]
@@ -75,15 +79,14 @@ def measure(row: Row, folder: Folder, work: Path) -> dict[str, Any]:
 
     The dense network of each seed is trained once and kept in `work`.
     """
-    stride = max(1, len(folder.train) // PICTURES)
-    folder = replace(folder, train=folder.train[::stride][:PICTURES])
+    folder = few_pictures(folder)
     home = work / f"dense-{row.seed}"
     dense = home / "evidence.safetensors"
     if not dense.exists():
         _train(DRN, _training(DENSE_STEPS, row.seed, rate=1e-3), folder, home)
     with TemporaryDirectory(dir=work) as temporary:
         out = Path(temporary)
-        if row.question == "dense":
+        if row.tried in ("", "not adapted"):
             path = dense
         elif row.question == "dual":
             path = _train_with_dual(row, folder, out)
@@ -93,7 +96,7 @@ def measure(row: Row, folder: Folder, work: Path) -> dict[str, Any]:
             path = _compress(row, dense, folder, out)
         _, _, network, _ = load_network(path)
         kind = row.of if row.question == "adaptation" else "bicubic"
-        psnr_y_db = _psnr_y_db(path, folder, kind)
+        psnr_y_db = _psnr_y_db(path, folder, cast(Degradation, kind))
     parameters = count_parameters(network, mean_shift=True)
     return {"psnr_y_db": round(psnr_y_db, 4), "parameters": parameters, "pictures": len(folder.train)}
 
@@ -127,8 +130,9 @@ def _train_with_dual(row: Row, folder: Folder, out: Path) -> Path:
 
 def _compress(row: Row, dense: Path, folder: Folder, out: Path) -> Path:
     is_searched = row.tried.startswith("searched")
-    methods = {"gamma 0": {"gamma": 0.0}, "thinet": {"method": "thinet"}, "lasso": {"method": "lasso"}}
-    changed = {**methods, "l1": {"method": "l1"}, "scratch": {"method": "l1"}}.get(row.tried, {})
+    changed: dict[str, Any] = {"gamma": 0.0} if row.tried == "gamma 0" else {}
+    if row.tried in ("thinet", "lasso", "l1", "scratch"):
+        changed = {"method": "l1" if row.tried == "scratch" else row.tried}
     fine_tuning = _training(FINE_TUNED_STEPS, row.seed, rate=5e-4)
     search = _training(SEARCHED_STEPS, row.seed, rate=1e-4)
     recipe = DRCRecipe(
@@ -146,14 +150,16 @@ def _compress(row: Row, dense: Path, folder: Folder, out: Path) -> Path:
 
 
 def _adapt(row: Row, dense: Path, folder: Folder, out: Path) -> Path:
-    """Paired pictures are one half, the others lose their HR."""
+    """Paired pictures are one half, the others lose their HR; the pairs are bicubic, or "like" the real pictures."""
+    kind = cast(Degradation, row.of)
+    share, _, pairs = row.tried.removeprefix("rho ").partition(", ")
     real = read_pictures(folder.root, folder.train[1::2], least_px=4 * 24, skipped={})
-    training = replace(_training(ADAPTED_STEPS, row.seed, rate=2e-4), batch=10)
+    training = replace(_training(ADAPTED_STEPS, row.seed, rate=1e-3), batch=6, degradation=kind if pairs else "bicubic")
     return AdaptationTrainer(
         dense,
-        Adaptation(name="adapted", rho=float(row.tried.removeprefix("rho ")), training=training),
+        Adaptation(name="adapted", rho=float(share), training=training),
         replace(folder, train=folder.train[::2]),
-        (degrade(picture, DRN.scale, row.of) for picture in real),
+        (degrade(picture, DRN.scale, kind) for picture in real),
         out,
         device=CPU,
         limits=Limits(),

@@ -140,6 +140,7 @@ def test_mistakes_end_in_one_line_and_code_2(
         ("upscale", "in.png", "-o", "out.png", "-m", "./corrupt.onnx"),
         ("upscale", "in.png", "-o", "out.xyz", "-m", network),
         ("upscale", "in.png", "-o", "in.png", "-m", network),
+        ("upscale", "in.png", "broken.png", "-o", "out.png", "-m", network),
         ("upscale", "in.png", "-o", "out.png", "-m", network, "--tile", "0"),
         ("upscale", "in.png", "-o", "out.png", "-m", network, "--max-memory", "1KB"),
         ("upscale", "in.png", "-o", "out.png", "-m", network, "--quality", "0"),
