@@ -104,6 +104,22 @@ def read_tables(path: Path) -> dict[str, Any]:
         raise OptionError(f"cannot read the recipe {path}: {error}") from error
 
 
+def read_sections(path: Path, sections: Mapping[str, type]) -> dict[str, Any]:
+    """A recipe of a compression: its name, and a dataclass for each of its tables.
+
+    Raises:
+        OptionError: the file is missing or not TOML, or a key is unknown, missing or refused; the message names it.
+    """
+    tables = read_tables(path)
+    if set(tables) != {"name", *sections}:
+        expected = ", ".join(f"[{name}]" for name in sections)
+        raise OptionError(f"{path}: expected name, {expected}, got {', '.join(tables) or 'nothing'}")
+    settings: dict[str, Any] = {
+        name: read_settings(cls, tables[name], where=f"{path} [{name}]") for name, cls in sections.items()
+    }
+    return {"name": tables["name"], **settings}
+
+
 def parse_recipe(tables: Mapping[str, Any], *, where: str) -> Recipe:
     """A recipe from its tables.
 

@@ -1,9 +1,9 @@
 """MemSR's start against random ones, each of its parts against its absence, and the memory that plain networks need.
 
-One thing at a time differs from the small recipe (`training/recipes/memsr/plain-m.toml`). Rows of `start` train without
-distillation (tables 1 and 4 of the paper), those of `distillation` with it (tables 2 and 3), others as the recipe says
-(tables 6, 7, 10 and 11). Rows that were run with other constants than those here and in `dense` do not compare: delete
-`memsr.jsonl` when one changes.
+One thing at a time differs from the small recipe (`training/recipes/memsr/plain-m.toml`). Rows of `distillation` and
+`balance` (tables 2, 3, 6 and 7 of the paper) train with distillation as the recipe does, others without, so that they
+are held against the row `start | winning` (tables 1, 4, 10 and 11). Rows that were run with other constants than those
+here and in `dense` do not compare: delete `memsr.jsonl` when one changes.
 """
 
 import csv
@@ -20,6 +20,7 @@ from benchmarks.evidence.dense import CPU, dense_weights, few_pictures, training
 from benchmarks.evidence.memsr_memory import NETWORKS, measure_memory, memory_table
 from benchmarks.evidence.plain_starts import random_plain, train_in_branches
 from benchmarks.evidence.similarity import linear_cka
+from training.checkpoint import load_network
 from training.compress.memsr import MemSRRecipe, PlainStudent
 from training.compress.memsr_conversion import teacher_features
 from training.compress.memsr_distillation import Distillation
@@ -55,30 +56,34 @@ class Trial:
 TRIALS = {
     ("start", "winning"): Trial(distillation=NO_DISTILLATION),
     ("start", "random, He"): Trial(start="he", initialisation=COLLAPSED, distillation=NO_DISTILLATION),
-    ("distillation", "as the recipe"): Trial(),
-    ("start", "winning, as in the paper"): Trial(initialisation=PAPERS, distillation=NO_DISTILLATION),
-    ("start", "random, Xavier"): Trial(start="xavier", initialisation=COLLAPSED, distillation=NO_DISTILLATION),
-    ("distillation", "from random, FitNet"): Trial(
-        start="he", initialisation=COLLAPSED, distillation=Distillation(bridges=False, decay=1.0)
-    ),
     ("start", "random, He, rate 1e-3"): Trial(
         start="he", initialisation=COLLAPSED, distillation=NO_DISTILLATION, rate=1e-3
     ),
-    ("distillation", "random bridges"): Trial(distillation=Distillation(bridges=False)),
-    ("ones", "collapsed to biases"): Trial(initialisation=COLLAPSED),
-    ("ReLU", "behind every second"): Trial(student=Student(width=32, activation="second")),
-    ("shift", "0"): Trial(initialisation=replace(OURS, shift=0.0)),
-    ("shift", "3"): Trial(initialisation=replace(OURS, shift=3.0)),
+    ("start", "winning, as in the paper"): Trial(initialisation=PAPERS, distillation=NO_DISTILLATION),
+    ("distillation", "as the recipe"): Trial(),
+    ("ones", "collapsed to biases"): Trial(initialisation=COLLAPSED, distillation=NO_DISTILLATION),
+    ("ReLU", "behind every second"): Trial(
+        student=Student(width=32, activation="second"), distillation=NO_DISTILLATION
+    ),
+    ("distillation", "from random, FitNet"): Trial(
+        start="he", initialisation=COLLAPSED, distillation=Distillation(bridges=False, decay=1.0)
+    ),
+    ("start", "random, Xavier"): Trial(start="xavier", initialisation=COLLAPSED, distillation=NO_DISTILLATION),
     ("start", "random, RepVGG branches"): Trial(
         start="branches", initialisation=COLLAPSED, distillation=NO_DISTILLATION
     ),
-    ("tail", "random"): Trial(initialisation=replace(OURS, tail=False)),
+    ("distillation", "random bridges"): Trial(distillation=Distillation(bridges=False)),
+    ("shift", "0"): Trial(initialisation=replace(OURS, shift=0.0), distillation=NO_DISTILLATION),
+    ("shift", "3"): Trial(initialisation=replace(OURS, shift=3.0), distillation=NO_DISTILLATION),
+    ("tail", "random"): Trial(initialisation=replace(OURS, tail=False), distillation=NO_DISTILLATION),
     ("balance", "0.1"): Trial(distillation=Distillation(weight=0.1)),
     ("balance", "1"): Trial(distillation=Distillation(weight=1.0)),
     ("balance", "0.3, no decay"): Trial(distillation=Distillation(decay=1.0)),
-    ("widths", "theta 0.14"): Trial(student=Student(theta=0.14)),
-    ("widths", "theta 0.05"): Trial(student=Student(theta=0.05)),
+    ("widths", "theta 0.14"): Trial(student=Student(theta=0.14), distillation=NO_DISTILLATION),
+    ("widths", "theta 0.05"): Trial(student=Student(theta=0.05), distillation=NO_DISTILLATION),
 }
+TEACHER = ("teacher", "4 residual blocks of 32")
+DECISIVE = ("start", "distillation", "ones", "ReLU")
 FOUND = {f"theta {theta}": Student(theta=theta, multiple_of=1) for theta in (0.14, 0.05)}
 """Students whose widths alone are looked for, in a teacher of 16 blocks."""
 
@@ -94,9 +99,9 @@ class Row:
 
 def rows(seed: int) -> list[Row]:
     """All rows of one seed, those that answer a question at all before those that refine the answer."""
-    asked = [*TRIALS]
-    if seed == 1:
-        asked += [("memory", name) for name in NETWORKS] + [("found widths", name) for name in FOUND]
+    decisive = [settings for settings in TRIALS if settings[0] in DECISIVE]
+    once = [("memory", name) for name in NETWORKS] + [("found widths", name) for name in FOUND]
+    asked = dict.fromkeys([TEACHER, *decisive, *(once if seed == 1 else []), *TRIALS])
     return [Row(question=question, tried=tried, seed=seed) for question, tried in asked]
 
 
@@ -107,7 +112,8 @@ def measure(row: Row, folder: Folder, work: Path) -> dict[str, Any]:
 
     Returns:
         For a training `psnr_y_db` as [step, dB] from step 0 on, `similarity` to the teacher by layers before and after
-        it, `parameters` and `widths`; for found widths these; for memory what `measure_memory` gives.
+        it, `parameters` and `widths`; for the teacher the first, at its end alone, and `parameters`; for found widths
+        these; for memory what `measure_memory` gives.
     """
     folder = few_pictures(folder)
     work.mkdir(parents=True, exist_ok=True)
@@ -118,7 +124,12 @@ def measure(row: Row, folder: Folder, work: Path) -> dict[str, Any]:
         if row.question == "found widths":
             student = PlainStudent(_recipe(Trial(student=FOUND[row.tried]), row.seed), SHIPPED_TEACHER, out)
             return {"widths": student.initialise(folder).network.config.widths}
-        return _train(TRIALS[row.question, row.tried], row.seed, dense_weights(row.seed, folder, work), folder, out)
+        teacher = dense_weights(row.seed, folder, work)
+        if (row.question, row.tried) == TEACHER:
+            network = load_network(teacher)[2]
+            parameters = count_parameters(network, mean_shift=False)
+            return {"psnr_y_db": _logged(teacher.with_name("log.csv")), "parameters": parameters}
+        return _train(TRIALS[row.question, row.tried], row.seed, teacher, folder, out)
 
 
 def table(results: Iterable[Mapping[str, Any]]) -> str:
@@ -127,10 +138,12 @@ def table(results: Iterable[Mapping[str, Any]]) -> str:
     for result in results:
         by_settings.setdefault((result["row"]["question"], result["row"]["tried"]), []).append(result)
     lines = [f"| question | tried | parameters | at first | after {STEPS} steps | seeds |", "|---|---|---|---|---|---|"]
-    questions = list(dict.fromkeys(question for question, _ in TRIALS))
-    for settings in sorted(TRIALS.keys() & by_settings, key=lambda s: (questions.index(s[0]), [*TRIALS].index(s))):
+    trained = [TEACHER, *TRIALS]
+    questions = list(dict.fromkeys(question for question, _ in trained))
+    for settings in sorted(by_settings.keys() & {*trained}, key=lambda s: (questions.index(s[0]), trained.index(s))):
         group = by_settings[settings]
-        cells = (*settings, f"{group[0]['parameters']:,}", _psnr(group, 0), _psnr(group, -1), len(group))
+        at_first = _psnr(group, 0) if settings != TEACHER else ""
+        cells = (*settings, f"{group[0]['parameters']:,}", at_first, _psnr(group, -1), len(group))
         lines.append(f"| {' | '.join(map(str, cells))} |")
     parts = ["\n".join(lines)]
     if memory := [by_settings["memory", name][0] for name in NETWORKS if ("memory", name) in by_settings]:
@@ -166,19 +179,23 @@ def _train(trial: Trial, seed: int, teacher: Path, folder: Folder, out: Path) ->
     trainer = student.trainer(network, bridges, folder, device=CPU, limits=Limits())
     if trial.start == "branches":
         train_in_branches(trainer)
-    curve = [[0, round(trainer.validate(), 4)]]
+    before = [0, round(trainer.validate(), 4)]
     similarity = [_similarity(student, trainer)]
     trainer.run()
-    with (trainer.out / "log.csv").open() as file:
-        curve += [[int(line["step"]), float(line["validation_psnr_y_db"])] for line in csv.DictReader(file)]
     deployed = network.plain() if isinstance(network, OnesPlain) else network
     return {
-        "psnr_y_db": curve,
+        "psnr_y_db": [before, *_logged(trainer.out / "log.csv")],
         "similarity": [*similarity, _similarity(student, trainer)],
         "parameters": count_parameters(deployed, mean_shift=False),
         "widths": deployed.config.widths,
         "pictures": len(folder.train),
     }
+
+
+def _logged(path: Path) -> list[list[float]]:
+    """[step, dB] of every validation of a run."""
+    with path.open() as file:
+        return [[int(line["step"]), float(line["validation_psnr_y_db"])] for line in csv.DictReader(file)]
 
 
 @torch.no_grad()

@@ -50,7 +50,7 @@ def _draw(path: Path) -> None:
 def _draw_curves(axes: Axes, rows: dict[tuple[str, str], dict[str, Any]]) -> None:
     for settings in (settings for settings in CURVES if settings in rows):
         steps, psnrs = zip(*rows[settings]["psnr_y_db"], strict=True)
-        axes.plot(steps, psnrs, marker="o", markersize=3, label=CURVES[settings])
+        axes.plot(steps, psnrs, marker="o", markersize=3, **_style(settings))
     axes.set(title="training", xlabel="step", ylabel="PSNR-Y on validation, dB")
     axes.legend()
 
@@ -58,10 +58,15 @@ def _draw_curves(axes: Axes, rows: dict[tuple[str, str], dict[str, Any]]) -> Non
 def _draw_similarity(axes: Axes, rows: dict[tuple[str, str], dict[str, Any]]) -> None:
     for settings in (settings for settings in COMPARED if settings in rows):
         before, after = rows[settings]["similarity"]
-        (line,) = axes.plot(range(1, 1 + len(after)), after, label=CURVES[settings])
-        axes.plot(range(1, 1 + len(before)), before, color=line.get_color(), linestyle="dotted")
+        layers = range(1, 1 + len(after))
+        axes.plot(layers, after, **_style(settings))
+        axes.plot(layers, before, color=_style(settings)["color"], linestyle="dotted")
     axes.set(title="similarity to the teacher (dotted: before training)", xlabel="layer", ylabel="linear CKA")
     axes.legend()
+
+
+def _style(settings: tuple[str, str]) -> dict[str, str]:
+    return {"label": CURVES[settings], "color": f"C{[*CURVES].index(settings)}"}
 
 
 def _draw_widths(axes: Axes, found: dict[str, Sequence[int]]) -> None:

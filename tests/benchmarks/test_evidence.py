@@ -3,6 +3,7 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -10,9 +11,8 @@ from PIL import Image
 from torch.nn.functional import conv2d
 from torch.nn.utils import parametrize
 
-import benchmarks.evidence
 from benchmarks.evidence import drc, memsr, srp
-from benchmarks.evidence.__main__ import main
+from benchmarks.evidence.__main__ import FOLDER, TABLES, main
 from benchmarks.evidence.memsr_figures import main as draw_memsr
 from benchmarks.evidence.plain_starts import Branches, random_plain
 from benchmarks.evidence.similarity import linear_cka
@@ -20,7 +20,12 @@ from training.compress.__main__ import SMALL_MEMSR
 from training.compress.memsr import read_memsr_recipe
 from training.networks import PlainConfig
 
-TABLE = Path(benchmarks.evidence.__file__).parent / "srp.jsonl"
+TABLE = FOLDER / "srp.jsonl"
+
+
+def committed(name: str) -> list[dict[str, Any]]:
+    """The lines of a table's file."""
+    return [json.loads(line) for line in (FOLDER / f"{name}.jsonl").read_text().splitlines()]
 
 
 def test_the_paper_s_comparison_has_every_method_at_every_ratio() -> None:
@@ -33,9 +38,10 @@ def test_the_paper_s_comparison_has_every_method_at_every_ratio() -> None:
     }
 
 
-def test_committed_rows_are_known_and_unique() -> None:
-    rows = [json.loads(line)["row"] for line in TABLE.read_text().splitlines()]
-    known = [asdict(row) for seed in {row["seed"] for row in rows} for row in srp.rows(seed)]
+@pytest.mark.parametrize("name", TABLES)
+def test_committed_rows_are_known_and_unique(name: str) -> None:
+    rows = [line["row"] for line in committed(name)]
+    known = [asdict(row) for seed in {row["seed"] for row in rows} for row in TABLES[name].rows(seed)]
     assert all(row in known for row in rows)
     assert len({json.dumps(row) for row in rows}) == len(rows)
 
@@ -70,16 +76,12 @@ def test_dual_regression_asks_every_question_of_the_paper() -> None:
     assert len(asked) == len(drc.rows(1))
 
 
-def test_committed_rows_of_dual_regression_are_known_unique_and_printed(capsys: pytest.CaptureFixture[str]) -> None:
-    lines = TABLE.with_name("drc.jsonl").read_text().splitlines()
-    rows = [json.loads(line)["row"] for line in lines]
-    known = [asdict(row) for seed in {row["seed"] for row in rows} for row in drc.rows(seed)]
-    assert all(row in known for row in rows)
-    assert len({json.dumps(row) for row in rows}) == len(rows)
+def test_the_table_of_dual_regression_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["drc"]) == 0
     printed = capsys.readouterr().out.splitlines()
     assert printed[0] == "| question | of | tried | parameters | PSNR-Y | seeds |"
-    assert len(printed) == 2 + len({(row["question"], row["of"], row["tried"]) for row in rows})
+    rows = {(row["question"], row["of"], row["tried"]) for row in (line["row"] for line in committed("drc"))}
+    assert len(printed) == 2 + len(rows)
 
 
 def test_memsr_asks_every_question_of_the_paper() -> None:
@@ -87,7 +89,19 @@ def test_memsr_asks_every_question_of_the_paper() -> None:
     starts = ("winning", "winning, as in the paper", "random, He", "random, Xavier", "random, RepVGG branches")
     assert {("start", start) for start in starts} <= asked
     assert {question for question, _ in asked} == {
-        *("start", "distillation", "balance", "shift", "tail", "ReLU", "ones", "widths", "found widths", "memory")
+        *(
+            "teacher",
+            "start",
+            "distillation",
+            "balance",
+            "shift",
+            "tail",
+            "ReLU",
+            "ones",
+            "widths",
+            "found widths",
+            "memory",
+        )
     }
     assert len(asked) == len(memsr.rows(1)) > len(memsr.rows(2))
 
@@ -100,28 +114,22 @@ def test_rows_of_memsr_differ_from_the_recipe_in_what_they_are_called_by() -> No
     assert len(set(memsr.TRIALS.values())) == len(memsr.TRIALS)
 
 
-def test_committed_rows_of_memsr_are_known_unique_and_printed(capsys: pytest.CaptureFixture[str]) -> None:
-    lines = TABLE.with_name("memsr.jsonl").read_text().splitlines()
-    rows = [json.loads(line)["row"] for line in lines]
-    known = [asdict(row) for seed in {row["seed"] for row in rows} for row in memsr.rows(seed)]
-    assert all(row in known for row in rows)
-    assert len({json.dumps(row) for row in rows}) == len(rows)
+def test_the_table_of_memsr_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["memsr"]) == 0
     printed = capsys.readouterr().out
-    assert all(
-        f"| {row['question']} | {row['tried']} |" in printed
-        for row in rows
-        if (row["question"], row["tried"]) in memsr.TRIALS
-    )
+    for row in (line["row"] for line in committed("memsr")):
+        if row["question"] == "found widths":
+            assert f"Widths of srpn-lite-x4, {row['tried']}: " in printed
+        else:
+            assert f"| {row['tried']} |" in printed
 
 
 def test_the_winning_start_is_ahead_of_random_ones_before_and_after_training() -> None:
-    lines = TABLE.with_name("memsr.jsonl").read_text().splitlines()
-    curves = {
-        line["row"]["tried"]: line["psnr_y_db"] for line in map(json.loads, lines) if line["row"]["question"] == "start"
+    starts = {
+        line["row"]["tried"]: line["psnr_y_db"] for line in committed("memsr") if line["row"]["question"] == "start"
     }
-    winning = curves.pop("winning")
-    for random in (curve for name, curve in curves.items() if name.startswith("random")):
+    winning = starts.pop("winning")
+    for random in (curve for name, curve in starts.items() if name.startswith("random")):
         assert winning[0][1] > random[0][1] + 5
         assert winning[-1][1] > random[-1][1]
 

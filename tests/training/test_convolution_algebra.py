@@ -14,6 +14,7 @@ from training.networks.convolution_algebra import (
     reading,
     sequential,
     stacked,
+    unshifting,
     with_ones,
     without_ones,
 )
@@ -92,6 +93,13 @@ def test_beside_ones_a_pointwise_first_is_exact_with_its_bias(size_hw: tuple[int
     first, second, x = random(4, 3, 1), random(5, 4, 3), picture(3, size_hw)
     merged = sequential(keeping_ones(with_ones(first)), with_ones(second))
     assert_same(merged(beside_ones(x)), second(first(x)))
+
+
+@pytest.mark.parametrize("size_hw", SIZES_HW)
+def test_a_shift_of_the_input_is_taken_back_beside_ones(size_hw: tuple[int, int]) -> None:
+    kernel, x, shift = random(4, 4, 3, bias=False), picture(3, size_hw), torch.tensor([1.0, -20.0, 0.5]).double()
+    shifted = beside_ones(x + shift[:, None, None])
+    assert_same(unshifting(shift, kernel)(shifted), kernel(beside_ones(x)))
 
 
 def test_a_kernel_on_the_ones_becomes_a_bias_inside_and_not_on_the_border() -> None:

@@ -27,16 +27,9 @@ from training.loop import Limits, Trainer
 from training.networks import OnesPlain, Plain, build_network, read_config
 from training.networks.convolution_algebra import Convolution
 from training.networks.cost import count_parameters
-from training.recipe import Recipe, Training, parse_recipe, read_tables
-from training.settings import read_settings
+from training.recipe import Recipe, Training, parse_recipe, read_sections
 
 LOG = logging.getLogger(__name__)
-SECTIONS = {
-    "student": Student,
-    "initialisation": Initialisation,
-    "distillation": Distillation,
-    "training": Training,
-}
 STUDENTS: dict[str, tuple[int, dict[str, float]]] = {
     "plain-s": (8, {"width": 64}),
     "plain-m": (16, {"width": 64}),
@@ -71,12 +64,13 @@ def read_memsr_recipe(path: Path) -> MemSRRecipe:
     Raises:
         OptionError: the file is missing or not TOML, or a key is unknown, missing or refused; the message names it.
     """
-    tables = read_tables(path)
-    if set(tables) != {"name", *SECTIONS}:
-        expected = ", ".join(f"[{name}]" for name in SECTIONS)
-        raise OptionError(f"{path}: expected name, {expected}, got {', '.join(tables) or 'nothing'}")
-    settings = {name: read_settings(cls, tables[name], where=f"{path} [{name}]") for name, cls in SECTIONS.items()}
-    return MemSRRecipe(name=tables["name"], **settings)
+    sections = {
+        "student": Student,
+        "initialisation": Initialisation,
+        "distillation": Distillation,
+        "training": Training,
+    }
+    return MemSRRecipe(**read_sections(path, sections))
 
 
 class PlainStudent:

@@ -5,7 +5,6 @@ Structure-Regularized Pruning", ICLR 2022): choose filters, drive them to zero, 
 import logging
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -20,8 +19,7 @@ from training.data.folder import Folder
 from training.loop import Limits, Trainer
 from training.networks import Network, NetworkConfig
 from training.networks.cost import count_parameters
-from training.recipe import Recipe, Training, parse_recipe, read_tables
-from training.settings import read_settings
+from training.recipe import Recipe, Training, parse_recipe, read_sections
 
 LOG = logging.getLogger(__name__)
 RECORDED_POINTS = 200
@@ -56,15 +54,8 @@ def read_srp_recipe(path: Path) -> SRPRecipe:
     Raises:
         OptionError: the file is missing or not TOML, or a key is unknown, missing or refused; the message names it.
     """
-    tables = read_tables(path)
     sections = {"selection": Selection, "growth": Growth, "regularisation": Training, "fine_tuning": Training}
-    if set(tables) != {"name", *sections}:
-        expected = ", ".join(f"[{name}]" for name in sections)
-        raise OptionError(f"{path}: expected name, {expected}, got {', '.join(tables) or 'nothing'}")
-    settings: dict[str, Any] = {
-        name: read_settings(cls, tables[name], where=f"{path} [{name}]") for name, cls in sections.items()
-    }
-    return SRPRecipe(name=tables["name"], **settings)
+    return SRPRecipe(**read_sections(path, sections))
 
 
 class StructuredPruning:

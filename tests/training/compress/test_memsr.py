@@ -1,12 +1,9 @@
 """Real runs of `python -m training.compress memsr` on a tiny teacher."""
 
 import csv
-import os
 import re
-import subprocess
-import sys
-import time
 from collections import Counter
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import onnx
@@ -23,6 +20,7 @@ from training.compress.memsr import read_memsr_recipe
 from training.recipe import read_recipe
 from training.train import main as train
 
+KilledRun = Callable[[Sequence[str], Path], None]
 RECIPES = Path(training.__file__).parent / "recipes"
 TEACHER = """
 name = "tiny-teacher-x2"
@@ -132,28 +130,15 @@ def test_the_result_is_exported_as_3x3_convolutions_and_relu_and_upscales(run: P
 
 
 def test_a_run_killed_in_training_ends_where_an_unbroken_one_does(
-    run: Path, recipe: Path, teacher: Path, pictures: Path, tmp_path: Path
+    run: Path, recipe: Path, teacher: Path, pictures: Path, tmp_path: Path, compress_until: KilledRun
 ) -> None:
     killed = tmp_path / "killed"
     arguments = [*command(recipe, teacher, pictures, killed), "--resume"]
-    _kill_once_there(
-        [sys.executable, "-m", "training.compress", *arguments], killed / "training" / "checkpoint.safetensors"
-    )
+    compress_until(arguments, killed / "training" / "checkpoint.safetensors")
     assert main(arguments) == 0
     one, other = (load_tensors(out / "tiny-plain-x2.safetensors")[0] for out in (run, killed))
     assert one.keys() == other.keys()
     assert all(torch.equal(one[key], other[key]) for key in one)
-
-
-def _kill_once_there(arguments: list[str], checkpoint: Path) -> None:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(arguments, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 60
-    while not checkpoint.exists() and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert checkpoint.exists()
-    process.kill()
-    process.wait()
 
 
 def test_show_prints_the_teacher_as_a_plain_network_and_trains_nothing(

@@ -1,10 +1,7 @@
 """Real runs of `python -m training.compress srp` on a tiny network."""
 
 import csv
-import os
-import subprocess
-import sys
-import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -21,6 +18,7 @@ from training.compress.srp import read_srp_recipe
 from training.compress.structure import trace_structure
 from training.train import main as train
 
+KilledRun = Callable[[Sequence[str], Path], None]
 DENSE = """
 name = "tiny"
 
@@ -160,28 +158,17 @@ def test_the_result_is_exported_and_upscales(run: Path, tmp_path: Path) -> None:
 
 
 def test_a_run_killed_in_each_phase_ends_where_an_unbroken_one_does(
-    run: Path, recipe: Path, dense: Path, pictures: Path, tmp_path: Path
+    run: Path, recipe: Path, dense: Path, pictures: Path, tmp_path: Path, compress_until: KilledRun
 ) -> None:
     killed = tmp_path / "killed"
     arguments = command(recipe, dense, pictures, killed)
     for checkpoint in (killed / "regularised" / "checkpoint.safetensors", killed / "checkpoint.safetensors"):
-        _kill_once_there([sys.executable, "-m", "training.compress", *arguments, "--resume"], checkpoint)
+        compress_until([*arguments, "--resume"], checkpoint)
     assert main([*arguments, "--resume"]) == 0
     for name in ("regularised/checkpoint.safetensors", "tiny-x2.safetensors"):
         one, other = (load_tensors(out / name)[0] for out in (run, killed))
         assert one.keys() == other.keys()
         assert all(torch.equal(one[key], other[key]) for key in one)
-
-
-def _kill_once_there(arguments: list[str], checkpoint: Path) -> None:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(arguments, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 60
-    while not checkpoint.exists() and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert checkpoint.exists()
-    process.kill()
-    process.wait()
 
 
 def test_show_prints_the_groups_and_trains_nothing(
