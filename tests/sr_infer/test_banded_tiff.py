@@ -101,7 +101,9 @@ def test_files_that_cannot_be_read_in_bands_are_left_to_be_read_whole(tmp_path: 
     Image.fromarray(astronaut).save(tmp_path / "photo.png")
     Image.fromarray(astronaut).quantize(16).save(tmp_path / "palette.tif")
     (tmp_path / "damaged.tif").write_bytes(b"II*\0nonsense")
-    for name in ("photo.png", "palette.tif", "damaged.tif"):
+    large = np.broadcast_to(np.uint8(7), (1100, 9, 3))
+    tifffile.imwrite(tmp_path / "one strip.tif", large, photometric="rgb", rowsperstrip=1100)
+    for name in ("photo.png", "palette.tif", "damaged.tif", "one strip.tif"):
         assert banded_tiff.TiffRows.open(tmp_path / name, least_px=1) is None
 
 
