@@ -12,8 +12,8 @@ is the same function: a trunk z that is summed in float, and convolutions of whi
 into the kernels on a channel of ones, which is right on the border too (`training.networks.convolution_algebra`).
 Channels are scaled towards a common range, halfway, as they share the range in 8 bits, and kernels the other way.
 
-Channels that are never cut off on the given pictures are taken for linear. Where the plain network does cut them off on
-others, this one does not.
+Channels that are cut off in less than one place of a hundred on the given pictures are taken for linear, and are then
+not cut off anywhere.
 """
 
 from collections.abc import Sequence

@@ -27,6 +27,8 @@ checkpoints:
   SRP, ASSL                {'state_dict', 'arch'} files of LEDSR and RIRSR, dense and pruned
   EDSR-PyTorch, BasicSR    EDSR baseline and full, MSRResNet
   MemSR                    Lightning checkpoints of students and teachers
+  others                   Real-ESRGAN, Compact, SPAN, RCAN, ..., through spandrel if it is installed, which needs no
+                           torchvision for them: pip install --no-deps spandrel einops
 Nothing that a file holds is executed.
 
 the file:

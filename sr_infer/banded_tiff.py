@@ -15,6 +15,9 @@ from sr_infer.pillow_modes import Pixels
 
 _log = logging.getLogger(__name__)
 
+_MOST_SEGMENT_PX = 1024
+"""Side of tiles and height of strips; where these are larger, reading a band would decode much of the picture."""
+
 
 @dataclass(frozen=True)
 class TiffRows:
@@ -31,8 +34,8 @@ class TiffRows:
     def open(cls, path: Path, *, least_px: int) -> Self | None:
         """The file, if it is a TIFF of at least `least_px` that can be read in bands.
 
-        That is upright grey or RGB of 8 or 16 bits, interleaved. Whatever is wrong with other files is found when they
-        are read whole.
+        That is upright grey or RGB of 8 or 16 bits, interleaved, in tiles or strips that are not too large. Whatever is
+        wrong with other files is found when they are read whole.
         """
         try:
             import tifffile
@@ -56,6 +59,8 @@ class TiffRows:
             or page.extrasamples not in ((), (tifffile.EXTRASAMPLE.UNASSALPHA,))
             or page.dtype not in (np.uint8, np.uint16)
             or page.samplesperpixel > 4
+            or not 1 <= _segment_height(page) <= _MOST_SEGMENT_PX
+            or (page.is_tiled and not 1 <= page.tilewidth <= _MOST_SEGMENT_PX)
         ):
             file.close()
             return None
@@ -78,7 +83,7 @@ class TiffRows:
             ImageError: this part of the file is damaged.
         """
         page = self._file.pages.first
-        height = page.tilelength if page.is_tiled else page.rowsperstrip
+        height = _segment_height(page)
         across = -(-self.size_hw[1] // page.tilewidth) if page.is_tiled else 1
         result = np.zeros((stop - start, self.size_hw[1], self.channels), self.dtype)
         for index in range(start // height * across, -(-stop // height) * across):
@@ -97,4 +102,9 @@ class TiffRows:
 
     def needed_bytes(self, window_height_px: int) -> int:
         """Memory for reading bands for windows of this height."""
-        return 2 * self.size_hw[1] * self.channels * self.dtype.itemsize * window_height_px
+        segment_px = 2 * _segment_height(self._file.pages.first)
+        return self.size_hw[1] * self.channels * self.dtype.itemsize * (2 * window_height_px + segment_px)
+
+
+def _segment_height(page: Any) -> int:
+    return int(page.tilelength if page.is_tiled else page.rowsperstrip)

@@ -4,7 +4,7 @@ Each window yields a block: its kept part at the network's scale, in the picture
 neighbouring windows abut, and together they are the upscaled picture.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -13,12 +13,15 @@ from sr_infer import colour
 from sr_infer.averages import shared_averages
 from sr_infer.colour import Planes
 from sr_infer.ensemble import TURNS, turned, turned_back
+from sr_infer.errors import CancelledError
 from sr_infer.in_order import in_order
 from sr_infer.pillow_modes import Pixels
 from sr_infer.session import Batch, Session
 from sr_infer.tiling import Grid, Span
 from sr_infer.windows import Source, Window, windows
 
+Progress: TypeAlias = Callable[[int, int], bool | None]
+"""Called as progress(done_tiles, total_tiles); returning False cancels."""
 Block: TypeAlias = tuple[Span, Span, Pixels]
 """Row span, column span, and the pixels of their kept parts: ((keep_stop - keep_start) * scale along each axis, C)."""
 
@@ -30,7 +33,8 @@ def upscaled_blocks(
     *,
     alpha: Literal["bicubic", "model"],
     ensemble: bool,
-    workers: int = 1,
+    workers: int,
+    progress: Progress | None,
 ) -> Iterator[Block]:
     """Run all windows of a picture, row by row from the top left.
 
@@ -41,19 +45,24 @@ def upscaled_blocks(
         alpha: how transparency is enlarged.
         ensemble: average over the 8 flips and rotations.
         workers: windows that are run at once.
+        progress: told when each block has been used.
 
     Yields:
         The blocks.
 
     Raises:
         ModelError: the network cannot be run.
+        CancelledError: `progress` returned False.
     """
     averages = shared_averages(network, source, grid, turns=TURNS if ensemble else 1, workers=workers)
 
     def finished(window: Window) -> Block:
         return window.row, window.column, _block(network, window, averages, alpha)
 
-    yield from in_order(finished, windows(source, grid), workers)
+    for done, block in enumerate(in_order(finished, windows(source, grid), workers), start=1):
+        yield block
+        if progress is not None and progress(done, len(grid)) is False:
+            raise CancelledError(f"cancelled after {done} of {len(grid)} tiles")
 
 
 def block_bytes_per_px(

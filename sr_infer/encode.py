@@ -21,6 +21,8 @@ DEFAULT_QUALITY = 95
 
 _ENCODER_BYTES_PER_PX = {"WEBP": 30, "AVIF": 46, "JPEG2000": 56}
 """The most that was measured, on noise and photographs of 1.2 to 6 megapixels. Other encoders work row by row."""
+_BYTES_FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "BMP", "JPEG2000", "AVIF", "PPM")
+"""Formats in which bytes are given back; others, such as palette files, come back as PNG."""
 _BAND_PX = 256
 _CLASSIC_TIFF_BYTES = 4_000_000_000
 _GREY_16_FORMATS = (*deep_colour.FORMATS, "PPM")
@@ -37,6 +39,21 @@ def file_format(path: Path) -> str:
     if name is None or name not in Image.SAVE:
         raise OptionError(f"expected a file name such as out.png, out.jpg, out.tif or out.webp, got {path.name!r}")
     return name
+
+
+def bytes_format(own: str | None, extension: str | None) -> str:
+    """Pillow's name of the format in which bytes are given back.
+
+    Args:
+        own: the format that they came in.
+        extension: names another, such as "png".
+
+    Raises:
+        OptionError: Pillow writes no such files.
+    """
+    if extension is not None:
+        return file_format(Path(f"out.{extension.removeprefix('.')}"))
+    return own if own in _BYTES_FORMATS else "PNG"
 
 
 def write(image: Image.Image | Pixels, path: Path, metadata: Metadata, *, quality: int = DEFAULT_QUALITY) -> None:

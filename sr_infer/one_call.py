@@ -7,9 +7,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sr_infer import images, model_zoo
+from sr_infer.blocks import Progress
 from sr_infer.images import ImageInput, ImageOutput
 from sr_infer.options import Alpha, Halo
-from sr_infer.upscaler import AsItCame, Progress, Upscaler
+from sr_infer.upscaler import AsItCame, Upscaler
 
 
 @overload

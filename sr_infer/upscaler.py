@@ -12,8 +12,8 @@ from PIL import Image
 
 from sr_infer import canvas, encode, images, model_zoo, session, tiff_writer
 from sr_infer.banded_tiff import TiffRows
-from sr_infer.blocks import Block, upscaled_blocks
-from sr_infer.errors import CancelledError, OutputError
+from sr_infer.blocks import Block, Progress, upscaled_blocks
+from sr_infer.errors import OutputError
 from sr_infer.images import ImageInput, ImageOutput, Picture
 from sr_infer.memory import Division
 from sr_infer.model_card import ModelCard
@@ -25,13 +25,8 @@ from sr_infer.windows import Source
 AsItCame = TypeVar("AsItCame", bytes, Image.Image, NDArray[Any])
 """What comes back as it went in."""
 
-Progress: TypeAlias = Callable[[int, int], bool | None]
-"""Called as progress(done_tiles, total_tiles); returning False cancels."""
 _SizeOf: TypeAlias = Callable[[tuple[int, int], int], tuple[int, int]]
 """From the LR size and the model's scale to the size of the result."""
-
-_BYTES_FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "BMP", "JPEG2000", "AVIF", "PPM")
-"""Formats in which bytes are given back; others, such as palette files, come back as PNG."""
 
 _BANDED_PIXELS = 16_000_000
 """TIFF files with more are read and written in bands of rows."""
@@ -197,17 +192,14 @@ class Upscaler(Options):
             SrInferError: as in calling the upscaler.
         """
 
-        def format_of(picture: Picture) -> str:
-            if extension is not None:
-                return encode.file_format(Path(f"out.{extension.removeprefix('.')}"))
-            return picture.file_format if picture.file_format in _BYTES_FORMATS else "PNG"
-
         def writing_bytes_per_px(picture: Picture) -> float:
-            return encode.check(format_of(picture), picture.channels, picture.dtype, quality=quality, in_memory=True)
+            name = encode.bytes_format(picture.file_format, extension)
+            return encode.check(name, picture.channels, picture.dtype, quality=quality, in_memory=True)
 
         size_of = partial(output_size, scale=scale, width=width, height=height)
         picture, result = self._upscaled(data, size_of, progress, writing_bytes_per_px)
-        return encode.encode(result, format_of(picture), picture.metadata, quality=quality)
+        name = encode.bytes_format(picture.file_format, extension)
+        return encode.encode(result, name, picture.metadata, quality=quality)
 
     def _upscaled(
         self,
@@ -259,20 +251,12 @@ class Upscaler(Options):
             )
 
     def _blocks(self, source: Source, division: Division, progress: Progress | None) -> Iterator[Block]:
-        blocks = upscaled_blocks(
+        return upscaled_blocks(
             session.shared(self._path, threads=self.thread_count if division.workers == 1 else 1),
             source,
             division.grid,
             alpha=self.alpha,
             ensemble=self.ensemble,
             workers=division.workers,
+            progress=progress,
         )
-        return _counted(blocks, len(division.grid), progress)
-
-
-def _counted(blocks: Iterator[Block], total: int, progress: Progress | None) -> Iterator[Block]:
-    """The same blocks, telling `progress` when each has been used."""
-    for done, block in enumerate(blocks, start=1):
-        yield block
-        if progress is not None and progress(done, total) is False:
-            raise CancelledError(f"cancelled after {done} of {total} tiles")

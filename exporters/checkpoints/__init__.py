@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from exporters.checkpoints import basicsr, drn, edsr, memsr, rir
+from exporters.checkpoints import basicsr, community, drn, edsr, memsr, rir
 from exporters.checkpoints.safe_load import load_state
 from exporters.checkpoints.source import Source
 from sr_infer.errors import ModelError
@@ -48,14 +48,13 @@ def read_checkpoint(path: Path) -> Source:
             licence="Apache-2.0",
         )
     state = load_state(path)
-    for recognises, read in LAYOUTS.values():
-        if recognises(state):
-            try:
-                return read(state)
-            except ModelError as error:
-                raise ModelError(f"{path}: {error}") from error
-    first = ", ".join(list(state)[:4])
-    raise ModelError(f"{path}: no known layout begins with {first}; known are {'; '.join(LAYOUTS)}")
+    recognised = next((read for recognises, read in LAYOUTS.values() if recognises(state)), None)
+    try:
+        return (recognised or community.read)(state)
+    except ModelError as error:
+        first = ", ".join(list(state)[:4])
+        unknown = "" if recognised else f"no known layout begins with {first}; known are {'; '.join(LAYOUTS)}; "
+        raise ModelError(f"{path}: {unknown}{error}") from error
 
 
 def _training_note(header: dict[str, Any]) -> str:

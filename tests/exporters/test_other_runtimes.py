@@ -11,6 +11,8 @@ import onnx
 import pytest
 
 from exporters.open_graph import open_graph
+from sr_infer.model_zoo import MODELS_FOLDER
+from sr_infer.session import shared
 from tests.exporters.test_insert_qdq import float_graph, in_8_bits, photograph
 from tests.exporters.tiny import Exported
 
@@ -29,6 +31,15 @@ def test_openvino_computes_the_same(exported: Callable[[str], Exported]) -> None
     compiled = openvino.Core().compile_model(file.path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     lr = np.random.default_rng(1).random((1, 3, 17, 22), np.float32)
     np.testing.assert_allclose(compiled({"lr": lr})["sr"], file.session.run(lr), atol=1e-4)
+
+
+@pytest.mark.parametrize("path", sorted(MODELS_FOLDER.glob("*.onnx")), ids=lambda path: path.stem)
+def test_openvino_runs_the_shipped_files(path: Path) -> None:
+    openvino = pytest.importorskip("openvino")
+    compiled = openvino.Core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    session, lr = shared(path), photograph("astronaut", 24)
+    allowed = 1e-4 if session.card.precision == "float32" else 8 / 255
+    np.testing.assert_allclose(compiled({"lr": lr})["sr"], session.run(lr), atol=allowed)
 
 
 @pytest.mark.slow

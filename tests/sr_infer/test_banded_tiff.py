@@ -101,27 +101,31 @@ def test_files_that_cannot_be_read_in_bands_are_left_to_be_read_whole(tmp_path: 
     Image.fromarray(astronaut).save(tmp_path / "photo.png")
     Image.fromarray(astronaut).quantize(16).save(tmp_path / "palette.tif")
     (tmp_path / "damaged.tif").write_bytes(b"II*\0nonsense")
-    for name in ("photo.png", "palette.tif", "damaged.tif"):
+    large = np.broadcast_to(np.uint8(7), (1100, 9, 3))
+    tifffile.imwrite(tmp_path / "one strip.tif", large, photometric="rgb", rowsperstrip=1100)
+    for name in ("photo.png", "palette.tif", "damaged.tif", "one strip.tif"):
         assert banded_tiff.TiffRows.open(tmp_path / name, least_px=1) is None
 
 
-def large_file(folder: str, network: str) -> Callable[[], object]:
-    """A case of `peak_memory`: 24 megapixels, twice enlarged."""
+def large_file(folder: str, network: str, scale: float) -> Callable[[], object]:
+    """A case of `peak_memory`: 24 megapixels through a network that doubles them."""
     source = Path(folder) / "large.tif"
     rows = (np.full((256, 256, 3), index % 251, np.uint8) for index in range(24 * 16))
     tifffile.imwrite(source, rows, shape=(4096, 6144, 3), dtype=np.uint8, tile=(256, 256), photometric="rgb")
     run = sr_infer.Upscaler(network, max_memory="150MB")
     run.load()
-    return lambda: run.upscale_file(source, Path(folder) / "larger.tif")
+    return lambda: run.upscale_file(source, Path(folder) / "larger.tif", scale=scale)
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("scale", [2, 0.5])
 def test_a_large_file_takes_little_memory(
-    make_network: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make_network: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scale: float
 ) -> None:
     repository = Path(sr_infer.__file__).parents[1]
     monkeypatch.setenv("PYTHONPATH", f"{Path(__file__).parent}:{repository}")
-    peak = measure.peak_memory("test_banded_tiff:large_file", str(tmp_path), str(make_network(bytes_per_px=600.0)))
+    network = make_network(bytes_per_px=600.0)
+    peak = measure.peak_memory("test_banded_tiff:large_file", str(tmp_path), str(network), scale)
     assert peak.added_bytes < 1.05 * 150e6
     with tifffile.TiffFile(tmp_path / "larger.tif") as file:
-        assert file.pages.first.shape == (8192, 12288, 3)
+        assert file.pages.first.shape == (4096 * scale, 6144 * scale, 3)

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from training.networks.convolution_algebra import (
     Convolution,
     behind_shuffle,
+    depthwise,
     identity,
     keeping_ones,
     making_ones,
@@ -113,6 +114,28 @@ def test_a_kernel_on_the_ones_becomes_a_bias_inside_and_not_on_the_border() -> N
 def test_reading_some_channels(size_hw: tuple[int, int]) -> None:
     convolution, x = random(4, 3, 3), picture(7, size_hw)
     assert_same(reading(convolution, 2, 7)(x), convolution(x[:, 2:5]))
+
+
+def edge_branch(mask: Tensor, x: Tensor) -> tuple[Tensor, Convolution]:
+    """ECBSR: a pointwise convolution of the padded picture, then a mask times a learnt scale; and both as one."""
+    pointwise, scale, bias = random(6, 4, 1), *picture(6, (1, 1))[:, :, 0, 0]
+    filters = scale[:, None, None] * mask
+    mixed = nn.functional.conv2d(nn.functional.pad(x, (1, 1, 1, 1)), pointwise.weight, pointwise.bias)
+    found = nn.functional.conv2d(mixed, filters[:, None], bias, groups=6)
+    return found, sequential(pointwise, depthwise(filters, bias))
+
+
+@pytest.mark.parametrize("size_hw", SIZES_HW)
+def test_an_edge_oriented_block_becomes_one_convolution(size_hw: tuple[int, int]) -> None:
+    """3x3, Sobel along both axes and Laplacian, added; exact on the border."""
+    x, merged = picture(4, size_hw), random(6, 4, 3)
+    expected = merged(x)
+    sobel = torch.tensor([[1.0, 0, -1], [2, 0, -2], [1, 0, -1]], dtype=torch.float64)
+    laplacian = torch.tensor([[0.0, 1, 0], [1, -4, 1], [0, 1, 0]], dtype=torch.float64)
+    for mask in (sobel, sobel.T, laplacian):
+        found, kernel = edge_branch(mask, x)
+        expected, merged = expected + found, parallel(merged, kernel)
+    assert_same(merged(x), expected)
 
 
 @pytest.mark.parametrize("size_hw", SIZES_HW)

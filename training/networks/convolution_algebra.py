@@ -58,13 +58,22 @@ def identity(channels: int, size_px: int = 1, *, dtype: torch.dtype = torch.floa
     return Convolution(weight, torch.zeros(channels, dtype=dtype))
 
 
+def depthwise(filters: Tensor, bias: Tensor) -> Convolution:
+    """One filter (channels, height, width) for each channel, such as Sobel's times a learnt scale, as a convolution."""
+    channels = len(filters)
+    weight = filters.new_zeros(channels, channels, *filters.shape[1:])
+    weight[torch.arange(channels), torch.arange(channels)] = filters
+    return Convolution(weight, bias)
+
+
 def sequential(first: Convolution, second: Convolution) -> Convolution:
     """`second(first(x))` as one convolution, its kernel as wide as both together less one.
 
         W[o, i] = sum over m of W2[o, m] convolved with W1[m, i],    b = b2 + sum over m, taps of W2[o, m] b1[m]
 
     With zero padding it is exact when `second` is pointwise, or when `first` is pointwise and has no bias (zero stays
-    zero); otherwise it is right only where the kernel lies inside the picture.
+    zero); otherwise it is right only where the kernel lies inside the picture. It is exact, too, when `first` is
+    pointwise and reads the padded picture, so that `second` is padded with its bias (ECBSR's branches).
 
     Raises:
         ValueError: `second` does not take what `first` gives.

@@ -1,0 +1,48 @@
+"""Checkpoints of the community, read through spandrel without torchvision."""
+
+import importlib
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from exporters.checkpoints import community, read_checkpoint
+from exporters.to_onnx import main
+from sr_infer.errors import ModelError
+from sr_infer.session import shared
+
+pytestmark = pytest.mark.skipif(not community.is_installed(), reason=f"needs spandrel: {community.INSTALL}")
+
+
+def built(architecture: str, name: str, **settings: int) -> torch.nn.Module:
+    """A network of spandrel's with random weights."""
+    community._import_spandrel()
+    torch.manual_seed(5)
+    return getattr(importlib.import_module(f"spandrel.architectures.{architecture}"), name)(**settings).eval()
+
+
+def test_a_compact_network_is_exported(tmp_path: Path) -> None:
+    network = built("Compact.__arch.SRVGG", "SRVGGNetCompact", num_feat=8, num_conv=2, upscale=2)
+    torch.save({"params": network.state_dict()}, tmp_path / "compact.pth")
+    output = tmp_path / "compact.onnx"
+    assert main([str(tmp_path / "compact.pth"), "--output", str(output)]) == 0
+    lr = np.random.default_rng(3).random((1, 3, 21, 16), np.float32)
+    with torch.no_grad():
+        expected = network(torch.from_numpy(lr)).numpy()
+    np.testing.assert_allclose(shared(output).run(lr), expected, atol=1e-4)
+    assert shared(output).card.scale == 2
+    assert "spandrel" in shared(output).card.trained_on
+
+
+def test_torchvision_is_not_pretended_to_others() -> None:
+    community._import_spandrel()
+    assert "torchvision" not in sys.modules or sys.modules["torchvision"].__spec__ is not None
+
+
+@pytest.mark.parametrize(("tensors", "says"), [({"a.weight": torch.zeros(2, 2)}, "spandrel cannot read it")])
+def test_what_nobody_knows(tensors: dict[str, torch.Tensor], says: str, tmp_path: Path) -> None:
+    torch.save(tensors, tmp_path / "odd.pth")
+    with pytest.raises(ModelError, match=says):
+        read_checkpoint(tmp_path / "odd.pth")
