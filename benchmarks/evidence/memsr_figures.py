@@ -24,6 +24,7 @@ CURVES = {
     ("start", "random, He"): "He",
     ("start", "random, He, rate 1e-3"): "He, rate 1e-3",
     ("start", "random, Xavier"): "Xavier",
+    ("start", "random, RepVGG branches"): "RepVGG branches",
     ("distillation", "from random, FitNet"): "He, FitNet",
 }
 COMPARED = (("distillation", "as the recipe"), ("start", "winning, as in the paper"), ("start", "random, He"))

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from sr_infer.errors import ModelError, OptionError
 from training.checkpoint import load_network, load_tensors, save_network, save_tensors
@@ -163,23 +164,8 @@ class PlainStudent:
         Raises:
             ImageError: no picture of the folder can be used.
         """
-        settings, config = self.recipe.initialisation, self.teacher.config
-        patch_px, scale = self.recipe.training.lr_patch_px, config.scale
-        stride = max(1, len(folder.train) // settings.patches)
-        skipped: dict[str, str] = {}
-        bank = PatchBank(
-            read_pictures(
-                folder.root, folder.train[::stride][: settings.patches], least_px=scale * patch_px, skipped=skipped
-            ),
-            divisors=(scale, 1),
-            lr_patch_px=patch_px,
-            device=torch.device("cpu"),
-            degradation=self.recipe.training.degradation,
-        )
-        generator = torch.Generator().manual_seed(self.recipe.training.seed)
-        patches, others = (
-            bank.draw(settings.patches, generator)[0].float() * (config.value_range / 255) for _ in range(2)
-        )
+        settings = self.recipe.initialisation
+        patches, others = self._patches(folder)
         constant = carrying_constant(self.teacher, patches.split(8))
         share = clipped_share(self.teacher, constant, others.split(8))
         LOG.info("C = %.0f carries all but %.2g of the values on other patches", constant, share)
@@ -189,6 +175,22 @@ class PlainStudent:
         LOG.info("widths %s", " ".join(map(str, winner.network.config.widths)))
         LOG.info("relative errors %s", " ".join(f"{error:.2f}" for error in winner.relative_errors))
         return winner
+
+    def _patches(self, folder: Folder) -> tuple[Tensor, Tensor]:
+        """LR patches in the teacher's range to make the student of, and as many others, (patches, 3, h, w)."""
+        count, training = self.recipe.initialisation.patches, self.recipe.training
+        scale = self.teacher.config.scale
+        names = folder.train[:: max(1, len(folder.train) // count)][:count]
+        bank = PatchBank(
+            read_pictures(folder.root, names, least_px=scale * training.lr_patch_px, skipped={}),
+            divisors=(scale, 1),
+            lr_patch_px=training.lr_patch_px,
+            device=torch.device("cpu"),
+            degradation=training.degradation,
+        )
+        generator = torch.Generator().manual_seed(training.seed)
+        one, other = (bank.draw(count, generator)[0] * (self.teacher.config.value_range / 255) for _ in range(2))
+        return one, other
 
     def _save(self, winner: Winner, path: Path) -> None:
         network, bridges = winner.network, winner.bridges

@@ -117,13 +117,9 @@ def winning_initialisation(
         if index == last and student.theta:
             width = student.rounded(teacher.config.width)
         channels = width - settings.ones
-        rows, kept = _principal(covariance, channels), 0
-        if rectified[index] and settings.directions == "rectified":
-            rows, kept = _keeping_axes(covariance, read_by[index][:, : rectified[index]], channels)
-        offset = -rows @ mean
-        offset[:kept] = 0
-        floor = settings.shift * _mean_negative(features, rows, offset)
-        floor[:kept] = 0
+        is_kept = settings.directions == "rectified" and rectified[index] > 0
+        readers = read_by[index][:, : rectified[index]] if is_kept else None
+        rows, offset, floor = _directions(features, mean, covariance, readers, channels, settings.shift)
         floors.append(nn.functional.pad(floor, (0, channels - len(rows))))
         kernel = _behind(bridges[-1], layers[index]) if bridges else layers[index]
         kernel = sequential(keeping_ones(kernel), with_ones(_pointwise(rows, offset, kernel)))
@@ -142,6 +138,30 @@ def winning_initialisation(
     if not settings.tail:
         kernels[-1] = _random(tail.outputs, kernels[-1], generator)
     return Winner(assemble(teacher, kernels, floors, student.activation), bridges, errors)
+
+
+def _directions(
+    features: Sequence[Tensor], mean: Tensor, covariance: Tensor, readers: Tensor | None, channels: int, shift: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Rows (r, inputs) that make a student's channels of the teacher's features, their offset and their floor.
+
+    Args:
+        features: of the teacher in one layer.
+        mean: of these.
+        covariance: of these.
+        readers: kernels of the next layer on what the teacher rectifies, if that is to keep its axes.
+        channels: the most that there may be.
+        shift: see `Initialisation`.
+    """
+    if readers is None:
+        rows, kept = _principal(covariance, channels), 0
+    else:
+        rows, kept = _keeping_axes(covariance, readers, channels)
+    offset = -rows @ mean
+    offset[:kept] = 0
+    floor = shift * _mean_negative(features, rows, offset)
+    floor[:kept] = 0
+    return rows, offset, floor
 
 
 def _moments(features: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
