@@ -55,16 +55,32 @@ def round_kernels(
     readers: dict[tuple[str, tuple[int, ...]], list[onnx.NodeProto]] = {}
     for node in nodes:
         readers.setdefault((node.input[0], tuple(attributes_of(node)["kernel_shape"])), []).append(node)
-    windows: dict[tuple[str, tuple[int, ...]], list[Batch]] = {read: [] for read in readers}
+    moments = {read: _Moments() for read in readers}
     for tensors in watch(model, sorted({name for name, _ in readers}), crops):
-        for (name, size_hw), found in windows.items():
-            found.append(_windows(tensors[name], size_hw))
+        for (name, size_hw), seen in moments.items():
+            seen.add(_windows(tensors[name], size_hw))
     rounded = {}
     for read, nodes in readers.items():
-        statistics = _Statistics.of(np.concatenate(windows.pop(read)))
+        statistics = _Statistics.of(moments.pop(read))
         for node in nodes:
             rounded[node.output[0]] = _rounded(graph, node, statistics, largest=127 if full_range else 64)
     return rounded
+
+
+class _Moments:
+    """Sums over windows."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.total: Floats = np.zeros(())
+        self.squares: Floats = np.zeros(())
+
+    def add(self, windows: Batch) -> None:
+        """(count, weights)."""
+        values = windows.astype(np.float64)
+        self.count += len(values)
+        self.total = self.total + values.sum(axis=0)
+        self.squares = self.squares + values.T @ values
 
 
 @dataclass(frozen=True)
@@ -78,15 +94,15 @@ class _Statistics:
     """U of the module's docstring, in this order."""
 
     @classmethod
-    def of(cls, windows: Batch) -> "_Statistics":
-        mean = windows.mean(axis=0, dtype=np.float64)
-        centred = windows - mean.astype(np.float32)
-        covariance = (centred.T @ centred).astype(np.float64) / len(windows)
+    def of(cls, moments: _Moments) -> "_Statistics":
+        mean = moments.total / moments.count
+        covariance: Floats = moments.squares / moments.count - np.outer(mean, mean)
         variances = covariance.diagonal()
         order = np.argsort(-variances)
         damping = DAMPING * variances.mean() or 1
         damped = covariance[np.ix_(order, order)] + damping * np.eye(len(order))
-        return cls(mean, order, np.linalg.cholesky(np.linalg.inv(damped)).T)
+        upper: Floats = np.linalg.cholesky(np.linalg.inv(damped)).T
+        return cls(mean, order, upper)
 
 
 def _windows(tensor: Batch, size_hw: tuple[int, ...]) -> Batch:
