@@ -95,7 +95,7 @@ class _Statistics:
 
     @classmethod
     def of(cls, moments: _Moments) -> "_Statistics":
-        mean = moments.total / moments.count
+        mean: Floats = moments.total / moments.count
         covariance: Floats = moments.squares / moments.count - np.outer(mean, mean)
         variances = covariance.diagonal()
         order = np.argsort(-variances)
