@@ -96,10 +96,10 @@ class _Statistics:
     @classmethod
     def of(cls, moments: _Moments) -> "_Statistics":
         mean: Floats = moments.total / moments.count
-        covariance: Floats = moments.squares / moments.count - np.outer(mean, mean)
+        covariance = moments.squares / moments.count - np.outer(mean, mean)
         variances = covariance.diagonal()
         order = np.argsort(-variances)
-        damping = DAMPING * variances.mean() or 1
+        damping = DAMPING * float(variances.mean()) or 1.0
         damped = covariance[np.ix_(order, order)] + damping * np.eye(len(order))
         upper: Floats = np.linalg.cholesky(np.linalg.inv(damped)).T
         return cls(mean, order, upper)

@@ -48,9 +48,9 @@ def test_int8_stays_near_its_float_form(model: ShippedModel) -> None:
 @pytest.mark.parametrize("model", MODELS.values(), ids=lambda model: model.name)
 def test_tiles_show_no_seams(model: ShippedModel) -> None:
     """On a photograph that was not used to measure the halo; int8 rounds otherwise in every tile."""
-    levels, least_db = 1, 60
-    if model.card.precision == "int8":
-        levels, least_db = 4 if model.card.global_pooling else 2, 50
+    levels, least_db = (2, 50) if model.card.precision == "int8" else (1, 60)
+    if model.card.global_pooling:
+        levels = 4
     lr = data.rocket()[120:280, 240:400]
     whole, tiled = (Upscaler(model.name, tile=tile)(lr).astype(int) for tile in (160, 64))
     assert np.abs(tiled - whole).max() <= levels
