@@ -66,7 +66,9 @@ def tab_mb() -> float:
     return max(peaks) / 1e6
 
 
-@pytest.mark.parametrize("model", ["srpn-lite-x2", "srpn-lite-x4", "drn-s50-x4"])
+@pytest.mark.parametrize(
+    "model", ["srpn-lite-x2", "srpn-lite-x4", "memsr-plain-m-x4", "drn-s50-x4", "srpn-lite-x4-int8"]
+)
 def test_equals_the_python_runtime_to_one_level(
     address: str, visit: Any, photographs: dict[str, np.ndarray], model: str, tmp_path: Path
 ) -> None:
