@@ -40,20 +40,21 @@ def _demo() -> None:
     _save("bicubic", bicubic)
     panels = {"low resolution": lr.repeat(SCALE, 0).repeat(SCALE, 1), "bicubic": bicubic}
     print(f"{lr.shape[1]}x{lr.shape[0]} px to {bicubic.shape[1]}x{bicubic.shape[0]} px")
-    print(f"{'':16}{'time':>10}{'output':>12}{'memory added':>16}{'PSNR-Y':>11}")
-    print(f"{'bicubic':16}{'':38}{psnr_y(bicubic, photograph, border=SCALE):8.2f} dB")
+    print(f"{'':22}{'time':>10}{'output':>12}{'memory added':>16}{'PSNR-Y':>11}")
+    print(f"{'bicubic':22}{'':38}{psnr_y(bicubic, photograph, border=SCALE):8.2f} dB")
     for model in sr_infer.available_models():
         if model.card.scale != SCALE:
             continue
         upscaler = sr_infer.Upscaler(model.name)
         sr = upscaler(lr)
         _save(model.name, sr)
-        panels[model.name] = sr
+        if model.card.precision != "int8":
+            panels[model.name] = sr
         median_ms = latency(lambda: upscaler(lr), repeats=3, warm_up=0).median_ms  # noqa: B023
         added_mb = peak_memory("sr_infer.measure:upscale_case", model.name, *lr.shape[:2]).added_bytes / 1e6
         speed = f"{sr.shape[0] * sr.shape[1] / median_ms / 1e3:.2f} MP/s"
         quality = f"{psnr_y(sr, photograph, border=SCALE):.2f} dB"
-        print(f"{model.name:16}{median_ms:7.0f} ms{speed:>12}{added_mb:13.0f} MB{quality:>11}")
+        print(f"{model.name:22}{median_ms:7.0f} ms{speed:>12}{added_mb:13.0f} MB{quality:>11}")
     panels["original"] = photograph
     _side_by_side(panels).save(FOLDER / "side-by-side.png")
     print(f"look at {FOLDER / 'side-by-side.png'}")
