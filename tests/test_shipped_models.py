@@ -50,7 +50,7 @@ def test_tiles_show_no_seams(model: ShippedModel) -> None:
     """On a photograph that was not used to measure the halo; int8 rounds otherwise in every tile."""
     levels, least_db = (2, 50) if model.card.precision == "int8" else (1, 60)
     if model.card.global_pooling:
-        levels = 4
+        levels = 3
     lr = data.rocket()[120:280, 240:400]
     whole, tiled = (Upscaler(model.name, tile=tile)(lr).astype(int) for tile in (160, 64))
     assert np.abs(tiled - whole).max() <= levels
@@ -60,7 +60,7 @@ def test_tiles_show_no_seams(model: ShippedModel) -> None:
 @pytest.mark.parametrize("model", MODELS.values(), ids=lambda model: model.name)
 def test_cards_tell_quality_data_and_licence(model: ShippedModel) -> None:
     card = model.card
-    assert card.quality["Set5"].psnr_y >= LEAST_SET5_DB[model.name.removesuffix("-int8")] - 0.05
+    assert card.quality["Set5"].psnr_y >= LEAST_SET5_DB[model.name.removesuffix("-int8")]
     assert "steps" in card.trained_on
     assert "Unsplash" in card.trained_on
     assert card.licence == "Apache-2.0"

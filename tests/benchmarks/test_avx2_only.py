@@ -23,7 +23,6 @@ np.save(sr, Upscaler(model, threads=1)(np.load(lr)))
 
 @pytest.mark.slow
 @pytest.mark.skipif(QEMU is None, reason="needs qemu-user")
-@pytest.mark.skipif(sys.platform != "linux", reason="needs qemu-user")
 @pytest.mark.parametrize("model", available_models(), ids=lambda model: model.name)
 def test_haswell_computes_what_this_processor_computes(model: ShippedModel, tmp_path: Path) -> None:
     """Within one level. int8 products that overflow without VNNI instructions would be far off."""

@@ -43,7 +43,7 @@ def test_openvino_runs_the_shipped_files(path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(QEMU is None or sys.platform != "linux", reason="needs qemu-user")
+@pytest.mark.skipif(QEMU is None, reason="needs qemu-user")
 def test_int8_on_haswell_agrees_to_one_level(tmp_path: Path) -> None:
     """Without VNNI instructions, products of 8 bits would overflow."""
     small = in_8_bits(float_graph("plain-x3"))
