@@ -20,6 +20,8 @@ class Rewrite:
     """How many places were rewritten."""
     refused: list[str] = field(default_factory=list)
     """Places that were left alone, with the reason."""
+    until: str | None = None
+    """A tensor that both graphs have and behind which they are alike, if the pass knows one."""
 
 
 class Graph:

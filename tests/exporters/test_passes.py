@@ -18,7 +18,7 @@ from exporters.fold_shuffle import fold_shuffle
 from exporters.graph import Rewrite
 from exporters.merge_parallel import merge_parallel
 from exporters.merge_sequential import merge_sequential
-from exporters.passes import Pass, apply_passes
+from exporters.passes import PASSES, Pass, apply_passes
 from exporters.receptive_field import halo_px
 from exporters.simplify import simplify
 from exporters.trace import UnitRange, trace
@@ -192,6 +192,16 @@ def test_bicubic_as_convolution_gives_torchs_numbers(scale: int) -> None:
         lr = torch.rand(1, 3, *size_hw)
         np.testing.assert_allclose(run(converted, lr.numpy()), layer(lr).numpy(), atol=1e-5)
     assert halo_px(converted) == 2
+
+
+def test_enlargement_is_timed_by_itself() -> None:
+    """Beside it the whole network takes so long that noise would decide."""
+    network = build_network("drn", DRNConfig(scale=4, blocks=1, features=16))
+    unit = UnitRange(network, scale=4, value_range=255.0).eval()
+    enlarging = [one for one in PASSES if one.rewrite is bicubic_as_convolution]
+    kept, (outcome,) = apply_passes(simplify(trace(unit)), references(unit), passes=enlarging)
+    assert outcome.kept
+    assert "Resize" not in kinds(kept)
 
 
 def test_bilinear_enlargement_is_left_alone() -> None:
