@@ -24,7 +24,7 @@ bench: $(VENV)/dev.installed
 	$(BIN)/python -m pytest benchmarks --quick --benchmark-sort=name --benchmark-autosave
 
 # QUALITY="Set5 Set14" measures PSNR on benchmark folders, too; what was measured already is not measured again.
-report: $(VENV)/dev.installed $(VENV)/peers.installed
+report: $(VENV)/dev.installed $(VENV)/peers.installed $(VENV)/ray.installed
 	$(BIN)/python -m benchmarks.collect --quality $(QUALITY)
 	$(BIN)/python -m benchmarks.report
 

@@ -1,15 +1,18 @@
 """`python -m benchmarks.choosing`: what each way of running a model costs on this machine, as a Markdown table.
 
 Every way is a command that runs twice, on one picture and on several, so that what it costs to start and what each
-further picture costs come apart. Needs `sr-infer[all]`.
+further picture costs come apart. Ways over many machines need `sr-infer[ray]`.
 """
 
+import importlib.util
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -37,27 +40,45 @@ class Cost:
 def main() -> int:
     print(f"Measured on {cpu_name()}, {usable_cpus()} cores: {MODEL}, photographs of {WIDTH}x{HEIGHT} px.")
     print()
-    print("| way | first picture | each further | memory |")
-    print("|---|---|---|---|")
+    print(table(measure()))
+    return 0
+
+
+def measure() -> dict[str, Any]:
+    """Way -> what it costs, or why it was left out."""
+    photographs, found = _photographs(), {}
     with tempfile.TemporaryDirectory() as folder:
-        photographs = _photographs()
         for way, arguments in _ways().items():
+            if arguments[0] == "batch" and importlib.util.find_spec("ray") is None:
+                found[way] = {"skipped": "not installed: ray"}
+                continue
             first, all_of_them = (_run(arguments, photographs[:count], Path(folder)) for count in (1, PICTURES))
             further_ms = (all_of_them.seconds - first.seconds) / (PICTURES - 1) * 1e3
-            cells = (f"{first.seconds:.1f} s", f"{further_ms:.0f} ms", f"{all_of_them.peak_bytes / 1e6:.0f} MB")
-            print(f"| {way} | {' | '.join(cells)} |", flush=True)
-    return 0
+            found[way] = {"first_s": first.seconds, "further_ms": further_ms, "peak_bytes": all_of_them.peak_bytes}
+    return found
+
+
+def table(found: Mapping[str, Mapping[str, Any]]) -> str:
+    """What `measure` found, as Markdown."""
+    lines = ["| way | first picture | each further | memory |", "|---|---|---|---|"]
+    for way, cost in found.items():
+        if "skipped" in cost:
+            lines.append(f"| `{way}` | {cost['skipped']} | - | - |")
+        else:
+            cells = f"{cost['first_s']:.1f} s | {cost['further_ms']:.0f} ms | {cost['peak_bytes'] / 1e6:.0f} MB"
+            lines.append(f"| `{way}` | {cells} |")
+    return "\n".join(lines)
 
 
 def _ways() -> dict[str, tuple[str, ...]]:
     """Name -> arguments of `sr-infer`."""
     return {
-        "`upscale`": ("upscale", "in", "-o", "out"),
-        "`upscale --jobs 2`": ("upscale", "in", "-o", "out", "--jobs", "2"),
-        "`batch --workers 1`": ("batch", "in", "out", "--workers", "1"),
-        "`batch --workers 2`": ("batch", "in", "out", "--workers", "2"),
-        "`pipe --jobs 1`": ("pipe", "--size", f"{WIDTH}x{HEIGHT}", "--jobs", "1"),
-        "`pipe`": ("pipe", "--size", f"{WIDTH}x{HEIGHT}"),
+        "upscale": ("upscale", "in", "-o", "out"),
+        "upscale --jobs 2": ("upscale", "in", "-o", "out", "--jobs", "2"),
+        "batch --workers 1": ("batch", "in", "out", "--workers", "1"),
+        "batch --workers 2": ("batch", "in", "out", "--workers", "2"),
+        "pipe --jobs 1": ("pipe", "--size", f"{WIDTH}x{HEIGHT}", "--jobs", "1"),
+        "pipe": ("pipe", "--size", f"{WIDTH}x{HEIGHT}"),
     }
 
 

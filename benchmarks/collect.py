@@ -1,7 +1,8 @@
 """`python -m benchmarks.collect [PART...]`: measure what the report shows, each result kept as a JSON file.
 
 A result is taken again only when the model's file has changed or with `--again`, so that a run that was interrupted
-goes on where it stopped. Parts, in their order: calls, engines, alternatives, large, tiles, breakdown, quality.
+goes on where it stopped. Parts, in their order: calls, engines, alternatives, large, tiles, breakdown,
+ways, quality.
 """
 
 import argparse
@@ -11,13 +12,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks import choosing
 from benchmarks.parts import breakdown, calls, engines, large, quality, tiles
 from benchmarks.results import Results
 from sr_infer import ShippedModel, available_models
 from sr_infer.errors import SrInferError
 from sr_infer.model_zoo import DEFAULT_MODEL
 
-PARTS = ("calls", "engines", "alternatives", "large", "tiles", "breakdown", "quality")
+PARTS = ("calls", "engines", "alternatives", "large", "tiles", "breakdown", "ways", "quality")
 
 Job = tuple[str, str, str, Callable[[], dict[str, Any]]]
 """Part, subject, what the result depends on, and how to measure it."""
@@ -38,6 +40,7 @@ def jobs(parts: Sequence[str], folders: Sequence[Path], *, slow: bool) -> list[J
         *each("large", models, lambda model: large.measure(model, slow=slow)),
         *each("tiles", _one_of_each_network(floats), tiles.measure),
         *each("breakdown", floats, breakdown.measure),
+        *each("ways", [m for m in models if m.name == choosing.MODEL], lambda model: choosing.measure()),
         *each("quality", models, lambda model: quality.measure_model(model, folders)),
         *(
             ("quality", f"bicubic-x{scale}", "bicubic", lambda scale=scale: quality.measure("bicubic", scale, folders))

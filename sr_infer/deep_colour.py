@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
+from sr_infer import jp2_boxes
 from sr_infer.errors import ImageError, OutputError
 from sr_infer.metadata import Metadata
 
@@ -158,7 +159,8 @@ def write(pixels: NDArray[np.uint16], file: BinaryIO, image_format: str, metadat
         raise OutputError(f"this picture has more than 8 bits per channel, {_EXTRA}") from error
     pixels = np.ascontiguousarray(pixels, "<u2")
     if image_format == "JPEG2000":
-        file.write(imagecodecs.jpeg2k_encode(pixels, level=0, codecformat="jp2", reversible=True))
+        encoded = imagecodecs.jpeg2k_encode(pixels, level=0, codecformat="jp2", reversible=True)
+        jp2_boxes.write(encoded, file, metadata)
         return
     shell = io.BytesIO()
     Image.new(("LA", "RGB", "RGBA")[pixels.shape[2] - 2], (1, 1)).save(shell, "PNG", **metadata.save_options("PNG"))

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image
 
-from sr_infer import deep_colour, images, tiff_writer
+from sr_infer import deep_colour, images, jp2_boxes, tiff_writer
 from sr_infer.errors import OptionError, OutputError
 from sr_infer.metadata import Metadata
 from sr_infer.pillow_modes import Pixels, has_pillow_mode, pillow_image, pixels_of
@@ -106,7 +106,7 @@ def check(name: str, channels: int, dtype: np.dtype[Any], *, quality: int, in_me
     if channels in (2, 4) and images.read(pixel).channels != channels:
         raise OutputError(f"{name} files cannot hold transparency; choose .png, .webp or .tif")
     compressed = 1.1 * channels * dtype.itemsize
-    kept_whole = name in ("PNG", "JPEG2000") and dtype.itemsize > 1
+    kept_whole = name == "JPEG2000" or (name == "PNG" and dtype.itemsize > 1)
     return _ENCODER_BYTES_PER_PX.get(name, 0) + compressed * (kept_whole + in_memory)
 
 
@@ -131,7 +131,11 @@ def _save(image: Image.Image | Pixels, file: BinaryIO, name: str, metadata: Meta
     if name == "JPEG":
         options["subsampling"] = 0
     try:
-        image.save(file, name, **options)
+        if name == "JPEG2000":
+            image.save(buffer := io.BytesIO(), name, **options)
+            jp2_boxes.write(buffer.getbuffer(), file, metadata)
+        else:
+            image.save(file, name, **options)
     except (OSError, ValueError, SystemError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise

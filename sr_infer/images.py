@@ -25,7 +25,7 @@ import PIL
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from sr_infer import deep_colour
+from sr_infer import deep_colour, jp2_boxes
 from sr_infer.errors import ImageError, SrInferError
 from sr_infer.metadata import Metadata, orientation
 from sr_infer.pillow_modes import Pixels, has_pillow_mode, pixels_of, taken_as
@@ -169,6 +169,8 @@ def _decode(file: BinaryIO, name: str, max_pixels: int, check: Callable[[Picture
         image, is_deep = deep_colour.opened(file)
         with image:
             check_pixels(image.width * image.height, name, max_pixels)
+            if image.format == "JPEG2000":
+                jp2_boxes.note(image, file)
             frames = getattr(image, "n_frames", 1)
             if frames > 1 and image.format != "MPO":
                 _log.warning("%s has %d frames; only the first is used", name, frames)

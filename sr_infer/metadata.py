@@ -37,7 +37,7 @@ _TIFF_XMP = 700
 _XMP_TEXT_KEY = "XML:com.adobe.xmp"
 _COMMENT = "Comment"
 """The keyword of PNG text that means the same as a JPEG comment."""
-_CARRIERS = ("JPEG", "PNG", "TIFF", "WEBP", "AVIF")
+_CARRIERS = ("JPEG", "PNG", "TIFF", "WEBP", "AVIF", "JPEG2000")
 """Formats that hold ICC profile, EXIF and XMP."""
 _MAX_JPEG_SEGMENT = 65_500
 

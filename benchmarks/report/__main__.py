@@ -42,6 +42,7 @@ def document(results: Results, models: Sequence[ShippedModel]) -> list[Block]:
         *sections_rest.memory(results, models),
         *sections_speed.tiles(results, floats),
         *sections_speed.breakdown(results, floats),
+        *sections_rest.ways(results),
         *sections_rest.costs(),
         *sections_rest.evidence(),
         Heading("The machine"),
@@ -53,7 +54,7 @@ def document(results: Results, models: Sequence[ShippedModel]) -> list[Block]:
         ),
         Commands(
             [
-                "pip install '.[dev,peers]'",
+                "pip install '.[dev,peers,ray]'",
                 "python -m benchmarks.collect --quality Set5 Set14",
                 "python -m benchmarks.report",
                 "python -m benchmarks.contribute",

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import benchmarks.evidence
-from benchmarks import paper
+from benchmarks import choosing, paper
 from benchmarks.paper_quality import printed_network
 from benchmarks.report.document import Block, Commands, Heading, Table, Text, table_from_markdown
 from benchmarks.results import Results
@@ -40,6 +40,22 @@ def memory(results: Results, models: Sequence[ShippedModel]) -> list[Block]:
             "model, picture, result and working set. A x4 result of 1920x1080 px alone is 99.5 MB."
         ),
         Table(["model", "case", "after import", "peak", "added", "seconds"], rows, words=("case",)),
+    ]
+
+
+def ways(results: Results) -> list[Block]:
+    """What each command costs."""
+    found = results.get("ways", choosing.MODEL)
+    if not found:
+        return []
+    return [
+        Heading("Ways to run it"),
+        Text(
+            f"Whole commands with `{choosing.MODEL}` on photographs of {choosing.WIDTH}x{choosing.HEIGHT} px. The "
+            "first picture holds the start of Python, of the network, and for `batch` of Ray, whose actors are the "
+            "workers. Memory is the resident memory of all processes of the command."
+        ),
+        table_from_markdown(choosing.table(found)),
     ]
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import choosing
 from benchmarks.contribute import other_machines
 from benchmarks.machine import machine_card
 from benchmarks.parts import breakdown, large
@@ -69,6 +70,8 @@ def test_the_report_is_whole(results: Results, model: ShippedModel, tmp_path: Pa
     assert min(shares) >= 0
     assert found["achieved_gflops"] > 0
     results.keep("breakdown", model.name, model.sha256, found)
+    cost = {"first_s": 7.2, "further_ms": 280.0, "peak_bytes": 1_537_000_000}
+    results.keep("ways", choosing.MODEL, model.sha256, {"upscale": cost, "batch": {"skipped": "not installed: ray"}})
     blocks = document(results, [model])
     write_page(blocks, tmp_path / "report.html", title="measured")
     write_markdown(blocks, tmp_path / "BENCHMARKS.md", images=tmp_path / "images")
@@ -83,6 +86,8 @@ def test_the_report_is_whole(results: Results, model: ShippedModel, tmp_path: Pa
     HTMLParser().feed(page)
 
     text = (tmp_path / "BENCHMARKS.md").read_text()
+    assert "| `upscale` | 7.2 s | 280 ms | 1537 MB |" in text
+    assert "| `batch` | not installed: ray |" in text
     pictures = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", text)
     assert pictures
     assert all((tmp_path / picture).is_file() for picture in pictures)

@@ -88,7 +88,7 @@ def test_profile_exif_and_xmp_go_from_every_format_to_every_format(
     assert b"tiff:Orientation" not in xmp
 
 
-@pytest.mark.parametrize("target", ["jpg", "png", "tif", "bmp"])
+@pytest.mark.parametrize("target", ["jpg", "png", "tif", "bmp", "jp2"])
 @pytest.mark.parametrize("source", ["jpg", "png", "tif", "bmp"])
 def test_resolution_is_kept(upscaled: Any, astronaut: np.ndarray, source: str, target: str) -> None:
     image = upscaled(photo(astronaut, source), source, target)

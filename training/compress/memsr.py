@@ -7,6 +7,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -31,14 +32,14 @@ from training.networks.cost import count_parameters
 from training.recipe import Recipe, Training, parse_recipe, read_sections
 
 LOG = logging.getLogger(__name__)
-STUDENTS: dict[str, tuple[int, dict[str, float]]] = {
-    "plain-s": (8, {"width": 64}),
-    "plain-m": (16, {"width": 64}),
-    "plain-l": (16, {"width": 100}),
-    "plain-x014": (16, {"theta": 0.14}),
-    "plain-x005": (16, {"theta": 0.05}),
+STUDENTS = {
+    "plain-s": (8, 64, 0.0),
+    "plain-m": (16, 64, 0.0),
+    "plain-l": (16, 100, 0.0),
+    "plain-x014": (16, 0, 0.14),
+    "plain-x005": (16, 0, 0.05),
 }
-"""The paper's students: blocks of the teacher that makes their depth, and what decides their widths."""
+"""The paper's students: blocks of the teacher that makes their depth, and width or theta."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,9 +56,9 @@ class MemSRRecipe:
 
     def with_student(self, name: str) -> "MemSRRecipe":
         """This recipe for one of `STUDENTS`."""
-        blocks, widths = STUDENTS[name]
-        fresh = {"width": 0, "theta": 0.0, **widths}
-        return replace(self, name=f"memsr-{name}", blocks=blocks, student=replace(self.student, **fresh))
+        blocks, width, theta = STUDENTS[name]
+        student = replace(self.student, width=width, theta=theta)
+        return replace(self, name=f"memsr-{name}", blocks=blocks, student=student)
 
 
 def read_memsr_recipe(path: Path) -> MemSRRecipe:
@@ -130,7 +131,7 @@ class PlainStudent:
         else:
             LOG.info("the student begins at %.2f dB", trainer.validate())
         trainer.run()
-        trained = trainer.ema.cpu()
+        trained = cast(OnesPlain | Plain, trainer.ema.cpu())
         if isinstance(trained, OnesPlain):
             trained = trained.plain(for_half=True)
         path = self.out / f"{trainer.recipe.name}.safetensors"
@@ -193,7 +194,8 @@ class PlainStudent:
         return one, other
 
     def _save(self, winner: Winner, path: Path) -> None:
-        network, bridges = winner.network, winner.bridges
+        network: OnesPlain | Plain = winner.network
+        bridges = winner.bridges
         if not self.recipe.initialisation.ones:
             network, bridges = winner.collapsed()
         tensors = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
@@ -206,7 +208,7 @@ class PlainStudent:
         tensors, header = load_tensors(path)
         if header["teacher"] != self._fingerprint():
             raise ModelError(f"{path} was made from another teacher; resume with the one the run began with")
-        network = build_network(*read_config(header["network"], where=str(path)))
+        network = cast(OnesPlain | Plain, build_network(*read_config(header["network"], where=str(path))))
         names = [name.removeprefix("network.") for name in tensors if name.startswith("network.")]
         network.load_state_dict({name: tensors[f"network.{name}"] for name in names})
         layers = range(len(network.config.widths))

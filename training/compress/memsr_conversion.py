@@ -12,13 +12,14 @@ exactly, on the border too.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
 
 from sr_infer.errors import ModelError
 from training.networks import EDSR, OnesPlain, OnesPlainConfig, Plain
+from training.networks.blocks import ResidualBlock
 from training.networks.convolution_algebra import (
     Convolution,
     identity,
@@ -54,7 +55,7 @@ def teacher_layers(teacher: EDSR) -> list[Convolution]:
     The last one is the tail's. They make the features before ReLU, without C.
     """
     width, scale = teacher.config.width, teacher.config.residual_scale
-    *blocks, last = teacher.body
+    blocks, last, tail = _body_and_tail(teacher)
     layers = [_convolution(teacher.head)]
     for index, block in enumerate(blocks):
         inner, carried = block.conv1.out_channels, width if index == 0 else 2 * width
@@ -67,7 +68,7 @@ def teacher_layers(teacher: EDSR) -> list[Convolution]:
         layers.append(stacked(added, reading(x, inner + width, carried)))
     x0 = reading(identity(width, dtype=teacher.head.weight.dtype), width, 2 * width)
     layers.append(parallel(reading(_convolution(last), 0, 2 * width), x0))
-    return [with_ones(layer) for layer in (*layers, _convolution(teacher.tail[0]))]
+    return [with_ones(layer) for layer in (*layers, _convolution(tail))]
 
 
 def rectified_channels(teacher: EDSR) -> list[int]:
@@ -80,7 +81,7 @@ def teacher_features(teacher: EDSR, lr: Tensor) -> Iterator[Tensor]:
 
     They are computed by the teacher itself, at its own cost.
     """
-    *blocks, last = teacher.body
+    blocks, last, _ = _body_and_tail(teacher)
     x0 = x = teacher.head(teacher.sub_mean(lr))
     yield x0
     for block in blocks:
@@ -155,5 +156,11 @@ def assemble(
     return network.eval()
 
 
+def _body_and_tail(teacher: EDSR) -> tuple[list[ResidualBlock], nn.Conv2d, nn.Conv2d]:
+    """The blocks, the convolution behind them, and the tail's."""
+    *blocks, last = teacher.body
+    return cast(list[ResidualBlock], blocks), cast(nn.Conv2d, last), cast(nn.Conv2d, teacher.tail[0])
+
+
 def _convolution(layer: nn.Conv2d, factor: float = 1.0) -> Convolution:
-    return Convolution(layer.weight.detach() * factor, layer.bias.detach() * factor)
+    return Convolution(layer.weight.detach() * factor, cast(Tensor, layer.bias).detach() * factor)

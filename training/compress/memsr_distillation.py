@@ -10,7 +10,7 @@ from torch.nn.functional import mse_loss
 from sr_infer.errors import OptionError
 from training.compress.memsr_conversion import teacher_features
 from training.losses import ReconstructionLoss
-from training.networks import EDSR
+from training.networks import EDSR, OnesPlain, Plain
 from training.networks.convolution_algebra import Convolution
 
 
@@ -66,7 +66,7 @@ class DistillationLoss(nn.Module):
     def duals(self) -> nn.ModuleList:
         return self.loss.duals
 
-    def forward(self, network: nn.Module, pyramid: Sequence[Tensor]) -> Tensor:
+    def forward(self, network: OnesPlain | Plain, pyramid: Sequence[Tensor]) -> Tensor:
         features = network.features(pyramid[0])
         image = network.add_mean(network.tail(features[-1]))
         with torch.no_grad():

@@ -166,7 +166,7 @@ def _directions(
 
 def _moments(features: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     """Mean and covariance of the channels in float64, summed batch by batch."""
-    samples, total, squares = 0, 0.0, 0.0
+    samples, total, squares = 0, torch.zeros((), dtype=torch.float64), torch.zeros((), dtype=torch.float64)
     for batch in features:
         matrix = _as_matrix(batch)
         samples += matrix.shape[1]

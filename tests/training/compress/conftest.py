@@ -1,4 +1,4 @@
-"""Tiny runs are fastest on one thread, and may be killed."""
+"""Whole runs of the module at hand, from its texts DENSE and RECIPE and its `command`; tiny, so on one thread."""
 
 import os
 import subprocess
@@ -10,6 +10,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from training.compress.__main__ import main
+from training.recipe import read_recipe
+from training.train import main as train
+
 
 @pytest.fixture(autouse=True, scope="session")
 def one_thread() -> Iterator[None]:
@@ -17,6 +21,32 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def recipe(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """The module's recipe of the compression."""
+    path = tmp_path / "recipe.toml"
+    path.write_text(request.module.RECIPE)
+    return path
+
+
+@pytest.fixture(scope="module")
+def dense(request: pytest.FixtureRequest, pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Trained weights to compress, with what was learnt along beside them."""
+    folder = tmp_path_factory.mktemp("dense")
+    (folder / "dense.toml").write_text(request.module.DENSE)
+    assert train([str(folder / "dense.toml"), "--data", str(pictures), "--out", str(folder)]) == 0
+    return folder / f"{read_recipe(folder / 'dense.toml').name}.safetensors"
+
+
+@pytest.fixture(scope="module")
+def run(request: pytest.FixtureRequest, dense: Path, pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a whole compression."""
+    folder = tmp_path_factory.mktemp("run")
+    (folder / "recipe.toml").write_text(request.module.RECIPE)
+    assert main(request.module.command(folder / "recipe.toml", dense, pictures, folder / "out")) == 0
+    return folder / "out"
 
 
 @pytest.fixture

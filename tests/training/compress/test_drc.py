@@ -26,7 +26,6 @@ from training.loop import Limits, Trainer
 from training.losses import ReconstructionLoss
 from training.networks import DRNConfig, build_network
 from training.recipe import read_recipe
-from training.train import main as train
 
 RECIPES = Path(training.__file__).parent / "recipes"
 DENSE = """
@@ -45,7 +44,7 @@ lr_patch_px = 8
 learning_rate = 2e-3
 dual = true
 """
-DRC = """
+RECIPE = """
 [widths]
 multiple = 4
 
@@ -74,31 +73,6 @@ learning_rate = 1e-3
 dual = true
 validate_every = 6
 """
-
-
-@pytest.fixture
-def recipe(tmp_path: Path) -> Path:
-    path = tmp_path / "drc.toml"
-    path.write_text(DRC)
-    return path
-
-
-@pytest.fixture(scope="module")
-def dense(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Trained weights, with their dual networks beside them."""
-    folder = tmp_path_factory.mktemp("dense")
-    (folder / "dense.toml").write_text(DENSE)
-    assert train([str(folder / "dense.toml"), "--data", str(pictures), "--out", str(folder)]) == 0
-    return folder / "tiny.safetensors"
-
-
-@pytest.fixture(scope="module")
-def run(dense: Path, pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a whole run."""
-    folder = tmp_path_factory.mktemp("run")
-    (folder / "drc.toml").write_text(DRC)
-    assert main(command(folder / "drc.toml", dense, pictures, folder / "out")) == 0
-    return folder / "out"
 
 
 def command(recipe: Path, dense: Path, pictures: Path, out: Path) -> list[str]:
@@ -202,7 +176,7 @@ def test_dual_networks_are_learnt_where_none_lie_beside_the_weights(
 ) -> None:
     alone = tmp_path / "alone.safetensors"
     alone.write_bytes(dense.read_bytes())
-    recipe.write_text(DRC.replace("multiple = 4", 'multiple = 4\nby = "uniform"'))
+    recipe.write_text(RECIPE.replace("multiple = 4", 'multiple = 4\nby = "uniform"'))
     assert main([*command(recipe, alone, pictures, tmp_path / "out"), "--max-steps", "1"]) == 0
     learnt = load_tensors(tmp_path / "out" / "pruned-dual.safetensors")[0]
     loss = ReconstructionLoss(load_network(dense)[1], dual=True)
@@ -305,7 +279,7 @@ def test_every_recipe_runs_two_steps(path: Path, dense: Path, pictures: Path, tm
 def test_a_wrong_recipe_is_one_line_and_exit_code_2(
     change: tuple[str, str], message: str, recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    recipe.write_text(DRC.replace(*change))
+    recipe.write_text(RECIPE.replace(*change))
     assert main(["drc", str(recipe), "--from", str(tmp_path / "no.safetensors"), "--show"]) == 2
     errors = capsys.readouterr().err
     assert errors.count("\n") == 1

@@ -18,11 +18,10 @@ from training.checkpoint import load_network, load_tensors
 from training.compress.__main__ import main
 from training.compress.memsr import read_memsr_recipe
 from training.recipe import read_recipe
-from training.train import main as train
 
 KilledRun = Callable[[Sequence[str], Path], None]
 RECIPES = Path(training.__file__).parent / "recipes"
-TEACHER = """
+DENSE = """
 name = "tiny-teacher-x2"
 
 [network]
@@ -40,7 +39,7 @@ learning_rate = 2e-3
 precision = "float32"
 validate_every = 60
 """
-MEMSR = """
+RECIPE = """
 name = "tiny-plain"
 
 [student]
@@ -65,33 +64,8 @@ validate_every = 10
 """
 
 
-@pytest.fixture
-def recipe(tmp_path: Path) -> Path:
-    path = tmp_path / "memsr.toml"
-    path.write_text(MEMSR)
-    return path
-
-
-@pytest.fixture(scope="module")
-def teacher(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Weights of a tiny residual network."""
-    folder = tmp_path_factory.mktemp("teacher")
-    (folder / "teacher.toml").write_text(TEACHER)
-    assert train([str(folder / "teacher.toml"), "--data", str(pictures), "--out", str(folder)]) == 0
-    return folder / "tiny-teacher-x2.safetensors"
-
-
-@pytest.fixture(scope="module")
-def run(teacher: Path, pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of one whole run."""
-    folder = tmp_path_factory.mktemp("run")
-    (folder / "memsr.toml").write_text(MEMSR)
-    assert main(command(folder / "memsr.toml", teacher, pictures, folder / "out")) == 0
-    return folder / "out"
-
-
-def command(recipe: Path, teacher: Path, pictures: Path, out: Path) -> list[str]:
-    return ["memsr", str(recipe), "--teacher", str(teacher), "--data", str(pictures), "--out", str(out)]
+def command(recipe: Path, dense: Path, pictures: Path, out: Path) -> list[str]:
+    return ["memsr", str(recipe), "--teacher", str(dense), "--data", str(pictures), "--out", str(out)]
 
 
 def test_the_result_is_plain_and_says_where_it_comes_from(run: Path) -> None:
@@ -101,10 +75,10 @@ def test_the_result_is_plain_and_says_where_it_comes_from(run: Path) -> None:
     assert header["recipe"]["note"] == "Made plain by MemSR from tiny-teacher-x2."
 
 
-def test_training_stays_above_where_the_student_began(run: Path, teacher: Path) -> None:
+def test_training_stays_above_where_the_student_began(run: Path, dense: Path) -> None:
     with (run / "training" / "log.csv").open() as file:
         psnrs = [float(row["validation_psnr_y_db"]) for row in csv.DictReader(file)]
-    with (teacher.parent / "log.csv").open() as file:
+    with (dense.parent / "log.csv").open() as file:
         of_teacher = float(list(csv.DictReader(file))[-1]["validation_psnr_y_db"])
     assert min(psnrs) > of_teacher - 0.5
 
@@ -130,10 +104,10 @@ def test_the_result_is_exported_as_3x3_convolutions_and_relu_and_upscales(run: P
 
 
 def test_a_run_killed_in_training_ends_where_an_unbroken_one_does(
-    run: Path, recipe: Path, teacher: Path, pictures: Path, tmp_path: Path, compress_until: KilledRun
+    run: Path, recipe: Path, dense: Path, pictures: Path, tmp_path: Path, compress_until: KilledRun
 ) -> None:
     killed = tmp_path / "killed"
-    arguments = [*command(recipe, teacher, pictures, killed), "--resume"]
+    arguments = [*command(recipe, dense, pictures, killed), "--resume"]
     compress_until(arguments, killed / "training" / "checkpoint.safetensors")
     assert main(arguments) == 0
     one, other = (load_tensors(out / "tiny-plain-x2.safetensors")[0] for out in (run, killed))
@@ -142,34 +116,34 @@ def test_a_run_killed_in_training_ends_where_an_unbroken_one_does(
 
 
 def test_show_prints_the_teacher_as_a_plain_network_and_trains_nothing(
-    recipe: Path, teacher: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    recipe: Path, dense: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = ["memsr", str(recipe), "--teacher", str(teacher), "--out", str(tmp_path / "run"), "--show"]
+    arguments = ["memsr", str(recipe), "--teacher", str(dense), "--out", str(tmp_path / "run"), "--show"]
     assert main(arguments) == 0
     assert "as a plain network 7 convolutions, 8, 24, 16, 24, .. 8 wide" in capsys.readouterr().out
     assert not (tmp_path / "run").exists()
 
 
 def test_an_earlier_run_is_neither_overwritten_nor_mixed_with_another_teacher(
-    recipe: Path, teacher: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    recipe: Path, dense: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = [*command(recipe, teacher, pictures, tmp_path / "run"), "--max-steps", "1"]
+    arguments = [*command(recipe, dense, pictures, tmp_path / "run"), "--max-steps", "1"]
     assert main(arguments) == 0
     assert main(arguments) == 2
     assert "holds a run; go on with --resume" in capsys.readouterr().err
     other = tmp_path / "other.safetensors"
-    other.write_bytes(teacher.read_bytes().replace(b'"minutes\\": 0', b'"minutes\\": 1', 1))
-    arguments[arguments.index(str(teacher))] = str(other)
+    other.write_bytes(dense.read_bytes().replace(b'"minutes\\": 0', b'"minutes\\": 1', 1))
+    arguments[arguments.index(str(dense))] = str(other)
     assert main([*arguments, "--resume"]) == 2
     assert "was made from another teacher" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("path", sorted(RECIPES.rglob("memsr/*.toml")), ids=lambda path: str(path.relative_to(RECIPES)))
-def test_every_recipe_runs_two_steps(path: Path, teacher: Path, pictures: Path, tmp_path: Path) -> None:
+def test_every_recipe_runs_two_steps(path: Path, dense: Path, pictures: Path, tmp_path: Path) -> None:
     """With tiny patches."""
     small = tmp_path / "small.toml"
     small.write_text(re.sub(r"^(batch|lr_patch_px|patches) = .*", r"\1 = 8", path.read_text(), flags=re.MULTILINE))
-    assert main([*command(small, teacher, pictures, tmp_path / "out"), "--max-steps", "2"]) == 0
+    assert main([*command(small, dense, pictures, tmp_path / "out"), "--max-steps", "2"]) == 0
     recipe = read_memsr_recipe(path)
     assert path.stem.startswith(recipe.name.removeprefix("memsr-"))
     _, config, _, _ = load_network(tmp_path / "out" / f"{recipe.name}-x2.safetensors")
@@ -208,12 +182,12 @@ def test_a_mistake_is_one_line_and_exit_code_2(
     options: list[str],
     message: str,
     recipe: Path,
-    teacher: Path,
+    dense: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    recipe.write_text(MEMSR.replace(*change))
+    recipe.write_text(RECIPE.replace(*change))
     capsys.readouterr()
-    assert main(["memsr", str(recipe), "--teacher", str(teacher), *options]) == 2
+    assert main(["memsr", str(recipe), "--teacher", str(dense), *options]) == 2
     errors = capsys.readouterr().err
     assert errors.count("\n") == 1
     assert message in errors

@@ -16,7 +16,6 @@ from training.checkpoint import load_network, load_tensors
 from training.compress.__main__ import main
 from training.compress.srp import read_srp_recipe
 from training.compress.structure import trace_structure
-from training.train import main as train
 
 KilledRun = Callable[[Sequence[str], Path], None]
 DENSE = """
@@ -37,7 +36,7 @@ learning_rate = 2e-3
 precision = "float32"
 validate_every = 40
 """
-SRP = """
+RECIPE = """
 name = "tiny"
 
 [selection]
@@ -65,31 +64,6 @@ learning_rate = 1e-3
 precision = "float32"
 validate_every = 10
 """
-
-
-@pytest.fixture
-def recipe(tmp_path: Path) -> Path:
-    path = tmp_path / "srp.toml"
-    path.write_text(SRP)
-    return path
-
-
-@pytest.fixture(scope="module")
-def dense(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Trained weights of 8 channels."""
-    folder = tmp_path_factory.mktemp("dense")
-    (folder / "dense.toml").write_text(DENSE)
-    assert train([str(folder / "dense.toml"), "--data", str(pictures), "--out", str(folder)]) == 0
-    return folder / "tiny.safetensors"
-
-
-@pytest.fixture(scope="module")
-def run(dense: Path, pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a whole run."""
-    folder = tmp_path_factory.mktemp("run")
-    (folder / "srp.toml").write_text(SRP)
-    assert main(command(folder / "srp.toml", dense, pictures, folder / "out")) == 0
-    return folder / "out"
 
 
 def command(recipe: Path, dense: Path, pictures: Path, out: Path) -> list[str]:
@@ -130,7 +104,7 @@ def test_removal_costs_far_less_than_without_regularisation(
     run: Path, recipe: Path, dense: Path, pictures: Path, tmp_path: Path
 ) -> None:
     """What the network computes, before and behind the removal."""
-    recipe.write_text(SRP.replace("ceiling = 100.0", "ceiling = 0.0"))
+    recipe.write_text(RECIPE.replace("ceiling = 100.0", "ceiling = 0.0"))
     at_once = tmp_path / "out"
     assert main([*command(recipe, dense, pictures, at_once), "--max-steps", "1"]) == 0
     assert not (at_once / "regularised").exists()
@@ -222,7 +196,7 @@ def test_every_recipe_is_read(path: Path) -> None:
 def test_a_wrong_recipe_is_one_line_and_exit_code_2(
     change: tuple[str, str], message: str, recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    recipe.write_text(SRP.replace(*change))
+    recipe.write_text(RECIPE.replace(*change))
     assert main(["srp", str(recipe), "--from", str(tmp_path / "no.safetensors"), "--show"]) == 2
     errors = capsys.readouterr().err
     assert errors.count("\n") == 1
