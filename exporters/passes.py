@@ -12,6 +12,7 @@ from exporters.align_channels import align_channels
 from exporters.bicubic_as_convolution import bicubic_as_convolution
 from exporters.compare_speed import Comparison, compare_speed
 from exporters.fold_mean_shift import fold_mean_shift
+from exporters.fold_padded_bias import fold_padded_bias
 from exporters.fold_shuffle import fold_shuffle
 from exporters.graph import Rewrite, drop_unused
 from exporters.merge_parallel import merge_parallel
@@ -45,6 +46,12 @@ _NOT_ALIGNED = "widths that are multiples of 4 or below half a block, or not mea
 
 PASSES = (
     Pass("onnxsim", _simplify, "constants folded, then the ONNX checker", "the result differs or is not valid"),
+    Pass(
+        "fold_padded_bias",
+        fold_padded_bias,
+        "a 1x1 convolution padded with its bias goes into the next one (ECB)",
+        "padded with something else, or it costs more",
+    ),
     Pass(
         "fold_mean_shift",
         fold_mean_shift,

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from exporters.align_channels import align_channels
 from exporters.bicubic_as_convolution import bicubic_as_convolution
 from exporters.fold_mean_shift import fold_mean_shift
+from exporters.fold_padded_bias import fold_padded_bias
 from exporters.fold_shuffle import fold_shuffle
 from exporters.graph import Rewrite
 from exporters.merge_parallel import merge_parallel
@@ -155,6 +156,65 @@ def test_repvgg_block_becomes_one_convolution() -> None:
     assert kinds(model).count("Conv") == 2
     merged, result = rewritten(model, merge_parallel)
     assert (result.places, kinds(merged)) == (2, ["Conv", "Relu"])
+
+
+SOBEL = torch.tensor([[1.0, 0.0, -1.0], [2.0, 0.0, -2.0], [1.0, 0.0, -1.0]])
+LAPLACE = torch.tensor([[0.0, 1.0, 0.0], [1.0, -4.0, 1.0], [0.0, 1.0, 0.0]])
+
+
+class EdgeBranch(nn.Module):
+    """A 1x1 convolution, a ring of its bias (or of `ring`), and 3x3: learnt, or one fixed filter a channel, scaled."""
+
+    def __init__(self, channels: int, fixed: Tensor | None = None, ring: float | None = None) -> None:
+        super().__init__()
+        inner = channels if fixed is not None else 2 * channels
+        self.point = nn.Conv2d(channels, inner, 1)
+        self.groups = channels if fixed is not None else 1
+        last = nn.Conv2d(inner, channels, 3, groups=self.groups)
+        self.weight = nn.Parameter(last.weight.detach() if fixed is None else torch.randn(channels, 1, 1, 1) * fixed)
+        self.bias = last.bias
+        self.ring = ring
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = nn.functional.pad(self.point(x), (1, 1, 1, 1))
+        around = self.point.bias.view(1, -1, 1, 1) if self.ring is None else torch.full((1, 1, 1, 1), self.ring)
+        y[:, :, :1, :] = around
+        y[:, :, -1:, :] = around
+        y[:, :, :, :1] = around
+        y[:, :, :, -1:] = around
+        return nn.functional.conv2d(y, self.weight, self.bias, groups=self.groups)
+
+
+class EdgeBlock(nn.Module):
+    """ECB: a 3x3 convolution, branches (two of its four) and the identity, added up."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.main = nn.Conv2d(channels, channels, 3, padding=1)
+        self.branches = nn.ModuleList(EdgeBranch(channels, fixed) for fixed in (None, SOBEL))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.relu(self.main(x) + sum(branch(x) for branch in self.branches) + x)
+
+
+def test_ecb_block_becomes_one_convolution() -> None:
+    model = graph_of(EdgeBlock(3))
+    folded, result = rewritten(model, fold_padded_bias, atol=1e-5)
+    assert (result.places, kinds(folded).count("ScatterND")) == (2, 0)
+    merged, _ = rewritten(folded, merge_parallel, atol=1e-5)
+    assert kinds(merged) == ["Conv", "Relu"]
+
+
+def test_ring_of_something_else_is_left_alone() -> None:
+    _, result = rewritten(graph_of(EdgeBranch(3, ring=0.5)), fold_padded_bias)
+    assert result.places == 0
+    assert "something else than the bias" in result.refused[0]
+
+
+def test_filters_by_channel_that_nothing_is_added_to_stay() -> None:
+    _, result = rewritten(graph_of(EdgeBranch(3, LAPLACE)), fold_padded_bias)
+    assert result.places == 0
+    assert "costs" in result.refused[0]
 
 
 def test_residual_around_two_layers_is_left_alone() -> None:
