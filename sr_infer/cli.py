@@ -7,9 +7,10 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from sr_infer import __version__, cli_reach, cli_upscale, doctor, encode, images, measure
@@ -20,6 +21,8 @@ from sr_infer.metadata import Metadata
 from sr_infer.metrics import psnr_y, ssim_y
 from sr_infer.model_zoo import DEFAULT_MODEL, available_models, find
 from sr_infer.session import shared
+
+_Levels: TypeAlias = NDArray[np.uint8]
 
 _EPILOG = (
     "For example: sr-infer upscale photo.jpg -o large.png. "
@@ -121,12 +124,14 @@ def _bench(parsed: argparse.Namespace) -> int:
 
 
 def _compare(parsed: argparse.Namespace) -> int:
-    a, b = (_rgb(name) for name in (parsed.a, parsed.b))
+    (a, opacity_a), (b, opacity_b) = (_rgb_and_opacity(name) for name in (parsed.a, parsed.b))
     facts = {
         "psnr_y": psnr_y(a, b, border=parsed.border),
         "ssim_y": ssim_y(a, b, border=parsed.border),
         "largest_difference": int(np.abs(a.astype(int) - b).max()),
     }
+    if min(opacity_a.min(), opacity_b.min()) < 255:
+        facts["largest_difference_of_alpha"] = int(np.abs(opacity_a.astype(int) - opacity_b).max())
     if parsed.output is not None:
         difference = np.clip(np.abs(a.astype(int) - b) * parsed.amplify, 0, 255).astype(np.uint8)
         encode.write(Image.fromarray(difference), parsed.output, Metadata())
@@ -134,12 +139,14 @@ def _compare(parsed: argparse.Namespace) -> int:
     return DONE
 
 
-def _rgb(name: str) -> np.ndarray[Any, np.dtype[np.uint8]]:
+def _rgb_and_opacity(name: str) -> tuple[_Levels, _Levels]:
+    """(H, W, 3) and (H, W), 255 where the picture has no alpha."""
     pixels = images.read(name).pixels
     if pixels.dtype != np.uint8:
         raise ImageError(f"{name}: expected 8 bits per channel to compare, got {pixels.dtype}; convert it first")
     colour = pixels[..., : 1 if pixels.shape[2] < 3 else 3]
-    return np.repeat(colour, 3, axis=2) if colour.shape[2] == 1 else colour
+    opacity = pixels[..., -1] if pixels.shape[2] in (2, 4) else np.full(pixels.shape[:2], 255, np.uint8)
+    return (np.repeat(colour, 3, axis=2) if colour.shape[2] == 1 else colour), opacity
 
 
 def _doctor(parsed: argparse.Namespace) -> int:

@@ -21,9 +21,10 @@ _AROUND_THE_NETWORK = 1.2
 """Measured on SRPN-Lite x4: windows side by side take 1.14 times what the network alone takes."""
 _FIXED_BYTES = 3_000_000
 """Threads and their stacks, whatever the size of the picture."""
-_LARGE_WINDOW_PX, _LARGE_WINDOW_COST = 220 * 220, 1.1
-"""Measured on SRPN-Lite x4: 14.6 to 15.2 us of processor time per px from 48 to 192 px, 16.3 to 17.2 at 256 and 320."""
-_PATIENCE = 1.005
+_LARGE_WINDOW_PX, _LARGE_WINDOW_COST = 280 * 280, 1.05
+"""Measured on SRPN-Lite x4, processor time per px over that at 96x96 px: 1.02 to 1.03 at 229x207 px, 1.01 to 1.03 at
+282x254, 1.03 to 1.05 at 352x330."""
+_PATIENCE = 1.015
 _UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 
 
@@ -89,7 +90,7 @@ def fit(
 ) -> Division:
     """The cheapest division of a picture whose working set fits the budget.
 
-    Cheapest is the least memory within 0.5 % of the least time, or one window if that is no slower. Networks that
+    Cheapest is the least memory within 1.5 % of the least time, or one window if that is no slower. Networks that
     average over their input see the whole picture where they can.
 
     Args:

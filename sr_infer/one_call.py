@@ -1,10 +1,7 @@
 """`sr_infer.upscale`: an `Upscaler` made and called in one."""
 
 from os import PathLike
-from typing import Any, BinaryIO, overload
-
-from numpy.typing import NDArray
-from PIL import Image
+from typing import overload
 
 from sr_infer import images, model_zoo
 from sr_infer.blocks import Progress
@@ -32,7 +29,7 @@ def upscale(
 ) -> AsItCame: ...
 @overload
 def upscale(
-    image: str | PathLike[str] | BinaryIO,
+    image: ImageInput,
     model: str | PathLike[str] = ...,
     *,
     tile: int | None = ...,
@@ -46,7 +43,7 @@ def upscale(
     width: int | None = ...,
     height: int | None = ...,
     progress: Progress | None = ...,
-) -> Image.Image | NDArray[Any]: ...
+) -> ImageOutput: ...
 def upscale(
     image: ImageInput,
     model: str | PathLike[str] = model_zoo.DEFAULT_MODEL,

@@ -171,6 +171,14 @@ def test_compare_measures_and_shows_the_difference(command: Command, astronaut: 
     assert not difference[30:].any()
 
 
+def test_compare_tells_where_only_transparency_differs(command: Command, astronaut: np.ndarray, tmp_path: Path) -> None:
+    Image.fromarray(astronaut).save(tmp_path / "opaque.png")
+    Image.fromarray(np.dstack([astronaut, np.full(astronaut.shape[:2], 200, np.uint8)])).save(tmp_path / "clear.png")
+    facts = json.loads(command("compare", "opaque.png", "clear.png", "--json").stdout)
+    assert (facts["largest_difference"], facts["largest_difference_of_alpha"]) == (0, 55)
+    assert b"alpha" not in command("compare", "opaque.png", "opaque.png").stdout
+
+
 def test_doctor_knows_this_machine(command: Command) -> None:
     done = command("doctor", "--json")
     facts = json.loads(done.stdout)
