@@ -51,6 +51,7 @@ def bicubic_as_convolution(model: onnx.ModelProto) -> Rewrite:
             helper.make_node("DepthToSpace", [f"{name}.offsets"], [name], f"{name}: s", blocksize=factor, mode="CRD"),
         )
         rewrite.places += 1
+        rewrite.until = name
     drop_unused(model)
     return rewrite
 

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
-from training.networks.convolution_algebra import Convolution
+from training.networks.convolution_algebra import Convolution, depthwise
 
 
 @dataclass
@@ -20,6 +20,8 @@ class Rewrite:
     """How many places were rewritten."""
     refused: list[str] = field(default_factory=list)
     """Places that were left alone, with the reason."""
+    until: str | None = None
+    """A tensor that both graphs have and behind which they are alike, if the pass knows one."""
 
 
 class Graph:
@@ -48,6 +50,18 @@ class Graph:
         """The kernel of a Conv that keeps the picture's size with zero padding; None for anything else."""
         if node is None or node.op_type != "Conv" or not self._keeps_size(node):
             return None
+        return self._kernel(node)
+
+    def unpadded(self, node: onnx.NodeProto) -> Convolution | None:
+        """The kernel of a Conv without padding, dense also where it filters every channel by itself; else None."""
+        if node.op_type != "Conv" or not self._is_usual(node) or any(attributes_of(node).get("pads", [])):
+            return None
+        kernel, groups = self._kernel(node), attributes_of(node).get("group", 1)
+        if kernel is None or groups == 1:
+            return kernel
+        return depthwise(kernel.weight[:, 0], kernel.bias) if kernel.inputs == 1 and kernel.outputs == groups else None
+
+    def _kernel(self, node: onnx.NodeProto) -> Convolution | None:
         weight = self.constant(node.input[1])
         bias = self.constant(node.input[2]) if len(node.input) > 2 else np.zeros(0, np.float32)
         if weight is None or bias is None:
@@ -61,6 +75,7 @@ class Graph:
         attributes = attributes_of(node) | {
             "kernel_shape": [height, width],
             "pads": [height // 2, width // 2] * 2,
+            "group": 1,
         }
         weight = self.add_constant(convolution.weight.numpy(), f"{node.output[0]}.weight")
         bias = self.add_constant(convolution.bias.numpy(), f"{node.output[0]}.bias")
@@ -102,14 +117,17 @@ class Graph:
 
     def _keeps_size(self, node: onnx.NodeProto) -> bool:
         values = attributes_of(node)
+        pads = [side // 2 for side in values["kernel_shape"]] * 2
+        return self._is_usual(node) and values.get("group", 1) == 1 and list(values.get("pads", [0] * 4)) == pads
+
+    def _is_usual(self, node: onnx.NodeProto) -> bool:
+        values = attributes_of(node)
         kernel = values["kernel_shape"]
         return (
-            values.get("group", 1) == 1
-            and values.get("auto_pad", b"NOTSET") == b"NOTSET"
+            values.get("auto_pad", b"NOTSET") == b"NOTSET"
             and all(step == 1 for name in ("strides", "dilations") for step in values.get(name, [1]))
             and len(kernel) == 2
             and all(side % 2 == 1 for side in kernel)
-            and list(values.get("pads", [0] * 4)) == [side // 2 for side in kernel] * 2
         )
 
 

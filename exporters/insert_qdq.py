@@ -11,6 +11,9 @@ result is silently wrong; 2 * 255 * 64 fits.
 What a quantised convolution reads and gives is rounded; everything else stays in float. In a residual network the sums
 then carry no rounding from block to block: rounded are only the branches, whose ranges are small. A ReLU behind a
 quantised convolution goes: what it gives begins at 0, so clipping does its work.
+
+Tensors that are concatenated for nothing but quantised convolutions are put together in 8 bits, in the range of the
+whole. What a convolution gives to it alone is rounded just once, to that range, where max(q, z) is its ReLU.
 """
 
 from collections.abc import Mapping
@@ -67,6 +70,18 @@ def result_of(graph: Graph, node: onnx.NodeProto) -> str:
     return result
 
 
+def _joined(graph: Graph, kernels: Mapping[str, RoundedKernel]) -> set[str]:
+    """What is concatenated along the channels for nothing but quantised convolutions."""
+    return {
+        node.output[0]
+        for node in graph.proto.node
+        if node.op_type == "Concat"
+        and attributes_of(node)["axis"] == 1
+        and node.output[0] not in graph.ends
+        and all(reader.output[0] in kernels for reader in graph.readers[node.output[0]])
+    }
+
+
 @dataclass(frozen=True)
 class _Grid:
     """The values that 8 bits stand for."""
@@ -89,13 +104,22 @@ class _Writer:
         self._graph = graph
         self._kernels = kernels
         self._ranges = ranges
+        self._joined = _joined(graph, kernels)
+        self._parameters: dict[str, list[str]] = {}
+        """Tensor -> names of its scale and zero."""
         self._rounded: dict[str, str] = {}
         """Tensor -> its rounded form."""
         self._given: dict[str, str] = {}
         """The same for tensors of which there is no other form."""
+        self._parts: dict[str, str] = {}
+        """Tensor -> its 8 bits in the range of what it is concatenated to."""
 
     def as_it_is(self, node: onnx.NodeProto) -> None:
-        if node.output[0] in self._given:  # a ReLU that its convolution has taken in
+        output = node.output[0]
+        if output in self._given or output in self._parts:  # a ReLU that its convolution has taken in
+            return
+        if output in self._joined:
+            self._join(node)
             return
         node.input[:] = [self._given.get(name, name) for name in node.input]
         self.nodes.append(node)
@@ -106,22 +130,55 @@ class _Writer:
         inputs = [self._round(source), *self._constants(node)]
         raw = f"{output}.raw"
         self.nodes.append(helper.make_node("Conv", inputs, [raw], node.name, **attributes_of(node)))
-        self._given[result] = self._round(result, raw)
+        reader = self._graph.only_reader(result)
+        if reader is not None and reader.output[0] in self._joined:
+            self._parts[result] = self._part(raw, reader.output[0], f"{result}.8bit", rectified=result != output)
+        else:
+            self._given[result] = self._round(result, raw)
+
+    def _join(self, node: onnx.NodeProto) -> None:
+        """A concatenation in 8 bits."""
+        whole = node.output[0]
+        parts = [
+            self._parts.get(name) or self._part(self._given.get(name, name), whole, f"{whole}.{index}")
+            for index, name in enumerate(node.input)
+        ]
+        self.nodes.append(helper.make_node("Concat", parts, [f"{whole}.8bit"], node.name, axis=1))
+        self._rounded[whole] = self._from_8_bits(f"{whole}.8bit", whole, f"{whole}.rounded")
+
+    def _part(self, tensor: str, whole: str, name: str, *, rectified: bool = False) -> str:
+        """A tensor's 8 bits in the range of the whole."""
+        if not rectified:
+            return self._to_8_bits(tensor, whole, name)
+        signed = self._to_8_bits(tensor, whole, f"{name}.signed")
+        self.nodes.append(helper.make_node("Max", [signed, self._grid(whole)[1]], [name]))
+        return name
 
     def _round(self, tensor: str, raw: str | None = None) -> str:
         """The name of the rounded form; of `raw` where the tensor is not to have another."""
         if tensor not in self._rounded:
-            grid = _Grid.of(*self._ranges[tensor])
             rounded = f"{tensor}.rounded" if raw is None or tensor not in self._graph.ends else tensor
-            parameters = [
+            eight_bits = self._to_8_bits(raw or tensor, tensor, f"{tensor}.8bit")
+            self._rounded[tensor] = self._from_8_bits(eight_bits, tensor, rounded)
+        return self._rounded[tensor]
+
+    def _to_8_bits(self, tensor: str, like: str, name: str) -> str:
+        self.nodes.append(helper.make_node("QuantizeLinear", [tensor, *self._grid(like)], [name]))
+        return name
+
+    def _from_8_bits(self, tensor: str, like: str, name: str) -> str:
+        self.nodes.append(helper.make_node("DequantizeLinear", [tensor, *self._grid(like)], [name]))
+        return name
+
+    def _grid(self, tensor: str) -> list[str]:
+        """Names of the scale and zero of a tensor's 8 bits."""
+        if tensor not in self._parameters:
+            grid = _Grid.of(*self._ranges[tensor])
+            self._parameters[tensor] = [
                 self._graph.add_constant(np.asarray(grid.scale), f"{tensor}.scale"),
                 self._graph.add_constant(np.asarray(grid.zero), f"{tensor}.zero"),
             ]
-            eight_bits = f"{tensor}.8bit"
-            self.nodes.append(helper.make_node("QuantizeLinear", [raw or tensor, *parameters], [eight_bits]))
-            self.nodes.append(helper.make_node("DequantizeLinear", [eight_bits, *parameters], [rounded]))
-            self._rounded[tensor] = rounded
-        return self._rounded[tensor]
+        return self._parameters[tensor]
 
     def _constants(self, node: onnx.NodeProto) -> list[str]:
         """Kernel with a scale for each output channel, bias in the unit of the sums, 32 bits."""

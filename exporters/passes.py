@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from functools import partial
 
 import onnx
+from onnx import TensorProto, helper
 
 from exporters.align_channels import align_channels
 from exporters.bicubic_as_convolution import bicubic_as_convolution
 from exporters.compare_speed import Comparison, compare_speed
 from exporters.fold_mean_shift import fold_mean_shift
+from exporters.fold_padded_bias import fold_padded_bias
 from exporters.fold_shuffle import fold_shuffle
-from exporters.graph import Rewrite
+from exporters.graph import Rewrite, drop_unused
 from exporters.merge_parallel import merge_parallel
 from exporters.merge_sequential import merge_sequential
 from exporters.simplify import SimplifyError, simplify
@@ -31,7 +33,7 @@ class Pass:
     refuses: str = ""
     """When it leaves a place alone; for the table of `exporters.passes_table`."""
     by_measurement: bool = False
-    """Whether it pays depends on the machine: it is kept only where it is measured to be faster."""
+    """Whether it pays depends on the machine: it is kept only where it is measured to be faster on one thread."""
 
 
 def _simplify(model: onnx.ModelProto) -> Rewrite:
@@ -44,6 +46,12 @@ _NOT_ALIGNED = "widths that are multiples of 4 or below half a block, or not mea
 
 PASSES = (
     Pass("onnxsim", _simplify, "constants folded, then the ONNX checker", "the result differs or is not valid"),
+    Pass(
+        "fold_padded_bias",
+        fold_padded_bias,
+        "a 1x1 convolution padded with its bias goes into the next one (ECB)",
+        "padded with something else, or it costs more",
+    ),
     Pass(
         "fold_mean_shift",
         fold_mean_shift,
@@ -130,11 +138,25 @@ def apply_passes(
             kept, note = False, str(error)
             _log.warning("%s is left out: %s", one.name, error)
         if kept and (one.by_measurement or time_all):
-            speed = compare_speed(model, candidate)
-            if one.by_measurement and speed.gain < LEAST_GAIN:
-                kept, note = False, f"{speed.gain:.2f}x is not faster on this machine"
+            speed = compare_speed(model, candidate, threads=1)
+            alone = _compare_until(rewrite.until, model, candidate) if rewrite.until else speed
+            if one.by_measurement and alone.gain < LEAST_GAIN:
+                kept, note = False, f"{alone.gain:.2f}x is not faster on this machine"
         nodes_before, nodes_after = len(model.graph.node), len(candidate.graph.node)
         outcomes.append(Outcome(one.name, rewrite.places, kept, note, nodes_before, nodes_after, speed))
         if kept:
             model = candidate
     return model, outcomes
+
+
+def _compare_until(tensor: str, before: onnx.ModelProto, after: onnx.ModelProto) -> Comparison:
+    """The speed of what two graphs do up to a tensor: what a step gains may be less than the noise of a whole graph."""
+    parts = []
+    for model in (before, after):
+        part = onnx.ModelProto()
+        part.CopyFrom(model)
+        del part.graph.output[:]
+        part.graph.output.append(helper.make_tensor_value_info(tensor, TensorProto.FLOAT, None))
+        drop_unused(part)
+        parts.append(part)
+    return compare_speed(parts[0], parts[1], threads=1)

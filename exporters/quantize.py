@@ -16,6 +16,7 @@ import onnx
 from numpy.typing import NDArray
 
 from exporters.calibration import Calibration
+from exporters.channels_last import channels_last
 from exporters.count_macs import PROBE_PX, macs_of
 from exporters.graph import Graph
 from exporters.insert_qdq import insert_qdq, quantisable, result_of
@@ -109,6 +110,7 @@ def quantize(
             tried.append(f"for a loss of {options.max_drop_db / margin:g} dB {share:.0%} of the work stays in float")
             break
         candidate = rewrite([layer for layer in layers if layer not in in_float])
+        channels_last(candidate)
         drop_db = float(np.mean(exact_db - _psnr_y(candidate, pictures)))
         if drop_db <= options.max_drop_db:
             kept = tuple(layer.name for layer in layers if layer in in_float)

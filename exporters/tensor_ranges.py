@@ -32,12 +32,19 @@ class _Tails:
         self._low = self._high = np.zeros(0, np.float32)
 
     def add(self, values: Batch) -> None:
-        self._seen += values.size
         flat = values.ravel()
-        few = min(TAIL, flat.size)
-        self._low = np.sort(np.r_[self._low, np.partition(flat, few - 1)[:few]])[:TAIL]
-        self._high = np.sort(np.r_[self._high, np.partition(flat, -few)[-few:]])[-TAIL:]
+        low, high = flat, flat
+        if self._seen >= TAIL:
+            low, high = flat[flat < self._low[-1]], flat[flat > self._high[0]]
+        self._seen += flat.size
+        self._low = np.sort(np.r_[self._low, _outermost(low, TAIL)])[:TAIL]
+        self._high = np.sort(np.r_[self._high, -_outermost(-high, TAIL)])[-TAIL:]
 
     def range(self) -> Range:
         cut = min(int(self._seen * CUT_SHARE), TAIL - 1)
         return float(self._low[cut]), float(self._high[-1 - cut])
+
+
+def _outermost(values: Batch, few: int) -> Batch:
+    """The lowest ones."""
+    return np.partition(values, few - 1)[:few] if few < values.size else values

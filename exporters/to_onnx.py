@@ -28,7 +28,7 @@ checkpoints:
   EDSR-PyTorch, BasicSR    EDSR baseline and full, MSRResNet
   MemSR                    Lightning checkpoints of students and teachers
   others                   Real-ESRGAN, Compact, SPAN, RCAN, ..., through spandrel if it is installed, which needs no
-                           torchvision for them: pip install --no-deps spandrel einops
+                           torchvision for them: pip install --no-deps spandrel einops; no transformers
 Nothing that a file holds is executed.
 
 the file:

@@ -49,7 +49,11 @@ def read(state: dict[str, Tensor]) -> Source:
             f"from {found.input_channels} to {found.output_channels} channels"
         )
     if sizes.minimum > 1 or sizes.multiple_of > 1 or sizes.square:
-        raise ModelError(f"{name} takes only some sizes of pictures ({sizes}); such networks cannot be exported")
+        raise ModelError(
+            f"{name} takes no pictures below {sizes.minimum} px, or only sides that are multiples of "
+            f"{sizes.multiple_of} px, or only squares; exported are networks of any size alone, whose tiles equal the "
+            "whole picture (convolutional ones, no transformers)"
+        )
     return foreign(name.lower(), found.model, scale=found.scale, value_range=1.0, origin=f"{name}, read by spandrel")
 
 

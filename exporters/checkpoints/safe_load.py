@@ -5,6 +5,7 @@ file is read with every class and function that tensors do not need replaced by 
 """
 
 import pickle
+import warnings
 from collections import OrderedDict
 from pathlib import Path
 from types import SimpleNamespace
@@ -32,6 +33,9 @@ NESTED = ("params_ema", "params", "state_dict")
 class _Inert:
     """Stands in for whatever a file asks for; takes anything and does nothing."""
 
+    dump_patches = False
+    """Asked by torch of every module in the files that it wrote before 1.6."""
+
     def __new__(cls, *_: object) -> "_Inert":
         return super().__new__(cls)
 
@@ -56,8 +60,8 @@ class _Unpickler(pickle.Unpickler):
         return HARMLESS.get((module, name), _Inert)
 
 
-def _load(file: IO[bytes]) -> Any:
-    return _Unpickler(file).load()
+def _load(file: IO[bytes], *, encoding: str) -> Any:
+    return _Unpickler(file, encoding=encoding).load()
 
 
 _PICKLE = SimpleNamespace(__name__=__name__, Unpickler=_Unpickler, load=_load)
@@ -73,7 +77,9 @@ def load_state(path: Path) -> dict[str, Tensor]:
         contents = _read(path)
     except Exception as error:  # what is no pickle raises whatever its bytes happen to mean
         first_line = str(error).strip().partition("\n")[0]
-        raise ModelError(f"{path} is not a checkpoint that torch wrote: {first_line}") from error
+        raise ModelError(
+            f"{path} is not a checkpoint that torch wrote, or only part of one ({first_line}); fetch it again"
+        ) from error
     if isinstance(contents, list):
         raise ModelError(
             f"{path} holds a list of {len(contents)} networks, as DRN's dual networks are saved; they are needed for "
@@ -94,4 +100,6 @@ def _read(path: Path) -> Any:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
-        return torch.load(path, map_location="cpu", weights_only=False, pickle_module=_PICKLE)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the stand-ins' source is not that of the modules
+            return torch.load(path, map_location="cpu", weights_only=False, pickle_module=_PICKLE)

@@ -1,14 +1,18 @@
 """Plain networks with a trunk in float: the same function, and one that bears 8 bits."""
 
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 import torch
 from torch import nn
 
 from exporters.carry_in_float import Carried, carry_in_float
+from exporters.channels_last import channels_last
+from exporters.graph import Graph
 from exporters.open_graph import open_graph
 from exporters.simplify import simplify
 from exporters.trace import UnitRange, trace
@@ -50,14 +54,58 @@ def graph(network: nn.Module) -> onnx.ModelProto:
     return simplify(trace(UnitRange(network, scale=2, value_range=255.0)))
 
 
+@cache
+def carried_graph() -> onnx.ModelProto:
+    return graph(carried())
+
+
+@cache
+def carried_in_8_bits() -> onnx.ModelProto:
+    return in_8_bits(carried_graph())
+
+
 def test_it_bears_8_bits_where_the_plain_network_does_not() -> None:
     lr = photograph("astronaut", 40)
     errors = []
-    for network in (plain(), carried()):
-        single = graph(network)
-        expected, found = (open_graph(model).run(["sr"], {"lr": lr})[0] for model in (single, in_8_bits(single)))
+    chain = graph(plain())
+    for single, small in ((chain, in_8_bits(chain)), (carried_graph(), carried_in_8_bits())):
+        expected, found = (open_graph(model).run(["sr"], {"lr": lr})[0] for model in (single, small))
         errors.append(np.sqrt(np.mean((found - expected) ** 2)))
     assert errors[1] < errors[0] / 5
+
+
+def test_trunk_and_others_are_put_together_in_8_bits() -> None:
+    small = carried_in_8_bits()
+    makers = Graph(small).maker
+    concatenated = [
+        makers[name].op_type for node in small.graph.node if node.op_type == "Concat" for name in node.input
+    ]
+    assert set(concatenated) == {"QuantizeLinear", "Max"}
+
+
+def transposes_left(model: onnx.ModelProto, path: Path) -> int:
+    """By the runtime."""
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    options.optimized_model_filepath = str(path)
+    onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    return sum(node.op_type == "Transpose" for node in onnx.load(path).graph.node)
+
+
+def test_trunk_behind_a_float_head_stays_channels_last(tmp_path: Path) -> None:
+    head = next(node for node in carried_graph().graph.node if node.op_type == "Add").input[0]
+    before = in_8_bits(carried_graph(), in_float=[head])
+    after = onnx.ModelProto()
+    after.CopyFrom(before)
+    assert channels_last(after).places == 1
+    onnx.checker.check_model(after, full_check=True)
+    for size_hw in [(1, 1), (2, 5), (40, 31)]:
+        lr = photograph("astronaut", 40)[:, :, : size_hw[0], : size_hw[1]].copy()
+        outputs = [open_graph(model).run(["sr"], {"lr": lr})[0] for model in (before, after)]
+        np.testing.assert_array_equal(*outputs)
+    layers = len(carried().to_trunk)
+    assert transposes_left(before, tmp_path / "before.onnx") >= layers
+    assert transposes_left(after, tmp_path / "after.onnx") < layers
 
 
 def test_a_network_that_carries_nothing_is_left_alone() -> None:

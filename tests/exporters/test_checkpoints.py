@@ -223,17 +223,18 @@ def authors_package() -> types.ModuleType:
     return package
 
 
-@pytest.mark.parametrize("form", ["SRP", "ASSL"])
+@pytest.mark.parametrize(("form", "zipped"), [("SRP", True), ("SRP", False), ("ASSL", True)])
 def test_pickled_module_is_read_without_its_package(
-    tmp_path: Path, authors_package: types.ModuleType, form: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, authors_package: types.ModuleType, form: str, zipped: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Zipped as torch does since 1.6, or not."""
     state = edsr_state(blocks=16, width=45, inner=45, tail=[("tail.0.0", 27, 45)])
     module = authors_package.LEDSR(state)
     path = tmp_path / "model_best.pt"
     with monkeypatch.context() as patch:
         patch.setitem(sys.modules, authors_package.__name__, authors_package)
         if form == "SRP":
-            torch.save({"state_dict": state, "arch": module}, path)
+            torch.save({"state_dict": state, "arch": module}, path, _use_new_zipfile_serialization=zipped)
         else:
             prefixed = {f"model.{name}": tensor for name, tensor in state.items()}
             torch.save({"pruned_wg": {"head": [1]}, "kept_wg": {}, "model": module, "state_dict": prefixed}, path)
@@ -251,10 +252,12 @@ class Burglar:
         return open, (self.target, "w")
 
 
-def test_nothing_in_a_file_is_executed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("zipped", [True, False])
+def test_nothing_in_a_file_is_executed(tmp_path: Path, zipped: bool) -> None:
     state = edsr_state(blocks=1, width=8, inner=8, tail=[("tail.0.0", 12, 8)])
     trap = tmp_path / "trap"
-    torch.save({"state_dict": state, "arch": Burglar(str(trap))}, tmp_path / "model.pt")
+    contents = {"state_dict": state, "arch": Burglar(str(trap))}
+    torch.save(contents, tmp_path / "model.pt", _use_new_zipfile_serialization=zipped)
     assert_reads(tmp_path / "model.pt", state, edsr_forward, scale=2)
     assert not trap.exists()
 

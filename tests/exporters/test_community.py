@@ -3,6 +3,7 @@
 import importlib
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from sr_infer.session import shared
 pytestmark = pytest.mark.skipif(not community.is_installed(), reason=f"needs spandrel: {community.INSTALL}")
 
 
-def built(architecture: str, name: str, **settings: int) -> torch.nn.Module:
+def built(architecture: str, name: str, **settings: Any) -> torch.nn.Module:
     """A network of spandrel's with random weights."""
     community._import_spandrel()
     torch.manual_seed(5)
@@ -34,6 +35,17 @@ def test_a_compact_network_is_exported(tmp_path: Path) -> None:
     np.testing.assert_allclose(shared(output).run(lr), expected, atol=1e-4)
     assert shared(output).card.scale == 2
     assert "spandrel" in shared(output).card.trained_on
+
+
+def test_a_transformer_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    windows = {"img_size": 16, "window_size": 4, "depths": [2], "num_heads": [2], "embed_dim": 12, "mlp_ratio": 2}
+    network = built("SwinIR.__arch.SwinIR", "SwinIR", upscale=2, upsampler="pixelshuffledirect", **windows)
+    torch.save({"params": network.state_dict()}, tmp_path / "swinir.pth")
+    assert main([str(tmp_path / "swinir.pth"), "--output", str(tmp_path / "swinir.onnx")]) == 2
+    error = capsys.readouterr().err
+    assert "SwinIR takes no pictures below 16 px" in error
+    assert error.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["swinir.pth"]
 
 
 def test_torchvision_is_not_pretended_to_others() -> None:

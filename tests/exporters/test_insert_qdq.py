@@ -1,6 +1,7 @@
 """Convolutions in 8 bits: which are rounded, by how much, and what stays in float."""
 
 from collections import Counter
+from collections.abc import Collection
 from functools import cache
 
 import numpy as np
@@ -40,11 +41,11 @@ def photograph(name: str, side_px: int) -> np.ndarray:
     return np.ascontiguousarray(pixels.transpose(2, 0, 1)[None], np.float32) / np.float32(255)
 
 
-def in_8_bits(model: onnx.ModelProto, *, full_range: bool = False) -> onnx.ModelProto:
-    """Every convolution of the picture, calibrated on another photograph."""
+def in_8_bits(model: onnx.ModelProto, *, full_range: bool = False, in_float: Collection[str] = ()) -> onnx.ModelProto:
+    """Every convolution of the picture but those that give `in_float`, calibrated on another photograph."""
     graph = Graph(model)
     nodes = [node for node in graph.proto.node if quantisable(graph, node) and "squeeze" not in node.input[1]]
-    nodes = [node for node in nodes if "excite" not in node.input[1]]
+    nodes = [node for node in nodes if "excite" not in node.input[1] and node.output[0] not in in_float]
     names = sorted({name for node in nodes for name in (node.input[0], result_of(graph, node))})
     crops = [photograph("coffee", 48)]
     kernels = round_kernels(model, [node.output[0] for node in nodes], crops, full_range=full_range)

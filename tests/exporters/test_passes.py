@@ -14,11 +14,12 @@ from torch import Tensor, nn
 from exporters.align_channels import align_channels
 from exporters.bicubic_as_convolution import bicubic_as_convolution
 from exporters.fold_mean_shift import fold_mean_shift
+from exporters.fold_padded_bias import fold_padded_bias
 from exporters.fold_shuffle import fold_shuffle
 from exporters.graph import Rewrite
 from exporters.merge_parallel import merge_parallel
 from exporters.merge_sequential import merge_sequential
-from exporters.passes import Pass, apply_passes
+from exporters.passes import PASSES, Pass, apply_passes
 from exporters.receptive_field import halo_px
 from exporters.simplify import simplify
 from exporters.trace import UnitRange, trace
@@ -157,6 +158,65 @@ def test_repvgg_block_becomes_one_convolution() -> None:
     assert (result.places, kinds(merged)) == (2, ["Conv", "Relu"])
 
 
+SOBEL = torch.tensor([[1.0, 0.0, -1.0], [2.0, 0.0, -2.0], [1.0, 0.0, -1.0]])
+LAPLACE = torch.tensor([[0.0, 1.0, 0.0], [1.0, -4.0, 1.0], [0.0, 1.0, 0.0]])
+
+
+class EdgeBranch(nn.Module):
+    """A 1x1 convolution, a ring of its bias (or of `ring`), and 3x3: learnt, or one fixed filter a channel, scaled."""
+
+    def __init__(self, channels: int, fixed: Tensor | None = None, ring: float | None = None) -> None:
+        super().__init__()
+        inner = channels if fixed is not None else 2 * channels
+        self.point = nn.Conv2d(channels, inner, 1)
+        self.groups = channels if fixed is not None else 1
+        last = nn.Conv2d(inner, channels, 3, groups=self.groups)
+        self.weight = nn.Parameter(last.weight.detach() if fixed is None else torch.randn(channels, 1, 1, 1) * fixed)
+        self.bias = last.bias
+        self.ring = ring
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = nn.functional.pad(self.point(x), (1, 1, 1, 1))
+        around = self.point.bias.view(1, -1, 1, 1) if self.ring is None else torch.full((1, 1, 1, 1), self.ring)
+        y[:, :, :1, :] = around
+        y[:, :, -1:, :] = around
+        y[:, :, :, :1] = around
+        y[:, :, :, -1:] = around
+        return nn.functional.conv2d(y, self.weight, self.bias, groups=self.groups)
+
+
+class EdgeBlock(nn.Module):
+    """ECB: a 3x3 convolution, branches (two of its four) and the identity, added up."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.main = nn.Conv2d(channels, channels, 3, padding=1)
+        self.branches = nn.ModuleList(EdgeBranch(channels, fixed) for fixed in (None, SOBEL))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.relu(self.main(x) + sum(branch(x) for branch in self.branches) + x)
+
+
+def test_ecb_block_becomes_one_convolution() -> None:
+    model = graph_of(EdgeBlock(3))
+    folded, result = rewritten(model, fold_padded_bias, atol=1e-5)
+    assert (result.places, kinds(folded).count("ScatterND")) == (2, 0)
+    merged, _ = rewritten(folded, merge_parallel, atol=1e-5)
+    assert kinds(merged) == ["Conv", "Relu"]
+
+
+def test_ring_of_something_else_is_left_alone() -> None:
+    _, result = rewritten(graph_of(EdgeBranch(3, ring=0.5)), fold_padded_bias)
+    assert result.places == 0
+    assert "something else than the bias" in result.refused[0]
+
+
+def test_filters_by_channel_that_nothing_is_added_to_stay() -> None:
+    _, result = rewritten(graph_of(EdgeBranch(3, LAPLACE)), fold_padded_bias)
+    assert result.places == 0
+    assert "costs" in result.refused[0]
+
+
 def test_residual_around_two_layers_is_left_alone() -> None:
     model = simplified("edsr", EDSRConfig(scale=2, blocks=2, width=4, tail="shuffle"))
     _, result = rewritten(model, merge_parallel)
@@ -192,6 +252,16 @@ def test_bicubic_as_convolution_gives_torchs_numbers(scale: int) -> None:
         lr = torch.rand(1, 3, *size_hw)
         np.testing.assert_allclose(run(converted, lr.numpy()), layer(lr).numpy(), atol=1e-5)
     assert halo_px(converted) == 2
+
+
+def test_enlargement_is_timed_by_itself() -> None:
+    """Beside it the whole network takes so long that noise would decide."""
+    network = build_network("drn", DRNConfig(scale=4, blocks=1, features=16))
+    unit = UnitRange(network, scale=4, value_range=255.0).eval()
+    enlarging = [one for one in PASSES if one.rewrite is bicubic_as_convolution]
+    kept, (outcome,) = apply_passes(simplify(trace(unit)), references(unit), passes=enlarging)
+    assert outcome.kept
+    assert "Resize" not in kinds(kept)
 
 
 def test_bilinear_enlargement_is_left_alone() -> None:

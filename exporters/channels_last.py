@@ -1,0 +1,44 @@
+"""Pass for int8: what a float convolution gives to a sum is handed over with its channels last.
+
+onnxruntime runs 8-bit convolutions channels last, and moves the Transposes around them through what lies between until
+they meet and vanish; but through a sum or a concatenation only if all of its inputs come transposed. The result of a
+float convolution does not. Where a trunk of sums begins with one, as behind a head that stays in float, the whole trunk
+stays channels first, and every layer is transposed to it and back.
+
+    x = T'(R(T(x))),    T to channels last, T' back, R a Reshape to the shape that there is
+
+is x, bit for bit: T' is what the runtime wants to see, and R keeps it from seeing that T undoes it.
+"""
+
+import numpy as np
+import onnx
+from onnx import helper
+
+from exporters.graph import Graph, Rewrite
+
+MEETS = {"Add", "Concat"}
+SAME_SHAPE = np.array([0, 0, 0, -1], np.int64)
+TO_LAST = (0, 2, 3, 1)
+TO_FIRST = (0, 3, 1, 2)
+
+
+def channels_last(model: onnx.ModelProto) -> Rewrite:
+    """Rewrite a graph with 8-bit convolutions in place. Float convolutions that no sum or concatenation reads stay."""
+    graph = Graph(model)
+    rewrite = Rewrite()
+    for node in list(graph.proto.node):
+        name = node.output[0]
+        is_float = node.op_type == "Conv" and node.input[1] in graph.constants
+        if is_float and any(reader.op_type in MEETS for reader in graph.readers.get(name, [])):
+            raw, last, opaque = (f"{name}.{form}" for form in ("raw", "last", "opaque"))
+            node.output[0] = raw
+            same_shape = graph.add_constant(SAME_SHAPE, f"{name}.same_shape")
+            graph.replace(
+                node,
+                node,
+                helper.make_node("Transpose", [raw], [last], perm=TO_LAST),
+                helper.make_node("Reshape", [last, same_shape], [opaque]),
+                helper.make_node("Transpose", [opaque], [name], perm=TO_FIRST),
+            )
+            rewrite.places += 1
+    return rewrite
