@@ -7,8 +7,8 @@ import torch
 
 from exporters import measurements
 from exporters.checkpoints import read_checkpoint
-from exporters.replace_file import replacing
 from exporters.trace import UnitRange
+from sr_infer.replace_file import replacing
 
 
 def save_example(checkpoint: Path, path: Path) -> None:
@@ -23,5 +23,5 @@ def save_example(checkpoint: Path, path: Path) -> None:
     batch = torch.from_numpy(lr.transpose(2, 0, 1).copy())[None].float() / 255
     with torch.no_grad():
         sr = unit(batch)[0].permute(1, 2, 0).clamp(0, 1).mul(255).round().byte().numpy()
-    with replacing(path) as temporary, temporary.open("wb") as file:
+    with replacing(path, make_folder=True) as temporary, temporary.open("wb") as file:
         np.savez_compressed(file, lr=lr, sr=sr)

@@ -17,7 +17,6 @@ from exporters.compare_speed import Comparison, compare_speed
 from exporters.passes import apply_passes
 from exporters.quantize import Int8Options, Quantized, quantize
 from exporters.receptive_field import halo_px
-from exporters.replace_file import replacing
 from exporters.report import report_json, size_of
 from exporters.share_pooling import share_pooling
 from exporters.store_half import store_half
@@ -25,6 +24,7 @@ from exporters.trace import UnitRange, trace
 from exporters.verify import Reference, confirm_halo, differences_from, references, verify
 from sr_infer.model_card import METADATA_KEY, ModelCard
 from sr_infer.model_zoo import MODELS_FOLDER, write_catalogue
+from sr_infer.replace_file import replacing
 from sr_infer.session import shared
 from training.networks import Plain
 
@@ -63,8 +63,8 @@ def export(
     """
     source = read_checkpoint(checkpoint)
     with ExitStack() as files:
-        temporary = files.enter_context(replacing(output))
-        report_file = files.enter_context(replacing(report)) if report is not None else None
+        temporary = files.enter_context(replacing(output, make_folder=True))
+        report_file = files.enter_context(replacing(report, make_folder=True)) if report is not None else None
         pictures = read_calibration(int8.calibration, int8.validation, source.scale) if int8 is not None else None
         unit = UnitRange(source.network, scale=source.scale, value_range=source.value_range).eval()
         pairs = references(unit)

@@ -15,6 +15,7 @@ from sr_infer.errors import ImageError, OptionError, OutputError
 from sr_infer.exit_codes import DONE, NOTHING_DONE, SOME_FAILED
 from sr_infer.model_zoo import DEFAULT_MODEL
 from sr_infer.progress import Progress
+from sr_infer.replace_file import replacing
 from sr_infer.upscaler import Upscaler
 
 _PIPE = "-"
@@ -131,7 +132,7 @@ def _upscale_pipe(parsed: argparse.Namespace, upscaler: Upscaler, options: files
     if parsed.output == _PIPE:
         _write_to_pipe(result)
     else:
-        with encode.replacing(Path(parsed.output)) as temporary:
+        with replacing(Path(parsed.output)) as temporary:
             temporary.write_bytes(result)
     if parsed.json:
         outcome = files.Outcome(

@@ -1,10 +1,6 @@
 """Pixels into picture files, with their metadata. What is written appears whole or not at all."""
 
 import io
-import os
-import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -15,6 +11,7 @@ from sr_infer import deep_colour, images, jp2_boxes, tiff_writer
 from sr_infer.errors import OptionError, OutputError
 from sr_infer.metadata import Metadata
 from sr_infer.pillow_modes import Pixels, has_pillow_mode, pillow_image, pixels_of
+from sr_infer.replace_file import replacing
 
 DEFAULT_QUALITY = 95
 """Of JPEG, WebP and AVIF, 1 to 100."""
@@ -159,21 +156,3 @@ def _save_tiff(image: Image.Image | Pixels, file: BinaryIO, size_hw: tuple[int, 
         metadata=metadata,
         is_big=size_hw[0] * size_hw[1] * first[0, 0].nbytes > _CLASSIC_TIFF_BYTES,
     )
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path`, which takes its place when the block ends well and vanishes otherwise.
-
-    Raises:
-        OutputError: the folder is missing or not writable, or the disk is full.
-    """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    try:
-        try:
-            yield temporary
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror or error}") from error

@@ -7,13 +7,14 @@ from typing import TypeAlias
 
 from PIL import Image
 
-from sr_infer import canvas, encode, images, session, tiff_writer
+from sr_infer import canvas, images, session, tiff_writer
 from sr_infer.banded_tiff import TiffRows
 from sr_infer.blocks import Block, Progress, upscaled_blocks
 from sr_infer.images import ImageInput, Picture
 from sr_infer.memory import Division
 from sr_infer.options import Options
 from sr_infer.pillow_modes import Pixels
+from sr_infer.replace_file import replacing
 from sr_infer.windows import Source
 
 SizeOf: TypeAlias = Callable[[tuple[int, int], int], tuple[int, int]]
@@ -80,7 +81,7 @@ def in_bands(
         ),
     )
     blocks = _blocks(model, options, source, division, progress)
-    with encode.replacing(target) as temporary, temporary.open("wb") as file:
+    with replacing(target) as temporary, temporary.open("wb") as file:
         tiff_writer.write(
             file,
             canvas.bands(blocks, source, card.scale, size_hw),

@@ -1,7 +1,6 @@
 """Weights and run states as safetensors with one JSON object in the header: no pickle, one file, written atomically."""
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from sr_infer.errors import ModelError, ModelNotFoundError, OutputError
+from sr_infer.replace_file import replacing
 from training.networks import Network, NetworkConfig, build_network, read_config
 
 HEADER_KEY = "sr_infer"
@@ -32,16 +32,12 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str,
     Raises:
         OutputError: the file cannot be written; one that was there before is untouched.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-        save_file(contiguous, temporary, metadata={HEADER_KEY: json.dumps(header)})
-        temporary.replace(path)
-    except (OSError, SafetensorError) as error:
+        with replacing(path, make_folder=True) as temporary:
+            contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+            save_file(contiguous, temporary, metadata={HEADER_KEY: json.dumps(header)})
+    except SafetensorError as error:
         raise OutputError(f"cannot write {path}: {error}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

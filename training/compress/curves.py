@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sr_infer.errors import OutputError
+from sr_infer.replace_file import replacing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -24,12 +24,9 @@ def draw_curves(record: Sequence[Sequence[float]], layers: Sequence[tuple[str, s
     Raises:
         OutputError: the file cannot be written.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        LOG.warning("%s is not drawn, matplotlib is missing; pip install 'sr-infer[train]'", path)
+    figure = _figure_for(path, width=5 * len(layers))
+    if figure is None:
         return
-    figure = Figure(figsize=(5 * len(layers), 3.5), layout="constrained")
     steps, *means = zip(*record, strict=True)
     panels = figure.subplots(1, len(layers), squeeze=False)[0]
     for index, (panel, (kind, layer)) in enumerate(zip(panels, layers, strict=True)):
@@ -52,13 +49,10 @@ def draw_search(record: Sequence[Sequence[float]], path: Path, *, budget: float)
     Raises:
         OutputError: the file cannot be written.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        LOG.warning("%s is not drawn, matplotlib is missing; pip install 'sr-infer[train]'", path)
+    figure = _figure_for(path, width=10)
+    if figure is None:
         return
     steps, losses, expected, within, entropy = zip(*record, strict=True)
-    figure = Figure(figsize=(10, 3.5), layout="constrained")
     cost, loss = figure.subplots(1, 2)
     cost.plot(steps, expected, label="expected")
     cost.plot(steps, within, label="chosen, within the budget")
@@ -82,12 +76,17 @@ def write_curve(record: Sequence[Sequence[float]], path: Path) -> None:
     """
     heads = "step,alpha_loss,expected_share,chosen_share,mean_entropy_nats"
     lines = [heads, *(",".join(f"{value:.6g}" for value in row) for row in record)]
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
+    with replacing(path) as temporary:
         temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error}") from error
+
+
+def _figure_for(path: Path, *, width: float) -> "Figure | None":
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        LOG.warning("%s is not drawn, matplotlib is missing; pip install 'sr-infer[train]'", path)
+        return None
+    return Figure(figsize=(width, 3.5), layout="constrained")
 
 
 def save_figure(figure: "Figure", path: Path) -> None:
@@ -96,11 +95,5 @@ def save_figure(figure: "Figure", path: Path) -> None:
     Raises:
         OutputError: the file cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
+    with replacing(path) as temporary:
         figure.savefig(temporary, format="png", dpi=120)
-        temporary.replace(path)
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error}") from error
-    finally:
-        temporary.unlink(missing_ok=True)

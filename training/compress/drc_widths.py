@@ -9,7 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from sr_infer.errors import OptionError, OutputError
+from sr_infer.errors import OptionError
+from sr_infer.replace_file import replacing
 from training.compress.cost import LR_SIZE_HW, Cost, Unit
 from training.compress.inner_layers import InnerLayers
 from training.networks import Network, images_of
@@ -148,13 +149,8 @@ def write_widths(path: Path, network: Network, inner: InnerLayers, widths: Seque
         "[widths]",
         *(f'"{layer.writer}" = {width}' for layer, width in zip(inner.layers, widths, strict=True)),
     ]
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path, make_folder=True) as temporary:
         temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error}") from error
 
 
 def read_widths(path: Path, inner: InnerLayers) -> tuple[int, ...]:
