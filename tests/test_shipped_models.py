@@ -9,7 +9,7 @@ from skimage import data
 from sr_infer import DEFAULT_MODEL, ShippedModel, Upscaler, available_models
 
 EXAMPLES = Path(__file__).parent / "models"
-LEAST_SET5_DB = {"drn-s50-x4": 30.6, "memsr-plain-m-x4": 31.3, "srpn-lite-x2": 37.0, "srpn-lite-x4": 31.4}
+LEAST_SET5_DB = {"drn-s50-x4": 31.15, "memsr-plain-m-x4": 31.35, "srpn-lite-x2": 37.25, "srpn-lite-x4": 31.45}
 MODELS = {model.name: model for model in available_models()}
 FLOATS = [model for model in MODELS.values() if model.card.precision == "float32"]
 INT8 = [model for model in MODELS.values() if model.card.precision == "int8"]
@@ -50,7 +50,7 @@ def test_tiles_show_no_seams(model: ShippedModel) -> None:
     """On a photograph that was not used to measure the halo; int8 rounds otherwise in every tile."""
     levels, least_db = (2, 50) if model.card.precision == "int8" else (1, 60)
     if model.card.global_pooling:
-        levels = 3
+        levels += 1
     lr = data.rocket()[120:280, 240:400]
     whole, tiled = (Upscaler(model.name, tile=tile)(lr).astype(int) for tile in (160, 64))
     assert np.abs(tiled - whole).max() <= levels

@@ -26,19 +26,25 @@ function spans(length, tilePx, haloPx, multiple, minSize) {
 }
 
 const SAMPLE_SHARE = 0.1;
-const PATCH_PX = 32;
-const LEAST_PATCHES = 4;
+const PATCH_PX = 64;
+const LEAST_PATCHES = 3;
 const MOST_PATCHES = 16;
 
 /** Patches spread over the picture, from which channel averages are taken: those of sr_infer/averages.py. */
 export function sample(height, width, multiple, minSize) {
-  const side = ceilDiv(Math.max(PATCH_PX, minSize), multiple) * multiple;
-  return { rows: spread(height, side), columns: spread(width, side) };
+  return { rows: patchesAlong(height, multiple, minSize), columns: patchesAlong(width, multiple, minSize) };
 }
 
-function spread(length, side) {
+function patchesAlong(length, multiple, minSize) {
+  let side = Math.max(PATCH_PX, minSize);
   const wanted = roundHalfEven((length * Math.sqrt(SAMPLE_SHARE)) / side);
-  const count = Math.min(Math.max(wanted, LEAST_PATCHES), MOST_PATCHES);
+  let count = Math.min(Math.max(wanted, LEAST_PATCHES), MOST_PATCHES);
+  const covering = Math.max(roundHalfEven(length / side), 1);
+  if (covering <= count) {
+    count = covering;
+    side = Math.max(ceilDiv(length, covering), minSize);
+  }
+  side = ceilDiv(side, multiple) * multiple;
   return Array.from({ length: count }, (_, i) => {
     const start = Math.max(roundHalfEven(((i + 0.5) * length) / count - side / 2), 0);
     return { start, stop: start + side };

@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -60,9 +61,10 @@ def tab_mb() -> float:
     psutil = pytest.importorskip("psutil")
     peaks = [0]
     for process in psutil.Process().children(recursive=True):
-        if "--type=renderer" in process.cmdline():
-            status = Path(f"/proc/{process.pid}/status").read_text()
-            peaks += [int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM")]
+        with suppress(psutil.NoSuchProcess, OSError):
+            if "--type=renderer" in process.cmdline():
+                status = Path(f"/proc/{process.pid}/status").read_text()
+                peaks += [int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM")]
     return max(peaks) / 1e6
 
 
