@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from importlib.metadata import version
+from functools import partial
 from pathlib import Path
 
 import onnx
@@ -14,6 +14,8 @@ from exporters.carry_in_float import carry_in_float
 from exporters.checkpoints import read_checkpoint
 from exporters.checkpoints.source import Source
 from exporters.compare_speed import Comparison, compare_speed
+from exporters.fixed_window import export_windows
+from exporters.model_file import tool_versions, write_model
 from exporters.passes import apply_passes
 from exporters.quantize import Int8Options, Quantized, quantize
 from exporters.receptive_field import halo_px
@@ -22,13 +24,12 @@ from exporters.share_pooling import share_pooling
 from exporters.store_half import store_half
 from exporters.trace import UnitRange, trace
 from exporters.verify import Reference, confirm_halo, differences_from, references, verify
-from sr_infer.model_card import METADATA_KEY, ModelCard
+from sr_infer.errors import OptionError
+from sr_infer.model_card import ModelCard
 from sr_infer.model_zoo import MODELS_FOLDER, write_catalogue
 from sr_infer.replace_file import replacing
 from sr_infer.session import shared
 from training.networks import Plain
-
-TOOLS = ("sr-infer", "torch", "onnx", "onnxscript", "onnxsim", "onnxruntime")
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ class Exported:
     """What was written, and what int8 cost; `int8_speed` is by threads, float against int8."""
 
     card: ModelCard
+    tiles_db: float | None = None
+    """Of a network for windows of one size: luma PSNR between a photograph in tiles and as a whole."""
     quantized: Quantized | None = None
     int8_speed: dict[int, Comparison] | None = None
 
@@ -58,10 +61,18 @@ def export(
         report: where to write what was measured on the way, as JSON; every pass is timed for it.
 
     Raises:
-        SrInferError: the checkpoint cannot be read, the graph differs from the network, int8 loses too much, a folder
-            holds no picture, or a file cannot be written.
+        SrInferError: the checkpoint cannot be read, the graph differs from the network, int8 loses too much, int8 or a
+            report is asked of a network for windows of one size, a folder holds no picture, or a file cannot be written.
     """
     source = read_checkpoint(checkpoint)
+    if source.window_px is not None:
+        if int8 is not None or report is not None:
+            raise OptionError(
+                f"{source.architecture} is exported for windows of {source.window_px}x{source.window_px} px; int8 and "
+                "the report are for networks of any size"
+            )
+        with replacing(output, make_folder=True) as temporary:
+            return Exported(*export_windows(source, source.window_px, temporary, benchmarks))
     with ExitStack() as files:
         temporary = files.enter_context(replacing(output, make_folder=True))
         report_file = files.enter_context(replacing(report, make_folder=True)) if report is not None else None
@@ -78,9 +89,9 @@ def export(
             model = quantized.model
         shipped_size = size_of(model)
         card, differences = _finish(model, source, pairs, exact=quantized is None)
-        _write(model, card, temporary)
+        write_model(model, card, temporary)
         card = _measure(temporary, card, benchmarks)
-        _write(model, card, temporary)
+        write_model(model, card, temporary)
         if report_file is not None:
             figures = report_json(
                 card,
@@ -96,7 +107,7 @@ def export(
             report_file.write_text(figures, encoding="utf-8")
     if output.resolve().parent == MODELS_FOLDER:
         write_catalogue()
-    return Exported(card, quantized, speed)
+    return Exported(card, quantized=quantized, int8_speed=speed)
 
 
 def _bearing_8_bits(source: Source, model: onnx.ModelProto, pictures: Calibration) -> onnx.ModelProto:
@@ -124,14 +135,13 @@ def _finish(
         halo_px=halo,
         halo_8bit_px=halo,
         multiple_of_px=source.multiple_of_px,
-        min_size_px=source.min_size_px,
         global_pooling=pools,
         precision="float32" if exact else "int8",
         params=source.params,
         macs_per_px=source.macs_per_px,
         trained_on=source.trained_on,
         licence=source.licence,
-        exporter={tool: version(tool) for tool in TOOLS},
+        exporter=tool_versions(),
     )
     return card, differences
 
@@ -142,12 +152,5 @@ def _measure(path: Path, card: ModelCard, benchmarks: Sequence[Path]) -> ModelCa
         card,
         halo_8bit_px=measurements.halo_8bit_px(session, measurements.photographs(), halo_px=card.halo_px),
         bytes_per_px=measurements.bytes_per_px(path),
-        quality=measurements.quality(session, benchmarks),
+        quality=measurements.quality(partial(measurements.levels, session), benchmarks, scale=card.scale),
     )
-
-
-def _write(model: onnx.ModelProto, card: ModelCard, path: Path) -> None:
-    del model.metadata_props[:]
-    model.metadata_props.add(key=METADATA_KEY, value=card.to_json())
-    model.producer_name, model.producer_version = "sr-infer", card.exporter["sr-infer"]
-    path.write_bytes(model.SerializeToString())

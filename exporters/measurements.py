@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sr_infer.measure import peak_memory
 from sr_infer.model_card import Quality
 from sr_infer.session import Session
-from training.evaluate import evaluate, mean_score, through_rgb
+from training.evaluate import Upscale, evaluate, mean_score, through_rgb
 
 Pixels = NDArray[np.uint8]
 
@@ -48,7 +48,7 @@ def halo_8bit_px(session: Session, pictures: Sequence[Pixels], *, halo_px: int) 
     is_int8 = session.card.precision == "int8"
     share = 1.0 if is_int8 else CHANGED_SHARE
     levels = LEVELS_OF_INT8_ATTENTION if is_int8 and session.card.global_pooling else 1
-    wholes = [_whole(session, _middle(picture, 3 * TILE_PX)) for picture in pictures]
+    wholes = [_whole(session, middle(picture, 3 * TILE_PX)) for picture in pictures]
     for halo in (halo for halo in HALOS_PX if halo < halo_px):
         differences = (_tile_difference(session, whole, halo) for whole in wholes)
         if all(difference.max() <= levels and np.mean(difference > 0) <= share for difference in differences):
@@ -71,7 +71,7 @@ def tile_equality(session: Session) -> dict[int, TileEquality]:
     from skimage import data
 
     picture: Pixels = data.rocket()  # type: ignore[no-untyped-call]
-    whole = _whole(session, _middle(picture, 3 * TILE_PX))
+    whole = _whole(session, middle(picture, 3 * TILE_PX))
     halos = sorted({session.card.halo_8bit_px or 0, session.card.halo_px})
     differences = {halo: _tile_difference(session, whole, halo) for halo in halos}
     return {
@@ -80,21 +80,26 @@ def tile_equality(session: Session) -> dict[int, TileEquality]:
     }
 
 
-def bytes_per_px(path: Path) -> float:
-    """Peak memory of one network run per LR pixel, at 256x256, in a process of its own."""
-    peak = peak_memory("exporters.network_case:network_case", str(path), MEMORY_PROBE_PX)
-    return round(peak.added_bytes / MEMORY_PROBE_PX**2, 1)
+def bytes_per_px(path: Path, *, side_px: int = MEMORY_PROBE_PX) -> float:
+    """Peak memory of one network run per LR pixel, on a square, in a process of its own."""
+    peak = peak_memory("exporters.network_case:network_case", str(path), side_px)
+    return round(peak.added_bytes / side_px**2, 1)
 
 
-def quality(session: Session, folders: Sequence[Path]) -> dict[str, Quality]:
-    """Luma PSNR and SSIM of the file on benchmark folders, whole pictures, by folder name.
+def quality(upscale: Upscale, folders: Sequence[Path], *, scale: int) -> dict[str, Quality]:
+    """Luma PSNR and SSIM on benchmark folders, by folder name.
+
+    Args:
+        upscale: (h, w, 3) uint8 to (scale h, scale w, 3) uint8.
+        folders: as `training.evaluate` takes them.
+        scale: of the network.
 
     Raises:
         ImageError: a folder holds no picture.
     """
     figures = {}
     for folder in folders:
-        mean = mean_score(evaluate(through_rgb(lambda lr: _levels(session, lr, None)), folder, session.card.scale))
+        mean = mean_score(evaluate(through_rgb(upscale), folder, scale))
         figures[folder.name] = Quality(psnr_y=round(mean.psnr_y, 3), ssim_y=round(mean.ssim_y, 4))
     return figures
 
@@ -110,7 +115,7 @@ class _Whole:
 
 def _whole(session: Session, lr: Pixels) -> _Whole:
     averages = session.averages(_batch(session, lr)) if session.takes_averages else None
-    return _Whole(lr, averages, _levels(session, lr, averages))
+    return _Whole(lr, averages, levels(session, lr, averages))
 
 
 def _tile_difference(session: Session, whole: _Whole, halo: int) -> NDArray[np.int16]:
@@ -122,13 +127,14 @@ def _tile_difference(session: Session, whole: _Whole, halo: int) -> NDArray[np.i
             window = whole.lr[first_row : top + TILE_PX + halo, first_column : left + TILE_PX + halo]
             rows = slice((top - first_row) * scale, (top - first_row + TILE_PX) * scale)
             columns = slice((left - first_column) * scale, (left - first_column + TILE_PX) * scale)
-            tile = _levels(session, window, whole.averages)[rows, columns].astype(np.int16)
+            tile = levels(session, window, whole.averages)[rows, columns].astype(np.int16)
             there = slice(top * scale, (top + TILE_PX) * scale), slice(left * scale, (left + TILE_PX) * scale)
             difference[there] = np.abs(tile - whole.sr[there])
     return difference
 
 
-def _levels(session: Session, lr: Pixels, averages: NDArray[np.float32] | None) -> Pixels:
+def levels(session: Session, lr: Pixels, averages: NDArray[np.float32] | None = None) -> Pixels:
+    """What the file makes of a whole picture, (H, W, 3) uint8 on both sides."""
     sr = session.run(_batch(session, lr), averages)[0].transpose(1, 2, 0) * (255 / session.card.value_range)
     levels: Pixels = np.clip(np.rint(sr), 0, 255).astype(np.uint8)
     return levels
@@ -138,6 +144,7 @@ def _batch(session: Session, lr: Pixels) -> NDArray[np.float32]:
     return np.ascontiguousarray(lr.transpose(2, 0, 1)[None], np.float32) * np.float32(session.card.value_range / 255)
 
 
-def _middle(picture: Pixels, side_px: int) -> Pixels:
+def middle(picture: Pixels, side_px: int) -> Pixels:
+    """The square in the middle of a picture."""
     top, left = ((side - side_px) // 2 for side in picture.shape[:2])
     return picture[top : top + side_px, left : left + side_px]

@@ -27,13 +27,15 @@ checkpoints:
   SRP, ASSL                {'state_dict', 'arch'} files of LEDSR and RIRSR, dense and pruned
   EDSR-PyTorch, BasicSR    EDSR baseline and full, MSRResNet
   MemSR                    Lightning checkpoints of students and teachers
-  others                   Real-ESRGAN, Compact, SPAN, RCAN, ..., through spandrel if it is installed, which needs no
-                           torchvision for them: pip install --no-deps spandrel einops; no transformers
+  others                   Real-ESRGAN, Compact, SPAN, RCAN, SwinIR, ..., through spandrel if it is installed, which
+                           needs no torchvision for them: pip install --no-deps spandrel einops
 Nothing that a file holds is executed.
 
 the file:
   input lr, output sr: float32 RGB (batch, 3, height, width) in [0, 1], batch, height and width dynamic; opset 18, IR
-  10, for onnxruntime, onnxruntime-web and OpenVINO. The metadata key sr_infer holds the model card.
+  10, for onnxruntime, onnxruntime-web and OpenVINO. The metadata key sr_infer holds the model card. Transformers and
+  others that are particular about the size of their input get a file for windows of 128x128 px, or the least they take,
+  of which the runtime makes pictures of any size; no int8, no --report.
 
 int8:
   Convolutions get 8-bit activations and 7-bit weights per channel, sums stay in float. Ranges come from the pictures of
@@ -93,6 +95,9 @@ def _summary(output: Path, exported: Exported) -> list[str]:
         f"{output}: x{card.scale}, {card.params:,} parameters, {card.macs_per_px:,} MACs/px, halo {card.halo_px} px",
         f"  8-bit halo {card.halo_8bit_px} px, {card.bytes_per_px:,.0f} bytes/px",
     ]
+    if exported.tiles_db is not None:
+        size = f"{card.window_px}x{card.window_px}"
+        lines.append(f"  windows of {size} px: {exported.tiles_db:.1f} dB from the whole picture")
     if quantized is not None and exported.int8_speed is not None:
         gains = ", ".join(f"{speed.gain:.2f}x on {threads}" for threads, speed in exported.int8_speed.items())
         lines.append(f"  int8: {quantized.psnr_drop_db:.3f} dB lost on {quantized.validated_on}")

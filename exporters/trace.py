@@ -25,26 +25,31 @@ class UnitRange(nn.Module):
         return sr
 
 
-def trace(network: UnitRange, *, channels: int = 3) -> onnx.ModelProto:
-    """The graph of `network`: input `lr`, output `sr`, axes batch, height and width dynamic and named."""
+def trace(network: UnitRange, *, channels: int = 3, window_px: int | None = None) -> onnx.ModelProto:
+    """The graph of `network`: input `lr`, output `sr`, axes batch, height and width dynamic and named.
+
+    With `window_px` it takes one square of this side, and its axes are fixed.
+    """
     axes = {0: torch.export.Dim("batch"), 2: torch.export.Dim("height"), 3: torch.export.Dim("width")}
+    lr = torch.rand(2, channels, 24, 20) if window_px is None else torch.rand(1, channels, window_px, window_px)
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
             network.eval(),
-            (torch.rand(2, channels, 24, 20),),
+            (lr,),
             dynamo=True,
             opset_version=OPSET,
             input_names=["lr"],
             output_names=["sr"],
-            dynamic_shapes={"lr": axes},
+            dynamic_shapes={"lr": axes} if window_px is None else None,
             verbose=False,
         )
     assert program is not None
     model = program.model_proto
     _strip_notes(model)
-    _name_output_axes(model, channels, network.scale)
+    if window_px is None:
+        _name_output_axes(model, channels, network.scale)
     return model
 
 

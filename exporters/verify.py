@@ -39,8 +39,10 @@ class Reference:
     """The largest difference that torch's own float32 makes."""
 
 
-def references(network: nn.Module) -> list[Reference]:
-    """Random pictures of every size in `SIZES_HW`, in batches of 2, and what `network` makes of them in float64.
+def references(
+    network: nn.Module, *, sizes_hw: Sequence[tuple[int, int]] = SIZES_HW, batch: int = 2
+) -> list[Reference]:
+    """Random pictures of every size, in batches, and what `network` makes of them in float64.
 
     Raises:
         VerificationError: the network itself gives values that are not finite.
@@ -48,8 +50,8 @@ def references(network: nn.Module) -> list[Reference]:
     generator = torch.Generator().manual_seed(0)
     double = copy.deepcopy(network).double()
     pairs = []
-    for size_hw in SIZES_HW:
-        lr = torch.rand((2, 3, *size_hw), generator=generator)
+    for size_hw in sizes_hw:
+        lr = torch.rand((batch, 3, *size_hw), generator=generator)
         with torch.no_grad():
             sr, single = double(lr.double()), network(lr)
         if not torch.isfinite(single).all():

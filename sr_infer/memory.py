@@ -97,7 +97,7 @@ def fit(
         size_hw: the LR picture.
         card: for bytes per pixel and size requirements.
         halo_px: overlap on each side of a tile.
-        tile_px: the tile side that the caller insists on; None chooses one.
+        tile_px: the tile side that the caller insists on; None, or a network that takes one size alone, chooses one.
         max_memory: what the call may add to the process; None takes a share of what is available now.
         canvas_bytes: tells what input and output pictures take beside the network's working set.
         block_bytes_per_px: what the result of a window takes until it is in the output picture, by the window's pixels.
@@ -105,11 +105,18 @@ def fit(
 
     Raises:
         MemoryBudgetError: it does not fit; the message names the smallest budget that does.
+        OptionError: the network takes windows of one size alone, of which the halo leaves no tile.
     """
-    squares = [
-        plan(size_hw, tile_px=tile, halo_px=halo_px, multiple_of_px=card.multiple_of_px, min_size_px=card.min_size_px)
-        for tile in (_TILES_PX if tile_px is None else [tile_px])
-    ]
+    if card.window_px is not None:
+        tile_px = _tile_of_window(card.window_px, card.multiple_of_px, halo_px)
+    least_px = card.window_px or card.min_size_px
+    squares = []
+    for tile in _TILES_PX if tile_px is None else [tile_px]:
+        squares.append(
+            plan(size_hw, tile_px=tile, halo_px=halo_px, multiple_of_px=card.multiple_of_px, min_size_px=least_px)
+        )
+        if len(squares[-1]) == 1:
+            break
     is_large = size_hw[0] * size_hw[1] > _LARGE_WINDOW_PX
     oblongs = [Grid(a.rows, b.columns) for pair in pairwise(squares) for a, b in (pair, pair[::-1]) if is_large]
     grids = {(grid.window_hw, len(grid)): grid for grid in squares + oblongs}.values()
@@ -133,3 +140,14 @@ def fit(
         )
     advice = f"give at least {least}" + ("" if tile_px is None else " or leave the tile size to the budget")
     raise MemoryBudgetError(f"{what} does not fit in {format_bytes(budget)}; {advice}")
+
+
+def _tile_of_window(window_px: int, multiple_of_px: int, halo_px: int) -> int:
+    """What a window of the only size that a network takes leaves for the tile."""
+    tile_px = window_px - 2 * multiple_of_px * math.ceil(halo_px / multiple_of_px)
+    if tile_px < 1:
+        raise OptionError(
+            f"expected a halo below {window_px // 2} px, since the network takes windows of {window_px}x{window_px} px "
+            f"alone, got {halo_px} px"
+        )
+    return tile_px

@@ -43,6 +43,8 @@ class ModelCard:
     """Input sides must be multiples of this; the runtime pads."""
     min_size_px: int = 1
     """The smallest input side that the network takes; the runtime pads."""
+    window_px: int | None = None
+    """The only input side that the network takes, of squares; the runtime cuts pictures into such windows."""
     bytes_per_px: float = 20_000.0
     """Measured peak working memory per input pixel."""
     precision: str = "float32"

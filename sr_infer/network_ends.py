@@ -24,6 +24,8 @@ class NetworkEnds:
     sr: str
     colour: Literal["RGB", "Y"]
     """As the input's channels tell."""
+    window_px: int | None
+    """The side of the square that the input's size is fixed to; None takes any size."""
     use_pooled: NDArray[Any] | None
     """What switches the network to given averages, in the type that it wants; None where it has no such switch."""
 
@@ -32,7 +34,7 @@ class NetworkEnds:
         """Look at the inputs and outputs of an onnxruntime session.
 
         Raises:
-            ModelError: not one float32 image batch (N, C, H, W) of any height and width in, and one out.
+            ModelError: not one float32 image batch (N, C, H, W) of any size or of a fixed square in, and one out.
         """
         inputs, outputs = runtime.get_inputs(), {output.name: output for output in runtime.get_outputs()}
         if len(inputs) != 1:
@@ -46,13 +48,15 @@ class NetworkEnds:
         channels, *sides = lr.shape[1:]
         if isinstance(channels, int) and channels not in (1, 3):
             raise ModelError(f"{name}: expected 1 or 3 input channels, got {channels}; is it an image network?")
-        if any(isinstance(side, int) for side in sides):
+        window_px = sides[0] if isinstance(sides[0], int) else None
+        if sides[0] != sides[1] and any(isinstance(side, int) for side in sides):
             raise ModelError(
-                f"{name}: its input size is fixed to {lr.shape}; export it again with dynamic height and width"
+                f"{name}: its input size is fixed to {lr.shape}; export it again for squares, or better with dynamic "
+                "height and width"
             )
         overridable = {value.name: value for value in runtime.get_overridable_initializers()}
         use_pooled = None
         if "pooled_out" in outputs and {"pooled", "use_pooled"} <= overridable.keys():
             switch = overridable["use_pooled"]
             use_pooled = np.ones(switch.shape, bool if switch.type == "tensor(bool)" else np.float32)
-        return cls(lr.name, sr.name, "Y" if channels == 1 else "RGB", use_pooled)
+        return cls(lr.name, sr.name, "Y" if channels == 1 else "RGB", window_px, use_pooled)

@@ -25,7 +25,8 @@ Batch = NDArray[np.float32]
 
 _log = logging.getLogger(__name__)
 
-_FOREIGN_HALO_PX = 32
+_FOREIGN_HALO_PX, _FOREIGN_HALO_SHARE = 32, 8
+"""Of files without a card; of a fixed window at most this part."""
 _PROBE_PX = 16
 
 
@@ -136,7 +137,8 @@ def _checked(path: Path, runtime: Any) -> Session:
     """A session whose card, stored or taken by default, agrees with what the network does."""
     ends = NetworkEnds.of(runtime, path.name)
     stored = onnx_file.card(runtime)
-    card = stored or ModelCard(scale=1, architecture="unknown", colour=ends.colour, halo_px=_FOREIGN_HALO_PX)
+    card = stored or ModelCard(scale=1, architecture="unknown", colour=ends.colour, halo_px=_foreign_halo_px(ends))
+    card = replace(card, window_px=ends.window_px)
     session = Session(card, path, runtime, ends)
     scale = _probed_scale(session)
     if stored is None:
@@ -145,7 +147,7 @@ def _checked(path: Path, runtime: Any) -> Session:
             path.name,
             card.colour,
             scale,
-            _FOREIGN_HALO_PX,
+            card.halo_px,
         )
         return replace(session, card=replace(card, scale=scale))
     if scale != card.scale:
@@ -153,10 +155,14 @@ def _checked(path: Path, runtime: Any) -> Session:
     return session
 
 
+def _foreign_halo_px(ends: NetworkEnds) -> int:
+    return _FOREIGN_HALO_PX if ends.window_px is None else min(_FOREIGN_HALO_PX, ends.window_px // _FOREIGN_HALO_SHARE)
+
+
 def _probed_scale(session: Session) -> int:
     """Run the network once on a small input and see by how much it enlarges."""
     card = session.card
-    side = -(-max(_PROBE_PX, card.min_size_px) // card.multiple_of_px) * card.multiple_of_px
+    side = card.window_px or -(-max(_PROBE_PX, card.min_size_px) // card.multiple_of_px) * card.multiple_of_px
     channels = 1 if card.colour == "Y" else 3
     shape = session.run(np.zeros((1, channels, side, side), np.float32)).shape
     scale = int(shape[-1]) // side

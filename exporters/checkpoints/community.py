@@ -5,9 +5,11 @@ is not installed, it gets names to import that stand for nothing; the other arch
 """
 
 import importlib.util
+import math
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
@@ -23,6 +25,8 @@ TORCHVISION = {
     "torchvision.transforms.functional": ("InterpolationMode", "normalize", "rotate"),
 }
 """What spandrel 0.4 imports from it."""
+WINDOW_PX = 128
+"""The input side that networks with size requirements (transformers) are exported for, at least."""
 
 
 def is_installed() -> bool:
@@ -33,7 +37,7 @@ def read(state: dict[str, Tensor]) -> Source:
     """A network of RGB in [0, 1] that spandrel knows, with tensors by the names of its authors.
 
     Raises:
-        ModelError: spandrel is not installed or does not know it, or it does not take any RGB picture.
+        ModelError: spandrel is not installed or does not know it, or it is not from RGB to RGB.
     """
     if not is_installed():
         raise ModelError(f"more are read once spandrel is installed ({INSTALL})")
@@ -48,13 +52,11 @@ def read(state: dict[str, Tensor]) -> Source:
             f"expected a network from RGB to RGB, got {name}, {found.purpose}, "
             f"from {found.input_channels} to {found.output_channels} channels"
         )
-    if sizes.minimum > 1 or sizes.multiple_of > 1 or sizes.square:
-        raise ModelError(
-            f"{name} takes no pictures below {sizes.minimum} px, or only sides that are multiples of "
-            f"{sizes.multiple_of} px, or only squares; exported are networks of any size alone, whose tiles equal the "
-            "whole picture (convolutional ones, no transformers)"
-        )
-    return foreign(name.lower(), found.model, scale=found.scale, value_range=1.0, origin=f"{name}, read by spandrel")
+    source = foreign(name.lower(), found.model, scale=found.scale, value_range=1.0, origin=f"{name}, read by spandrel")
+    if sizes.none:
+        return source
+    window_px = math.ceil(max(WINDOW_PX, sizes.minimum) / sizes.multiple_of) * sizes.multiple_of
+    return replace(source, multiple_of_px=sizes.multiple_of, window_px=window_px)
 
 
 def _import_spandrel() -> Any:

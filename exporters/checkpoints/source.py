@@ -27,8 +27,8 @@ class Source:
     licence: str
     multiple_of_px: int = 1
     """Input sides must be multiples of this."""
-    min_size_px: int = 1
-    """The smallest input side."""
+    window_px: int | None = None
+    """Export for squares of this side, since the network depends on the input's size; None exports for any size."""
 
 
 def foreign(architecture: str, network: nn.Module, *, scale: int, value_range: float, origin: str) -> Source:

@@ -14,7 +14,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import sr_infer
-from sr_infer import ModelCard, ModelError, Upscaler
+from sr_infer import ModelCard, ModelError, OptionError, Upscaler
 
 
 def save(path: Path, nodes: list[onnx.NodeProto], shape_in: list[object], shape_out: list[object]) -> Path:
@@ -43,7 +43,7 @@ IMAGE = ["n", 3, "h", "w"]
         ([helper.make_node("Resize", ["lr", "", "scales"], ["sr"])], IMAGE, IMAGE, "whole number"),
         ([helper.make_node("Resize", ["lr", "", "uneven"], ["sr"])], IMAGE, IMAGE, "whole number"),
         ([helper.make_node("GlobalAveragePool", ["lr"], ["sr"])], IMAGE, IMAGE, "whole number"),
-        ([helper.make_node("Relu", ["lr"], ["sr"])], ["n", 3, 64, 64], IMAGE, "fixed"),
+        ([helper.make_node("Relu", ["lr"], ["sr"])], ["n", 3, 64, 48], IMAGE, "fixed"),
         ([helper.make_node("Relu", ["lr"], ["sr"])], ["n", 5, "h", "w"], ["n", 5, "h", "w"], "channels"),
         ([helper.make_node("Riddle", ["lr"], ["sr"], domain="unknown.to.us")], IMAGE, IMAGE, "not an ONNX model"),
     ],
@@ -163,3 +163,24 @@ def test_a_process_that_only_upscales_prints_nothing(network: Path, tmp_path: Pa
     environment = {"PYTHONPATH": str(Path(sr_infer.__file__).parents[1]), "PATH": ""}
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout + done.stderr == ""
+
+
+@pytest.mark.parametrize("size_hw", [(128, 160), (40, 40), (9, 70), (1, 1)])
+@pytest.mark.parametrize("with_card", [True, False])
+def test_networks_of_one_input_size_enlarge_any_picture(
+    make_network: Callable[..., Path], astronaut: np.ndarray, size_hw: tuple[int, int], with_card: bool
+) -> None:
+    picture = astronaut[: size_hw[0], : size_hw[1]]
+    expected = sr_infer.upscale(picture, make_network())
+    path = make_network("fixed.onnx") if with_card else make_network("fixed.onnx", card=None)
+    model = onnx.load(path)
+    for axis, length in zip(model.graph.input[0].type.tensor_type.shape.dim, (1, 3, 40, 40), strict=True):
+        axis.dim_value = length
+    onnx.save(model, path)
+    large = sr_infer.upscale(picture, path)
+    assert large.shape == expected.shape
+    inside = tuple(slice(None, None if length >= 40 else 2 * (length - 3)) for length in size_hw)
+    np.testing.assert_array_equal(large[inside], expected[inside])
+    np.testing.assert_array_equal(sr_infer.upscale(picture, path, tile=500), large)
+    with pytest.raises(OptionError, match=r"expected a halo below 20 px.*windows of 40x40 px alone, got 20 px"):
+        sr_infer.upscale(picture, path, halo=20)

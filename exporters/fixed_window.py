@@ -1,0 +1,87 @@
+"""Networks that bring size requirements of their own (transformers): exported for windows of one size.
+
+What such a network does depends on the size of its input in ways that a trace for any size cannot hold. The file takes
+squares of one side alone, and the runtime cuts every picture into them. They look as far as they are large, so no halo
+makes tiles exactly equal to the whole picture; it is chosen by measurement instead.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import onnx
+import torch
+
+from exporters import measurements
+from exporters.checkpoints.source import Source
+from exporters.measurements import Pixels
+from exporters.model_file import tool_versions, write_model
+from exporters.passes import PASSES, apply_passes
+from exporters.store_half import store_half
+from exporters.trace import UnitRange, trace
+from exporters.verify import references, verify
+from sr_infer import Upscaler
+from sr_infer.metrics import psnr_y
+from sr_infer.model_card import ModelCard
+
+HALOS_PX = (8, 16, 24, 32)
+"""Tried in this order."""
+LEAST_TILES_DB = 60.0
+"""PSNR between a photograph in tiles and as a whole; where no halo gives as much, the last is taken."""
+
+
+def export_windows(source: Source, window_px: int, path: Path, benchmarks: Sequence[Path]) -> tuple[ModelCard, float]:
+    """Write the network of `source` for windows of `window_px` to `path`.
+
+    Returns:
+        The card, and the luma PSNR in dB between a photograph in tiles and as a whole.
+
+    Raises:
+        SrInferError: the graph differs from the network, or a folder of `benchmarks` holds no picture.
+    """
+    unit = UnitRange(source.network, scale=source.scale, value_range=source.value_range).eval()
+    pairs = references(unit, sizes_hw=[(window_px, window_px)], batch=1)
+    traced = trace(unit, window_px=window_px)
+    verify(traced, pairs)
+    model, _ = apply_passes(traced, pairs, passes=PASSES[:1])
+    store_half(model)
+    onnx.checker.check_model(model, full_check=True)
+    verify(model, pairs)
+    card = ModelCard(
+        scale=source.scale,
+        architecture=source.architecture,
+        multiple_of_px=source.multiple_of_px,
+        window_px=window_px,
+        params=source.params,
+        macs_per_px=source.macs_per_px,
+        trained_on=source.trained_on,
+        licence=source.licence,
+        exporter=tool_versions(),
+    )
+    write_model(model, card, path)
+    halo_px, tiles_db = _measured_halo_px(unit, path, _photograph(window_px, source.multiple_of_px))
+    card = replace(card, halo_px=halo_px, bytes_per_px=measurements.bytes_per_px(path, side_px=window_px))
+    write_model(model, card, path)
+    quality = measurements.quality(Upscaler(model=path), benchmarks, scale=card.scale)
+    card = replace(card, quality=quality)
+    write_model(model, card, path)
+    return card, tiles_db
+
+
+def _photograph(window_px: int, multiple_of_px: int) -> Pixels:
+    """A square that takes several windows."""
+    picture = measurements.photographs()[1]
+    side_px = min(window_px * 3 // 2, *picture.shape[:2]) // multiple_of_px * multiple_of_px
+    return measurements.middle(picture, side_px)
+
+
+def _measured_halo_px(unit: UnitRange, path: Path, lr: Pixels) -> tuple[int, float]:
+    """The smallest halo that gives `LEAST_TILES_DB`, or the last, and the PSNR that it gives."""
+    with torch.no_grad():
+        sr = unit(torch.from_numpy(lr.transpose(2, 0, 1).copy())[None].float() / 255)
+    whole = sr[0].permute(1, 2, 0).clamp(0, 1).mul(255).round().byte().numpy()
+    for halo_px in HALOS_PX:
+        tiles_db = psnr_y(Upscaler(model=path, halo=halo_px)(lr), whole, border=0)
+        if tiles_db >= LEAST_TILES_DB:
+            break
+    return halo_px, tiles_db
