@@ -81,10 +81,13 @@ def from_network(
         planes = (planes - _GREY_OFFSET) / _GREY_GAIN
     elif channels == 1:
         planes = np.tensordot(_GREY_WEIGHTS, planes, axes=1)[None]
-    return quantised(planes, dtype).transpose(1, 2, 0)
+    pixels = np.empty((*planes.shape[1:], len(planes)), dtype)
+    for channel, plane in enumerate(planes):
+        pixels[..., channel] = _quantised(plane, dtype)
+    return pixels
 
 
-def quantised(values: NDArray[np.float32], dtype: np.dtype[Any]) -> Pixels:
+def _quantised(values: NDArray[np.float32], dtype: np.dtype[Any]) -> Pixels:
     """Values in [0, 1], clipped and rounded to a pixel type; overwritten."""
     np.clip(values, 0, 1, out=values)
     if dtype.kind == "f":
