@@ -62,7 +62,8 @@ def export(
 
     Raises:
         SrInferError: the checkpoint cannot be read, the graph differs from the network, int8 loses too much, int8 or a
-            report is asked of a network for windows of one size, a folder holds no picture, or a file cannot be written.
+            report is asked of a network for windows of one size, a folder holds no picture, or a file cannot be
+            written.
     """
     source = read_checkpoint(checkpoint)
     if source.window_px is not None:
