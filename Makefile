@@ -12,7 +12,8 @@ demo: $(VENV)/demo.installed
 test: $(VENV)/dev.installed
 	$(BIN)/python -m pytest -m "not slow"
 
-test-all: $(VENV)/all.installed
+test-all: $(VENV)/all.installed $(VENV)/peers.installed
+	$(PIP) --no-deps spandrel einops
 	$(BIN)/python -m pytest
 
 lint: $(VENV)/dev.installed
