@@ -32,9 +32,10 @@ def available_memory_bytes(*, cgroups: Path = _CGROUPS, own: Path = _OWN_CGROUPS
             ("memory.max", "memory.current"),
             ("memory.limit_in_bytes", "memory.usage_in_bytes"),
         ):
-            limit, used = _read(folder / limit_name), _read(folder / used_name)
-            if limit is not None and used is not None and limit != "max" and int(limit) < _UNLIMITED:
-                available = min(available, max(int(limit) - int(used) + _reclaimable_bytes(folder), 0))
+            limit = _read(folder / limit_name) or "max"
+            if limit != "max" and int(limit) < _UNLIMITED:
+                used = int(_read(folder / used_name) or "0")
+                available = min(available, max(int(limit) - used + _reclaimable_bytes(folder), 0))
     return available
 
 
