@@ -1,7 +1,6 @@
 """The training loop: one network, one recipe, one folder of pictures; interruptible at any step and resumable."""
 
 import copy
-import csv
 import logging
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -24,6 +23,7 @@ from training.losses import ReconstructionLoss
 from training.networks import build_network
 from training.processes import Processes
 from training.recipe import Recipe
+from training.run_log import RunLog
 from training.run_state import below, collect_state, restore_state
 from training.schedule import learning_rate
 from training.validation import mean_psnr_y_db, validation_pictures
@@ -85,6 +85,7 @@ class Trainer:
         self.elapsed_s = 0.0
         self.started_from = ""
         self.attribution = folder.attribution
+        self.log = RunLog(out / "log.csv")
         self._read_data(folder)
 
     def _read_data(self, folder: Folder) -> None:
@@ -185,7 +186,15 @@ class Trainer:
                 psnr_db = self.validate()
                 self.elapsed_s = time.monotonic() - began
                 bar.set_postfix(loss=f"{loss:.3f}", psnr_y=f"{psnr_db:.2f}")
-                self._log(loss, psnr_db)
+                if self.rank == 0:
+                    self.log.write(
+                        step=self.step,
+                        progress=self.progress,
+                        learning_rate=self.optimizer.param_groups[0]["lr"],
+                        loss=loss,
+                        psnr_y_db=psnr_db,
+                        elapsed_s=self.elapsed_s,
+                    )
                 self.save()
 
     def _one_step(self) -> Tensor:
@@ -234,22 +243,6 @@ class Trainer:
         """The recipe's precision."""
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.settings.precision == "bf16"):
             yield
-
-    def _log(self, loss: float, psnr_db: float) -> None:
-        if self.rank:
-            return
-        minutes, left = self.elapsed_s / 60, self.elapsed_s / 60 * (1 / self.progress - 1)
-        what = "step %d: loss %.4f, validation %.3f dB, %.1f min, about %.1f left"
-        LOG.info(what, self.step, loss, psnr_db, minutes, max(0.0, left))
-        path = self.out / "log.csv"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        is_new = not path.exists()
-        with path.open("a", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            if is_new:
-                writer.writerow(("step", "learning_rate", "loss", "validation_psnr_y_db", "elapsed_s"))
-            rate = self.optimizer.param_groups[0]["lr"]
-            writer.writerow((self.step, f"{rate:.3e}", f"{loss:.6f}", f"{psnr_db:.4f}", f"{self.elapsed_s:.1f}"))
 
     def history(self) -> dict[str, object]:
         """What was done so far, for the model card."""
