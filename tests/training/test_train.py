@@ -89,13 +89,13 @@ def test_two_processes_train_as_one_with_the_joined_batch(tiny_recipe: Path, pic
     assert _losses(tmp_path / "two") == pytest.approx(_losses(tmp_path / "one"), rel=1e-4)
 
 
-def test_minutes_bring_the_learning_rate_down(tiny_recipe: Path, pictures: Path, tmp_path: Path) -> None:
+def test_minutes_end_the_schedule_at_its_floor(tiny_recipe: Path, pictures: Path, tmp_path: Path) -> None:
     tiny_recipe.write_text(tiny_recipe.read_text().replace("steps = 6", "steps = 1_000_000"))
-    arguments = ["--data", str(pictures), "--out", str(tmp_path / "run"), "--max-minutes", "0.03"]
+    arguments = ["--data", str(pictures), "--out", str(tmp_path / "run"), "--max-minutes", "0.1"]
     assert main([str(tiny_recipe), *arguments]) == 0
     last = _rows(tmp_path / "run")[-1]
-    assert float(last["elapsed_s"]) >= 1.8
-    assert float(last["learning_rate"]) < 0.5 * 1e-3  # one step of a busy machine may be a good part of the time
+    assert float(last["elapsed_s"]) >= 6
+    assert float(last["learning_rate"]) < 0.1 * 1e-3
 
 
 @pytest.mark.parametrize("schedule", ["cosine", "one-cycle"])
