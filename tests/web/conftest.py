@@ -33,15 +33,18 @@ def browser() -> Iterator[Any]:
 def visit(browser: Any) -> Iterator[Any]:
     """Open a page at a width; afterwards, nothing was asked of any other machine."""
     asked: list[str] = []
+    context = browser.new_context()
 
     def open_page(url: str, viewport: dict[str, int] = DESKTOP) -> Any:
-        page = browser.new_page(viewport=viewport)
+        page = context.new_page()
+        page.set_viewport_size(viewport)
         page.set_default_timeout(WAIT_MS)
         page.on("request", lambda request: asked.append(request.url))
         page.goto(url)
         return page
 
     yield open_page
+    context.close()
     elsewhere = [url for url in asked if not url.startswith(("http://127.0.0.1:", "data:", "blob:"))]
     assert asked
     assert elsewhere == []
