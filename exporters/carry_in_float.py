@@ -10,6 +10,7 @@ the next one's. Then z = V U' (g - mean g) is the basis of the latter closest to
 
 is the same function: a trunk z that is summed in float, and convolutions of which only corrections are asked. Means go
 into the kernels on a channel of ones, which is right on the border too (`training.networks.convolution_algebra`).
+Channels of zeros beside it bring their number to a multiple of 4, as `exporters.align_channels` cannot do later.
 Channels are scaled towards a common range, halfway, as they share the range in 8 bits, and kernels the other way.
 
 Channels that are cut off in less than one place of a hundred on the given pictures are taken for linear, and are then
@@ -24,6 +25,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from exporters.align_channels import WIDTH_MULTIPLE
 from training.networks import Plain
 from training.networks.convolution_algebra import Convolution, sequential
 
@@ -148,7 +150,7 @@ def _samples(plain: Plain, pictures: Sequence[Tensor]) -> list[Tensor]:
 
 
 def _bases(values: Tensor, kind: _Kinds, passed_on: Tensor, reader: Convolution) -> tuple[Convolution, Convolution]:
-    """Pointwise convolutions from a layer's channels to [trunk, others, ones], and back.
+    """Pointwise convolutions from a layer's channels to [trunk, others, zeros, ones], and back.
 
     Args:
         values: (channels, pixels) of what the layer gives.
@@ -165,13 +167,14 @@ def _bases(values: Tensor, kind: _Kinds, passed_on: Tensor, reader: Convolution)
         low, high = others.amin(dim=1), others.amax(dim=1)
         shift[width:] = low - MARGIN * (high - low)
     turned, kept, channels = len(turn), len(kind.rectified), len(values)
-    there = values.new_zeros(turned + kept + 1, channels)
+    zeros = -(turned + kept + 1) % WIDTH_MULTIPLE
+    there = values.new_zeros(turned + kept + zeros + 1, channels)
     there[:turned, kind.linear] = turn
     there[turned + torch.arange(kept), kind.rectified] = 1
     back = there.T.clone()
     back[kind.linear, -1] = turn.T @ shift
     back[kind.constant, -1] = values[kind.constant, 0]
-    bias = nn.functional.pad(-shift, (0, kept + 1))
+    bias = nn.functional.pad(-shift, (0, kept + zeros + 1))
     bias[-1] = 1
     return _pointwise(there, bias), _pointwise(back, values.new_zeros(channels))
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import onnx
 
 from exporters import measurements
+from exporters.align_channels import WIDTH_MULTIPLE, align_channels
 from exporters.calibration import Calibration, read_calibration
 from exporters.carry_in_float import carry_in_float
 from exporters.checkpoints import read_checkpoint
@@ -112,12 +113,15 @@ def export(
 
 
 def _bearing_8_bits(source: Source, model: onnx.ModelProto, pictures: Calibration) -> onnx.ModelProto:
-    """The float graph to quantise: `model`, or of plain networks the carried form."""
+    """The float graph to quantise: `model`, or of plain networks the carried form, in widths that suit 8 bits."""
+    aligned = onnx.ModelProto()
+    aligned.CopyFrom(model)
     carried = carry_in_float(source.network, pictures.crops) if isinstance(source.network, Plain) else None
-    if carried is None:
-        return model
-    unit = UnitRange(carried, scale=source.scale, value_range=source.value_range).eval()
-    return apply_passes(trace(unit), references(unit), time_all=False)[0]
+    if carried is not None:
+        unit = UnitRange(carried, scale=source.scale, value_range=source.value_range).eval()
+        aligned = apply_passes(trace(unit), references(unit), time_all=False)[0]
+    align_channels(aligned, block=WIDTH_MULTIPLE)
+    return aligned
 
 
 def _finish(

@@ -31,7 +31,7 @@ def plain() -> Plain:
     teacher = EDSR(EDSRConfig(scale=2, blocks=2, width=16, tail="shuffle")).eval()
     pictures = torch.from_numpy(np.concatenate(CROPS)) * 255
     settings = Initialisation(directions="rectified", bridges="fitted", shift=12.0)
-    return winning_initialisation(teacher, pictures, Student(width=32), settings).network.plain()
+    return winning_initialisation(teacher, pictures, Student(width=33), settings).network.plain()
 
 
 @cache
@@ -81,6 +81,11 @@ def test_trunk_and_others_are_put_together_in_8_bits() -> None:
         makers[name].op_type for node in small.graph.node if node.op_type == "Concat" for name in node.input
     ]
     assert set(concatenated) == {"QuantizeLinear", "Max"}
+
+
+def test_widths_are_those_that_8_bits_are_fast_with() -> None:
+    layers = [*carried().to_trunk[1:], carried().tail]
+    assert {layer.in_channels % 4 for layer in layers} == {0}
 
 
 def transposes_left(model: onnx.ModelProto, path: Path) -> int:

@@ -4,8 +4,10 @@ import json
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
+from onnx import TensorProto
 from PIL import Image
 from skimage import data
 
@@ -71,6 +73,16 @@ def test_int8_file_is_close_to_the_float_file(
     assert figures["int8"]["psnr_drop_db"] <= 0.1
     assert set(figures["int8"]["speed"]) == {"1 threads", "2 threads"}
     assert all(tiles["largest_levels"] <= 2 for tiles in figures["tiles"].values())
+
+
+def test_odd_widths_become_those_that_8_bits_are_fast_with(pictures: Path, tmp_path: Path) -> None:
+    network = {"architecture": "edsr", "scale": 2, "blocks": 2, "width": 10, "tail": "shuffle"}
+    checkpoint = save_checkpoint(tmp_path / "odd.safetensors", network)
+    small = tmp_path / "int8.onnx"
+    assert main([str(checkpoint), "--output", str(small), "--int8", "--calibration", str(pictures)]) == 0
+    kernels = [tensor for tensor in onnx.load(small).graph.initializer if tensor.data_type == TensorProto.INT8]
+    read = {tensor.dims[1] for tensor in kernels if len(tensor.dims) == 4}
+    assert read == {3, 12}
 
 
 def test_loss_is_measured_on_pictures_that_do_not_calibrate(pictures: Path) -> None:
