@@ -3,6 +3,7 @@
 Writes `benchmarks/machines/<processor>-<cores>.json`; needs no torch and no other engine. Send the file as a change.
 """
 
+import argparse
 import json
 import re
 import sys
@@ -19,6 +20,7 @@ MACHINES = Path(__file__).parent / "machines"
 
 
 def main() -> int:
+    argparse.ArgumentParser(prog="python -m benchmarks.contribute", description=__doc__).parse_args()
     card = machine_card()
     rows = {}
     for model in available_models():
