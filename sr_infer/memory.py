@@ -20,8 +20,8 @@ _SHARED_WINDOW_EFFICIENCY = 0.8
 _AROUND_THE_NETWORK = 1.2
 """Measured on SRPN-Lite x4: windows side by side take 1.14 times what the network alone takes."""
 _SIDE_BY_SIDE_INT8 = 1.9
-"""Two windows at a time scatter onnxruntime's arena. Measured on SRPN-Lite x2 over 40 windows 1.3 to 1.6 times, over a
-thousand 1.82 times; x4 1.31, Plain-M 1.19 over 40; in float32 1.02 to 1.09."""
+"""Two windows at a time scatter onnxruntime's arena. Measured over 40 windows: SRPN-Lite x2 1.3 to 1.6 times, x4 1.31,
+Plain-M 1.19; in float32 1.02 to 1.09. Over a thousand windows of a TIFF file, x2 and all else together came to 1.8."""
 _FIXED_BYTES = 3_000_000
 """Threads and their stacks, whatever the size of the picture."""
 _LARGE_WINDOW_PX, _LARGE_WINDOW_COST = 280 * 280, 1.05
