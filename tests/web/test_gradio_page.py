@@ -83,6 +83,7 @@ def test_a_picture_that_is_none_is_refused_in_words(
     page = visit(server[0])
     page.locator("input[type=file]").set_input_files(tmp_path / "broken.png")
     page.get_by_text("13.0 B").wait_for()
+    assert page.get_by_text("broken").is_visible()
     page.get_by_role("button", name="Enlarge").click()
     page.get_by_text("is not a picture that Pillow").first.wait_for()
 
