@@ -6,7 +6,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import Literal, TypeVar
@@ -144,7 +144,11 @@ def run(
 
     pool = ThreadPoolExecutor(jobs)
     try:
-        return list(pool.map(one, work))
+        futures = [pool.submit(one, task) for task in work]
+        for future in futures:
+            while wait([future], timeout=0.2).not_done:
+                pass  # an interrupt that another thread received is raised here, between two waits
+        return [future.result() for future in futures]
     except BaseException:
         interrupted.set()
         raise
