@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from sr_infer.errors import ModelError
 from training.networks import OnesPlain, OnesPlainConfig, Plain
 from training.networks.plain_ones import Floor
 
@@ -31,6 +32,22 @@ def test_the_plain_network_is_the_same_function(activation: str, size_hw: tuple[
     assert isinstance(plain, Plain)
     assert plain.config.widths == (6, 8, 7)
     torch.testing.assert_close(plain(lr), network(lr), rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("activation", ["every", "second"])
+@torch.no_grad()
+def test_what_was_made_plain_is_trained_on_as_the_same_function_around_its_means(activation: str) -> None:
+    network, lr = random_network(activation), picture(9, 8)
+    centred = OnesPlain.centred(network.plain(), lr)
+    torch.testing.assert_close(centred(lr), network(lr), rtol=0, atol=1e-9)
+    assert centred.config == network.config
+    for features, module in zip(centred.features(lr), centred.activations, strict=True):
+        assert not isinstance(module, Floor) or features.mean(dim=(0, 2, 3)).abs().max() < 1e-9
+
+
+def test_a_plain_network_without_ones_is_not_trained_on() -> None:
+    with pytest.raises(ModelError, match="layer 0 has no channel of ones"):
+        OnesPlain.centred(random_network().collapsed(), picture(9, 8))
 
 
 @torch.no_grad()

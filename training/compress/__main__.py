@@ -65,7 +65,11 @@ def _add_drc(parser: argparse.ArgumentParser) -> None:
 
 def _add_memsr(parser: argparse.ArgumentParser) -> None:
     _add_common(parser, SMALL_MEMSR, weights="--teacher")
-    parser.add_argument("--student", choices=STUDENTS, help="name and widths, instead of the recipe's")
+    start = parser.add_mutually_exclusive_group()
+    start.add_argument("--student", choices=STUDENTS, help="name and widths, instead of the recipe's")
+    start.add_argument(
+        "--from", dest="student_weights", type=find_weights, help="train the result of an earlier run on"
+    )
     parser.add_argument("--max-minutes", type=float, help="end the schedule after so many minutes of training")
     parser.set_defaults(run=_memsr)
 
@@ -91,7 +95,8 @@ def _memsr(options: argparse.Namespace) -> None:
     recipe = read_memsr_recipe(options.recipe)
     if options.student:
         recipe = recipe.with_student(options.student)
-    student = PlainStudent(recipe, options.dense, options.out or Path("runs") / recipe.name)
+    out = options.out or Path("runs") / recipe.name
+    student = PlainStudent(recipe, options.dense, out, student=options.student_weights)
     _compress(student, options, minutes=options.max_minutes)
 
 

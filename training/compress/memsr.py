@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from sr_infer.errors import ModelError, OptionError
-from training.checkpoint import load_network, load_tensors, save_network, save_tensors
+from training.checkpoint import load_network, load_tensors, provenance, save_network, save_tensors
 from training.compress.memsr_conversion import (
     carrying_constant,
     check_teacher,
@@ -21,7 +21,12 @@ from training.compress.memsr_conversion import (
     teacher_layers,
 )
 from training.compress.memsr_distillation import Distillation, DistillationLoss
-from training.compress.memsr_initialisation import Initialisation, Winner, winning_initialisation
+from training.compress.memsr_initialisation import (
+    Initialisation,
+    Winner,
+    winning_initialisation,
+    with_fitted_bridges,
+)
 from training.compress.memsr_widths import Student
 from training.data.bank import PatchBank
 from training.data.folder import Folder, read_pictures
@@ -81,14 +86,20 @@ class PlainStudent:
     `out/initial.safetensors` is the student before its training, with its bridges, and `out/training` the training.
     """
 
-    def __init__(self, recipe: MemSRRecipe, teacher: Path, out: Path) -> None:
+    def __init__(self, recipe: MemSRRecipe, teacher: Path, out: Path, *, student: Path | None = None) -> None:
         """Load the teacher.
+
+        Args:
+            recipe: how.
+            teacher: its weights.
+            out: the run's folder.
+            student: what an earlier run gave, to be trained further; None makes a new one.
 
         Raises:
             ModelNotFoundError, ModelError: there are no such weights, or they are no teacher's.
             OptionError: the student is deeper or flatter than this teacher makes it.
         """
-        self.recipe, self.teacher_path, self.out = recipe, teacher, out
+        self.recipe, self.teacher_path, self.out, self.student_path = recipe, teacher, out, student
         self.teacher = check_teacher(load_network(teacher)[2])
         blocks = self.teacher.config.blocks
         if recipe.blocks not in (0, blocks):
@@ -123,7 +134,9 @@ class PlainStudent:
         if initial.exists() and not resume:
             raise OptionError(f"{self.out} holds a run; go on with --resume, or give another --out")
         if not initial.exists():
-            self._save(self.initialise(folder), initial)
+            winner = self.initialise(folder) if self.student_path is None else self.go_on(self.student_path, folder)
+            LOG.info("relative errors %s", " ".join(f"{error:.2f}" for error in winner.relative_errors))
+            self._save(winner, initial)
         network, bridges = self._load(initial)
         trainer = self.trainer(network, bridges, folder, device=device, limits=limits)
         if (trainer.out / "checkpoint.safetensors").exists():
@@ -153,7 +166,8 @@ class PlainStudent:
         trainer = Trainer(self._trainer_recipe(network), folder, self.out / "training", device=device, limits=limits)
         trainer.network.load_state_dict(network.state_dict())
         trainer.ema.load_state_dict(network.state_dict())
-        trainer.started_from = f"{self.teacher_path.stem}, made plain"
+        made = f"{self.teacher_path.stem}, made plain"
+        trainer.started_from = made if self.student_path is None else provenance(self.student_path)
         if self.recipe.distillation.weight:
             teacher, settings = self.teacher.to(device), self.recipe.distillation
             trainer.use_loss(DistillationLoss(trainer.loss, teacher, bridges, settings, lambda: trainer.progress))
@@ -174,8 +188,22 @@ class PlainStudent:
             self.teacher, patches, self.recipe.student, settings, seed=self.recipe.training.seed
         )
         LOG.info("widths %s", " ".join(map(str, winner.network.config.widths)))
-        LOG.info("relative errors %s", " ".join(f"{error:.2f}" for error in winner.relative_errors))
         return winner
+
+    def go_on(self, student: Path, folder: Folder) -> Winner:
+        """A finished student in the form that can be trained further.
+
+        Raises:
+            ModelNotFoundError, ModelError: there are no such weights, or no student of this teacher gave them.
+            ImageError: no picture of the folder can be used.
+        """
+        network, patches = load_network(student)[2], self._patches(folder)[0]
+        layers, scale = len(teacher_layers(self.teacher)) - 1, self.teacher.config.scale
+        if not isinstance(network, Plain) or (len(network.config.widths), network.config.scale) != (layers, scale):
+            raise ModelError(
+                f"{student} is no student of {self.teacher_path.stem}: expected {layers + 1} layers, x{scale}"
+            )
+        return with_fitted_bridges(OnesPlain.centred(network, patches), self.teacher, patches)
 
     def _patches(self, folder: Folder) -> tuple[Tensor, Tensor]:
         """LR patches in the teacher's range to make the student of, and as many others, (patches, 3, h, w)."""

@@ -140,6 +140,20 @@ def winning_initialisation(
     return Winner(assemble(teacher, kernels, floors, student.activation), bridges, errors)
 
 
+@torch.no_grad()
+def with_fitted_bridges(network: OnesPlain, teacher: EDSR, patches: Tensor) -> Winner:
+    """A student of this teacher's depth that was trained before, with bridges fitted to the features that it has."""
+    bridges, errors = list[Convolution](), list[float]()
+    batches = patches.split(PATCHES_AT_ONCE)
+    of_student = zip(*(network.features(lr) for lr in batches), strict=True)
+    of_teacher = zip(*(teacher_features(teacher, lr) for lr in batches), strict=True)
+    for held, features in zip(of_student, of_teacher, strict=True):
+        matrix, bias = _fitted_bridge(features, held)
+        bridges.append(Convolution(matrix.to(patches.dtype)[:, :, None, None], bias.to(patches.dtype)))
+        errors.append(_relative_error(bridges[-1], features, held, _moments(features)[1]))
+    return Winner(network, bridges, errors)
+
+
 def _directions(
     features: Sequence[Tensor], mean: Tensor, covariance: Tensor, readers: Tensor | None, channels: int, shift: float
 ) -> tuple[Tensor, Tensor, Tensor]:

@@ -60,6 +60,11 @@ class Plain(nn.Module):
         self.tail = nn.Sequential(conv3x3(config.widths[-1], 3 * config.scale**2), nn.PixelShuffle(config.scale))
         self.add_mean = MeanShift(1, config.value_range)
 
+    @property
+    def convolutions(self) -> list[nn.Conv2d]:
+        """In the order of computing, the tail's last."""
+        return [module for module in (*self.body, self.tail[0]) if isinstance(module, nn.Conv2d)]
+
     def forward(self, lr: Tensor) -> Tensor:
         return self.add_mean(self.tail(self.body(self.sub_mean(lr))))
 

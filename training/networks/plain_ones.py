@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 import torch
 from torch import Tensor, nn
 
+from sr_infer.errors import ModelError
 from training.networks.blocks import MeanShift, conv3x3
 from training.networks.convolution_algebra import Convolution, making_ones, unshifting, without_ones
 from training.networks.plain import Plain, PlainConfig
@@ -62,6 +63,42 @@ class OnesPlain(nn.Module):
             OnesConvolution(config.widths[-1], 3 * config.scale**2), nn.PixelShuffle(config.scale)
         )
         self.add_mean = MeanShift(1, config.value_range)
+
+    @classmethod
+    @torch.no_grad()
+    def centred(cls, network: Plain, lr: Tensor) -> "OnesPlain":
+        """What `plain` gave, to be trained further: the same function, around the features' means on these pictures.
+
+        Args:
+            network: the first channel of each layer but the tail is the ones.
+            lr: (N, 3, H, W) in the network's range.
+
+        Raises:
+            ModelError: a layer has no ones.
+        """
+        kernels = [Convolution(c.weight, c.get_parameter("bias")) for c in network.convolutions]
+        for index, kernel in enumerate(kernels[:-1]):
+            if kernel.weight[0].any() or kernel.bias[0] != 1:
+                raise ModelError(f"layer {index} has no channel of ones; expected a network that MemSR made plain")
+        settings = asdict(network.config) | {"widths": tuple(width - 1 for width in network.config.widths)}
+        centred = cls(OnesPlainConfig(**settings)).to(lr)
+        for activation, features in zip(centred.activations, network.features(lr), strict=True):
+            if isinstance(activation, Floor):
+                activation.floor.copy_(features.mean(dim=(0, 2, 3))[1:])
+        floors = centred.floors()
+        first, *others = (
+            Convolution(kernel.weight[1:], kernel.bias[1:] - floor)
+            for kernel, floor in zip(kernels[:-1], floors, strict=True)
+        )
+        centred.layers[0].load_state_dict({"weight": first.weight, "bias": first.bias})
+        layers = (*centred.layers[1:], centred.tail[0])
+        for layer, floor, kernel in zip(layers, floors, (*others, kernels[-1]), strict=True):
+            kernel = unshifting(-floor, kernel)
+            layer.get_parameter("weight").copy_(kernel.weight)
+            layer.get_parameter("weight")[:, 0, 1, 1] += kernel.bias
+        centred.sub_mean.load_state_dict(network.sub_mean.state_dict())
+        centred.add_mean.load_state_dict(network.add_mean.state_dict())
+        return centred
 
     def forward(self, lr: Tensor) -> Tensor:
         return self.add_mean(self.tail(self.features(lr)[-1]))
@@ -114,8 +151,7 @@ class OnesPlain(nn.Module):
     def _assembled(self, kernels: list[Convolution]) -> Plain:
         settings = asdict(self.config) | {"widths": tuple(kernel.outputs for kernel in kernels[:-1])}
         network = Plain(PlainConfig(**settings)).to(kernels[0].weight)
-        convolutions = [module for module in network.modules() if isinstance(module, nn.Conv2d)]
-        for module, kernel in zip(convolutions, kernels, strict=True):
+        for module, kernel in zip(network.convolutions, kernels, strict=True):
             module.load_state_dict({"weight": kernel.weight, "bias": kernel.bias})
         network.sub_mean.load_state_dict(self.sub_mean.state_dict())
         network.add_mean.load_state_dict(self.add_mean.state_dict())

@@ -115,6 +115,29 @@ def test_a_run_killed_in_training_ends_where_an_unbroken_one_does(
     assert all(torch.equal(one[key], other[key]) for key in one)
 
 
+def test_a_finished_student_is_trained_on(
+    run: Path, recipe: Path, dense: Path, pictures: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    student = run / "tiny-plain-x2.safetensors"
+    with caplog.at_level("INFO"):
+        assert main([*command(recipe, dense, pictures, tmp_path / "run"), "--from", str(student)]) == 0
+    begins = re.search(r"the student begins at ([\d.]+) dB", caplog.text)
+    assert begins is not None
+    with (run / "training" / "log.csv").open() as file:
+        ended = float(list(csv.DictReader(file))[-1]["validation_psnr_y_db"])
+    assert abs(float(begins[1]) - ended) < 0.02  # its weights were rounded to float16 in between
+    _, config, _, header = load_network(tmp_path / "run" / "tiny-plain-x2.safetensors")
+    assert config.widths == (16,) * 6
+    assert header["history"]["started_from"] == "tiny-plain-x2 after 30 steps, itself from tiny-teacher-x2, made plain"
+
+
+def test_what_is_no_student_of_this_teacher_is_refused(
+    recipe: Path, dense: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*command(recipe, dense, pictures, tmp_path / "run"), "--from", str(dense)]) == 2
+    assert "is no student of tiny-teacher-x2: expected 7 layers, x2" in capsys.readouterr().err
+
+
 def test_show_prints_the_teacher_as_a_plain_network_and_trains_nothing(
     recipe: Path, dense: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
