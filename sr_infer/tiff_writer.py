@@ -84,22 +84,29 @@ def write(
 
 def _tiles(bands: Iterable[Pixels]) -> Iterator[Pixels]:
     """The bands cut into tiles, row by row, (_TILE_PX, _TILE_PX, C); at the right and bottom their edge goes on."""
-    waiting: list[Pixels] = []
+    for rows in _rows_of_tiles(bands):
+        for left in range(0, rows.shape[1], _TILE_PX):
+            tile = rows[:, left : left + _TILE_PX]
+            yield np.pad(tile, ((0, _TILE_PX - tile.shape[0]), (0, _TILE_PX - tile.shape[1]), (0, 0)), mode="edge")
+
+
+def _rows_of_tiles(bands: Iterable[Pixels]) -> Iterator[Pixels]:
+    """The bands as (_TILE_PX, W, C), the last one with fewer rows; each is overwritten by the next."""
+    rows: Pixels | None = None
+    filled = 0
     for band in bands:
-        waiting.append(band)
-        while sum(len(rows) for rows in waiting) >= _TILE_PX:
-            joined = np.concatenate(waiting)
-            yield from _tile_row(joined[:_TILE_PX])
-            waiting = [joined[_TILE_PX:].copy()]
-    rest = np.concatenate(waiting)
-    if len(rest):
-        yield from _tile_row(rest)
-
-
-def _tile_row(rows: Pixels) -> Iterator[Pixels]:
-    for left in range(0, rows.shape[1], _TILE_PX):
-        tile = rows[:, left : left + _TILE_PX]
-        yield np.pad(tile, ((0, _TILE_PX - tile.shape[0]), (0, _TILE_PX - tile.shape[1]), (0, 0)), mode="edge")
+        if rows is None:
+            rows = np.empty((_TILE_PX, *band.shape[1:]), band.dtype)
+        start = 0
+        while start < len(band):
+            part = band[start : start + _TILE_PX - filled]
+            rows[filled : filled + len(part)] = part
+            start, filled = start + len(part), filled + len(part)
+            if filled == _TILE_PX:
+                yield rows
+                filled = 0
+    if rows is not None and filled:
+        yield rows[:filled]
 
 
 def _differences(tile: Pixels) -> bytes:
@@ -110,5 +117,5 @@ def _differences(tile: Pixels) -> bytes:
 
 
 def needed_bytes(width_px: int, pixel_bytes: int) -> int:
-    """Memory for the bands that wait to be cut."""
-    return 2 * width_px * _TILE_PX * pixel_bytes
+    """Memory for a row of tiles."""
+    return width_px * _TILE_PX * pixel_bytes
