@@ -24,6 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--max-steps", type=int, help="end the schedule after so many steps")
     parser.add_argument("--max-minutes", type=float, help="end the schedule after so many minutes of training")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, ... (default: auto)")
+    parser.add_argument("--compile", action="store_true", help="compile the step: minutes at first, then faster")
     options = parser.parse_args(arguments)
     return run_command(lambda: _train(options))
 
@@ -41,6 +42,8 @@ def _train(options: argparse.Namespace) -> None:
         trainer.resume()
     elif options.weights:
         trainer.start_from(options.weights)
+    if options.compile:
+        trainer.compile()
     print(trainer.run())
 
 

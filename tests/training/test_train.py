@@ -162,3 +162,12 @@ def _assert_same_weights(first: Path, second: Path) -> None:
     b, _ = load_tensors(second / "checkpoint.safetensors")
     assert a.keys() == b.keys()
     assert all(torch.equal(a[name], b[name]) for name in a)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a C++ compiler")
+def test_a_compiled_step_learns_the_same(tiny_recipe: Path, pictures: Path, tmp_path: Path) -> None:
+    common = [str(tiny_recipe), "--data", str(pictures), "--out"]
+    assert main([*common, str(tmp_path / "eager")]) == 0
+    assert main([*common, str(tmp_path / "compiled"), "--compile"]) == 0
+    assert _losses(tmp_path / "compiled") == pytest.approx(_losses(tmp_path / "eager"), rel=1e-3)
