@@ -20,6 +20,7 @@ from exporters.model_file import tool_versions, write_model
 from exporters.passes import apply_passes
 from exporters.quantize import Int8Options, Quantized, quantize
 from exporters.receptive_field import halo_px
+from exporters.recompute_head import recompute_head
 from exporters.report import report_json, size_of
 from exporters.share_pooling import share_pooling
 from exporters.store_half import store_half
@@ -129,6 +130,8 @@ def _finish(
 ) -> tuple[ModelCard, dict[tuple[int, int], float]]:
     """What no pass before would leave alone, the last verification, and the card as far as the graph tells it."""
     halo = halo_px(model)
+    if exact:
+        recompute_head(model)
     pools = share_pooling(model) > 0
     store_half(model)
     onnx.checker.check_model(model, full_check=True)
