@@ -24,21 +24,30 @@ TO_FIRST = (0, 3, 1, 2)
 
 def channels_last(model: onnx.ModelProto) -> Rewrite:
     """Rewrite a graph with 8-bit convolutions in place. Float convolutions that no sum or concatenation reads stay."""
-    graph = Graph(model)
     rewrite = Rewrite()
-    for node in list(graph.proto.node):
-        name = node.output[0]
-        is_float = node.op_type == "Conv" and node.input[1] in graph.constants
-        if is_float and any(reader.op_type in MEETS for reader in graph.readers.get(name, [])):
-            raw, last, opaque = (f"{name}.{form}" for form in ("raw", "last", "opaque"))
-            node.output[0] = raw
-            same_shape = graph.add_constant(SAME_SHAPE, f"{name}.same_shape")
-            graph.replace(
-                node,
-                node,
-                helper.make_node("Transpose", [raw], [last], perm=TO_LAST),
-                helper.make_node("Reshape", [last, same_shape], [opaque]),
-                helper.make_node("Transpose", [opaque], [name], perm=TO_FIRST),
-            )
-            rewrite.places += 1
+    for name in _handed_over(Graph(model)):
+        graph = Graph(model)
+        node = graph.maker[name]
+        raw, last, opaque = (f"{name}.{form}" for form in ("raw", "last", "opaque"))
+        node.output[0] = raw
+        same_shape = graph.add_constant(SAME_SHAPE, f"{name}.same_shape")
+        graph.replace(
+            node,
+            node,
+            helper.make_node("Transpose", [raw], [last], perm=TO_LAST),
+            helper.make_node("Reshape", [last, same_shape], [opaque]),
+            helper.make_node("Transpose", [opaque], [name], perm=TO_FIRST),
+        )
+        rewrite.places += 1
     return rewrite
+
+
+def _handed_over(graph: Graph) -> list[str]:
+    """What float convolutions give to sums and concatenations."""
+    return [
+        node.output[0]
+        for node in graph.proto.node
+        if node.op_type == "Conv"
+        and node.input[1] in graph.constants
+        and any(reader.op_type in MEETS for reader in graph.readers.get(node.output[0], []))
+    ]

@@ -25,16 +25,22 @@ def recompute_head(model: onnx.ModelProto) -> int:
     graph = Graph(model)
     shapes = shapes_at(model, (PROBE_PX, PROBE_PX))
     most_macs = MOST_WORK * macs_per_px(model) * PROBE_PX**2
-    heads = [node for node in graph.proto.node if graph.convolution(node) and _is_small(graph, node.input[0])]
+    heads = [
+        node.output[0]
+        for node in graph.proto.node
+        if graph.convolution(node) and _is_small(graph, node.input[0]) and 0 < macs_of(node, shapes) <= most_macs
+    ]
     places = 0
-    for head in heads:
-        *others, last = graph.readers.get(head.output[0], [head])
-        if not others or last.op_type != "Add" or not 0 < macs_of(head, shapes) <= most_macs:
+    for name in heads:
+        graph = Graph(model)
+        head = graph.maker[name]
+        *others, last = graph.readers.get(name, [head])
+        if not others or last.op_type != "Add":
             continue
-        originals = [graph.constants[name] for name in head.input[1:]]
+        originals = [graph.constants[constant] for constant in head.input[1:]]
         kernel = [graph.add_constant(numpy_helper.to_array(tensor), f"{tensor.name}.again") for tensor in originals]
-        again = f"{head.output[0]}.again"
-        inputs = [again if name == head.output[0] else name for name in last.input]
+        again = f"{name}.again"
+        inputs = [again if source == name else source for source in last.input]
         graph.replace(
             last,
             helper.make_node("Conv", [head.input[0], *kernel], [again], f"{head.name} again", **attributes_of(head)),
