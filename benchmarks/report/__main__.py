@@ -28,7 +28,7 @@ def document(results: Results, models: Sequence[ShippedModel]) -> list[Block]:
         Heading(TITLE, 1),
         Text(
             f"How fast, how much memory, how good: every shipped model on {card['cpu']}, {card['cores']} cores, beside "
-            "what a user would pick instead. Everything here was measured by `make report` in one run."
+            "what a user would pick instead. Everything here was measured by `make report`."
         ),
         *sections_rest.networks(models),
         Heading("Targets"),
