@@ -88,7 +88,7 @@ def carry_in_float(plain: Plain, crops: Sequence[NDArray[np.float32]]) -> Carrie
     width = int(np.quantile([len(kind.linear) for kind in kinds], 0.25))
     if width < NARROWEST:
         return None
-    *kernels, tail = [_kernel(module) for module in (*plain.body, *plain.tail) if isinstance(module, nn.Conv2d)]
+    *kernels, tail = map(_kernel, plain.convolutions)
     layers: list[_Layer] = []
     kernel = kernels[0]
     passed_on = kernel.weight.new_zeros(len(kinds[0].linear), width).fill_diagonal_(1)
