@@ -17,11 +17,12 @@ DEFAULT_SHARE = 0.5
 _TILES_PX = (16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512)
 _SHARED_WINDOW_EFFICIENCY = 0.8
 """All threads on one window need more processor time than one thread each: with 2 threads measured 1.1 to 1.3 times."""
-_AROUND_THE_NETWORK = 1.2
-"""Measured on SRPN-Lite x4: windows side by side take 1.14 times what the network alone takes."""
-_SIDE_BY_SIDE_INT8 = 1.9
-"""Two windows at a time scatter onnxruntime's arena. Measured over 40 windows: SRPN-Lite x2 1.3 to 1.6 times, x4 1.31,
-Plain-M 1.19; in float32 1.02 to 1.09. Over a thousand windows of a TIFF file, x2 and all else together came to 1.8."""
+_AROUND_THE_NETWORK, _AROUND_INT8 = 1.2, 1.6
+"""What windows take over the card's measurement, by how the arena comes to be cut. One or two at a time, 128 to 512 px:
+1.00 to 1.23 times in float32, 0.99 to 1.37 in int8."""
+_WINDOW_BYTES = 256_000_000
+"""What one window may take, however large the budget: larger ones save little time. In int8 at 1920x1080 px, two at a
+time, this makes a call 2 % (SRPN-Lite) to 8 % (Plain-M) slower than half as much again, and half of it 28 %."""
 _FIXED_BYTES = 3_000_000
 """Threads and their stacks, whatever the size of the picture."""
 _LARGE_WINDOW_PX, _LARGE_WINDOW_COST = 280 * 280, 1.05
@@ -69,7 +70,7 @@ class Division:
         """Peak of the network runs, of what is done with each window around them, and of waiting blocks."""
         at_once = min(self.workers, len(self.grid))
         blocks = at_once + (len(self.grid) > 1)
-        around = _SIDE_BY_SIDE_INT8 if at_once > 1 and card.precision == "int8" else _AROUND_THE_NETWORK
+        around = _AROUND_INT8 if card.precision == "int8" else _AROUND_THE_NETWORK
         per_px = at_once * card.bytes_per_px * around + blocks * block_bytes_per_px
         return int(self.grid.window_px * per_px) + _FIXED_BYTES
 
@@ -94,8 +95,8 @@ def fit(
 ) -> Division:
     """The cheapest division of a picture whose working set fits the budget.
 
-    Cheapest is the least memory within 1.5 % of the least time, or one window if that is no slower. Networks that
-    average over their input see the whole picture where they can.
+    Cheapest is the least memory within 1.5 % of the least time, or one window if that is no slower. A window takes
+    256 MB at most, where it can. Networks that average over their input see the whole picture where they can.
 
     Args:
         size_hw: the LR picture.
@@ -128,8 +129,13 @@ def fit(
     needs = [canvas_bytes(division.grid) + division.working_bytes(card, block_bytes_per_px) for division in divisions]
     budget = budget_bytes(max_memory)
     fitting = [(division, need) for division, need in zip(divisions, needs, strict=True) if need <= budget]
-    if card.global_pooling:
-        fitting = [choice for choice in fitting if len(choice[0].grid) == 1] or fitting
+    whole = [choice for choice in fitting if len(choice[0].grid) == 1 and card.global_pooling]
+    modest = [
+        (division, need)
+        for division, need in fitting
+        if division.working_bytes(card, block_bytes_per_px) <= division.workers * _WINDOW_BYTES
+    ]
+    fitting = whole or modest or fitting
     if fitting:
         patience = _PATIENCE * min(division.relative_time(threads) for division, _ in fitting)
         quick = [(division, need) for division, need in fitting if division.relative_time(threads) <= patience]

@@ -1,6 +1,7 @@
 """Memory budgets: what is refused, what is kept, what the limits of a container say."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,28 @@ def test_without_a_budget_a_share_of_what_is_free_is_the_limit() -> None:
             block_bytes_per_px=48.0,
             threads=1,
         )
+
+
+@pytest.mark.parametrize("threads", [1, 2, 16])
+def test_windows_stay_modest_however_large_the_budget(threads: int) -> None:
+    """For networks that average over the picture, the whole of a small one is worth its memory."""
+    card = ModelCard(scale=4, architecture="tiny", bytes_per_px=2000.0)
+
+    def working_bytes(card: ModelCard, size_hw: tuple[int, int]) -> int:
+        division = memory.fit(
+            size_hw,
+            card,
+            halo_px=20,
+            tile_px=None,
+            max_memory="64GB",
+            canvas_bytes=lambda grid: 10_000_000,
+            block_bytes_per_px=48.0,
+            threads=threads,
+        )
+        return division.working_bytes(card, 48.0)
+
+    assert working_bytes(card, (2000, 3000)) <= threads * 256_000_000
+    assert working_bytes(replace(card, global_pooling=True), (400, 500)) > 400 * 500 * card.bytes_per_px
 
 
 def test_a_tile_that_does_not_fit_is_refused_before_work(network: Path, astronaut: np.ndarray) -> None:
