@@ -184,7 +184,7 @@ class Trainer:
         losses = []
         began = time.monotonic() - self.elapsed_s
         while self.progress < 1:
-            losses.append(self._one_step())
+            losses.append(self.one_step())
             self.step += 1
             self.elapsed_s = time.monotonic() - began
             bar.update()
@@ -205,7 +205,8 @@ class Trainer:
                     )
                 self.save()
 
-    def _one_step(self) -> Tensor:
+    def one_step(self) -> Tensor:
+        """Update the weights by one batch, that of step `self.step`; returns its loss."""
         rate = learning_rate(self.settings, step=self.step, progress=self.progress)
         for group in self.optimizer.param_groups:
             group["lr"] = rate

@@ -1,0 +1,91 @@
+"""`python -m benchmarks.training_step RECIPE.toml --data DIR`: how fast a recipe trains here, and whether the device or
+Python is the limit.
+
+Prints the time of a step, patches a second, what share of the time the device computes, and peak memory. On a GPU a
+share well below 100 % means that it waits for Python or for data: `--compile` or a larger batch help.
+"""
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch.profiler import ProfilerActivity, profile
+
+from training.command import run_command
+from training.data.folder import scan_folder
+from training.loop import Limits, Trainer, peak_memory_bytes
+from training.processes import choose_device
+from training.recipe import read_recipe
+
+WARM_UP_STEPS = 3
+
+
+@dataclass(frozen=True)
+class StepTime:
+    """Of steps made one after the other."""
+
+    step_ms: float
+    """Wall time of one."""
+    busy_share: float
+    """What the device's operators or kernels took of it under torch's profiler, 0 to 1."""
+
+
+def step_time(step: Callable[[], object], device: torch.device, *, steps: int) -> StepTime:
+    """Time so many steps, then profile as many, whose time is the longer for it."""
+    on_gpu = device.type == "cuda"
+    wait: Callable[[], None] = torch.cuda.synchronize if on_gpu else lambda: None
+
+    def wall_us() -> float:
+        wait()
+        start = time.perf_counter()
+        for _ in range(steps):
+            step()
+        wait()
+        return (time.perf_counter() - start) * 1e6
+
+    step_ms = wall_us() / steps / 1e3
+    with profile(activities=[ProfilerActivity.CUDA if on_gpu else ProfilerActivity.CPU], acc_events=True) as profiler:
+        profiled_us = wall_us()
+    events = profiler.key_averages()
+    busy_us = sum(event.self_device_time_total if on_gpu else event.self_cpu_time_total for event in events)
+    return StepTime(step_ms=step_ms, busy_share=min(busy_us / profiled_us, 1.0))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.training_step", description=__doc__.partition("\n\n")[0]
+    )
+    parser.add_argument("recipe", type=Path, help="TOML file; see training/recipes")
+    parser.add_argument("--data", type=Path, required=True, help="folder tree of HR pictures")
+    parser.add_argument("--steps", type=int, default=10, help="how many are timed, and how many profiled (default: 10)")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, ... (default: auto)")
+    parser.add_argument("--compile", action="store_true", help="compile the step first")
+    options = parser.parse_args(arguments)
+    return run_command(lambda: _measure(options))
+
+
+def _measure(options: argparse.Namespace) -> None:
+    recipe, device = read_recipe(options.recipe), choose_device(options.device)
+    with tempfile.TemporaryDirectory(prefix="sr-training-step-") as folder:
+        trainer = Trainer(recipe, scan_folder(options.data), Path(folder), device=device, limits=Limits())
+        if options.compile:
+            trainer.compile()
+        trainer.network.train()
+        for _ in range(WARM_UP_STEPS):
+            trainer.one_step()
+        found = step_time(trainer.one_step, device, steps=options.steps)
+    batch, patch_px = recipe.training.batch, recipe.training.lr_patch_px
+    print(
+        f"{recipe.name} on {device}: {found.step_ms:.1f} ms for a step of {batch} LR patches of {patch_px} px, "
+        f"{batch / found.step_ms * 1e3:.1f} patches/s, device busy {found.busy_share:.0%} of the time, "
+        f"peak memory {peak_memory_bytes(device) / 1e6:.0f} MB"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
