@@ -20,15 +20,14 @@ _SHARED_WINDOW_EFFICIENCY = 0.8
 _AROUND_THE_NETWORK, _AROUND_INT8 = 1.2, 1.6
 """What windows take over the card's measurement, by how the arena comes to be cut. One or two at a time, 128 to 512 px:
 1.00 to 1.23 times in float32, 0.99 to 1.37 in int8."""
-_WINDOW_BYTES = 256_000_000
-"""What one window may take, however large the budget: larger ones save little time. In int8 at 1920x1080 px, two at a
-time, this makes a call 2 % (SRPN-Lite) to 8 % (Plain-M) slower than half as much again, and half of it 28 %."""
+_WORTH_THE_TIME_BYTES = 1_500_000_000
+"""So much memory for each processor is worth as much as the whole time: 15 MB more must save 1 %."""
 _FIXED_BYTES = 3_000_000
 """Threads and their stacks, whatever the size of the picture."""
 _LARGE_WINDOW_PX, _LARGE_WINDOW_COST = 280 * 280, 1.05
 """Measured on SRPN-Lite x4, processor time per px over that at 96x96 px: 1.02 to 1.03 at 229x207 px, 1.01 to 1.03 at
 282x254, 1.03 to 1.05 at 352x330."""
-_PATIENCE = 1.015
+_PATIENCE = 1.005
 _UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 
 
@@ -95,8 +94,9 @@ def fit(
 ) -> Division:
     """The cheapest division of a picture whose working set fits the budget.
 
-    Cheapest is the least memory within 1.5 % of the least time, or one window if that is no slower. A window takes
-    256 MB at most, where it can. Networks that average over their input see the whole picture where they can.
+    Cheapest is what takes little time and little memory: 15 MB for each processor weigh as much as 1 % of the time.
+    Within 0.5 % of that it is one window, or the least memory. Networks that average over their input see the whole
+    picture where they can.
 
     Args:
         size_hw: the LR picture.
@@ -129,17 +129,17 @@ def fit(
     needs = [canvas_bytes(division.grid) + division.working_bytes(card, block_bytes_per_px) for division in divisions]
     budget = budget_bytes(max_memory)
     fitting = [(division, need) for division, need in zip(divisions, needs, strict=True) if need <= budget]
-    whole = [choice for choice in fitting if len(choice[0].grid) == 1 and card.global_pooling]
-    modest = [
-        (division, need)
-        for division, need in fitting
-        if division.working_bytes(card, block_bytes_per_px) <= division.workers * _WINDOW_BYTES
-    ]
-    fitting = whole or modest or fitting
+    if card.global_pooling:
+        fitting = [choice for choice in fitting if len(choice[0].grid) == 1] or fitting
     if fitting:
-        patience = _PATIENCE * min(division.relative_time(threads) for division, _ in fitting)
-        quick = [(division, need) for division, need in fitting if division.relative_time(threads) <= patience]
-        return min(quick, key=lambda choice: (len(choice[0].grid) > 1, choice[1]))[0]
+
+        def cost(division: Division) -> float:
+            memory = division.working_bytes(card, block_bytes_per_px) / (threads * _WORTH_THE_TIME_BYTES)
+            return division.relative_time(threads) * (1 + memory)
+
+        patience = _PATIENCE * min(cost(division) for division, _ in fitting)
+        cheap = [(division, need) for division, need in fitting if cost(division) <= patience]
+        return min(cheap, key=lambda choice: (len(choice[0].grid) > 1, choice[1]))[0]
     height, width = size_hw
     what = f"{width}x{height} px" + ("" if tile_px is None else f" in tiles of {tile_px} px")
     least = format_bytes(min(needs))
