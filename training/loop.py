@@ -186,13 +186,13 @@ class Trainer:
         while self.progress < 1:
             losses.append(self.one_step())
             self.step += 1
-            self.elapsed_s = time.monotonic() - began
+            self.elapsed_s = self._seconds_since(began)
             bar.update()
             if self.step % self.settings.validate_every == 0 or self.progress >= 1:
                 loss = self.processes.mean(torch.stack(losses).mean()).item()
                 losses.clear()
                 psnr_db = self.validate()
-                self.elapsed_s = time.monotonic() - began
+                self.elapsed_s = self._seconds_since(began)
                 bar.set_postfix(loss=f"{loss:.3f}", psnr_y=f"{psnr_db:.2f}")
                 if self.rank == 0:
                     self.log.write(
@@ -204,6 +204,11 @@ class Trainer:
                         elapsed_s=self.elapsed_s,
                     )
                 self.save()
+
+    def _seconds_since(self, began: float) -> float:
+        """The same in all processes where it decides on rates and on the end."""
+        seconds = time.monotonic() - began
+        return self.processes.agree_on(seconds) if self.limits.minutes else seconds
 
     def one_step(self) -> Tensor:
         """Update the weights by one batch, that of step `self.step`; returns its loss."""

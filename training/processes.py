@@ -61,6 +61,14 @@ class Processes:
             dist.all_reduce(value)
         return value / self.count
 
+    def agree_on(self, value: float) -> float:
+        """The first process's value, in all of them."""
+        if self.count == 1:
+            return value
+        values = [value]
+        dist.broadcast_object_list(values)
+        return values[0]
+
     def wait(self) -> None:
         """Until all are here."""
         if self.count > 1:

@@ -81,14 +81,15 @@ def test_drn_trains_with_its_dual_networks(pictures: Path, tmp_path: Path) -> No
 
 
 def test_two_processes_train_as_one_with_the_joined_batch(tiny_recipe: Path, pictures: Path, tmp_path: Path) -> None:
-    command = ["-m", "training.train", tiny_recipe, "--data", pictures, "--device", "cpu", "--out"]
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    for start, name in ((torchrun, "two"), ([sys.executable], "one")):
-        run = [*start, *command, tmp_path / name]
-        done = subprocess.run(run, env=environment, check=False, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
+    _train_apart(_TORCHRUN, tiny_recipe, "--data", pictures, "--out", tmp_path / "two")
+    _train_apart([sys.executable], tiny_recipe, "--data", pictures, "--out", tmp_path / "one")
     assert _losses(tmp_path / "two") == pytest.approx(_losses(tmp_path / "one"), rel=1e-4)
+
+
+def test_minutes_end_two_processes_at_the_same_step(tiny_recipe: Path, pictures: Path, tmp_path: Path) -> None:
+    tiny_recipe.write_text(tiny_recipe.read_text().replace("steps = 6", "steps = 1_000_000"))
+    _train_apart(_TORCHRUN, tiny_recipe, "--data", pictures, "--out", tmp_path / "run", "--max-minutes", "0.1")
+    assert float(_rows(tmp_path / "run")[-1]["elapsed_s"]) >= 6
 
 
 def test_minutes_end_the_schedule_at_its_floor(tiny_recipe: Path, pictures: Path, tmp_path: Path) -> None:
@@ -148,6 +149,16 @@ def test_a_wrong_recipe_is_one_line_and_exit_code_2(
     errors = capsys.readouterr().err
     assert errors.count("\n") == 1
     assert message in errors
+
+
+_TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+
+
+def _train_apart(start: list[str], *arguments: object) -> None:
+    command = [*start, "-m", "training.train", *map(str, arguments), "--device", "cpu"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run(command, env=environment, check=False, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
 
 
 def _rows(run: Path) -> list[dict[str, str]]:
