@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from sr_infer.errors import ModelError, ModelNotFoundError, OutputError
@@ -35,7 +35,7 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str,
     try:
         with replacing(path, make_folder=True) as temporary:
             contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-            save_file(contiguous, temporary, metadata={HEADER_KEY: json.dumps(header)})
+            temporary.write_bytes(save(contiguous, metadata={HEADER_KEY: json.dumps(header)}))
     except SafetensorError as error:
         raise OutputError(f"cannot write {path}: {error}") from error
 
