@@ -24,6 +24,7 @@ LEVELS_OF_INT8_ATTENTION, SHARE_BEYOND = 3, 5e-6
 their whole receptive field, a tile's width and more, brings it to 1, and single values change with any."""
 TILE_PX = 64
 MEMORY_PROBE_PX = 256
+INPUT_BYTES_PER_PX = 3 * 4
 
 
 def photographs() -> list[Pixels]:
@@ -83,9 +84,12 @@ def tile_equality(session: Session) -> dict[int, TileEquality]:
 
 
 def bytes_per_px(path: Path, *, side_px: int = MEMORY_PROBE_PX) -> float:
-    """Peak memory of one network run per LR pixel, on a square, in a process of its own."""
+    """Peak memory of one network run per LR pixel, on a square, in a process of its own.
+
+    A small window may fit into what loading the network left free; it is taken to need its input's bytes at least.
+    """
     peak = peak_memory("exporters.network_case:network_case", str(path), side_px)
-    return round(peak.added_bytes / side_px**2, 1)
+    return max(round(peak.added_bytes / side_px**2, 1), INPUT_BYTES_PER_PX)
 
 
 def quality(upscale: Upscale, folders: Sequence[Path], *, scale: int) -> dict[str, Quality]:

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 import exporters
+from exporters.measurements import bytes_per_px
 from exporters.to_onnx import main
 from sr_infer.model_card import METADATA_KEY
 from tests.exporters.tiny import NETWORKS, Exported, save_checkpoint
@@ -63,6 +64,10 @@ def test_card_says_what_the_file_is(each: Exported) -> None:
 def test_halo_is_the_kernels_reach(exported: Callable[[str], Exported]) -> None:
     assert exported("srpn-lite-x2").card.halo_px == 1 + 2 * 2 + 1 + 1
     assert exported("plain-x3").card.halo_px == 3
+
+
+def test_a_window_too_small_to_be_seen_in_memory_counts_its_input(exported: Callable[[str], Exported]) -> None:
+    assert bytes_per_px(exported("plain-x3").path, side_px=4) == 12
 
 
 def test_another_process_prints_the_card_and_measures_quality(tmp_path: Path) -> None:
