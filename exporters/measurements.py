@@ -25,6 +25,7 @@ their whole receptive field, a tile's width and more, brings it to 1, and single
 TILE_PX = 64
 MEMORY_PROBE_PX = 256
 INPUT_BYTES_PER_PX = 3 * 4
+"""Three channels of float32."""
 
 
 def photographs() -> list[Pixels]:

@@ -10,7 +10,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from sr_infer.errors import ModelError, ModelNotFoundError, OutputError
+from sr_infer.errors import ModelError, ModelNotFoundError
 from sr_infer.replace_file import replacing
 from training.networks import Network, NetworkConfig, build_network, read_config
 
@@ -32,12 +32,9 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str,
     Raises:
         OutputError: the file cannot be written; one that was there before is untouched.
     """
-    try:
-        with replacing(path, make_folder=True) as temporary:
-            contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-            temporary.write_bytes(save(contiguous, metadata={HEADER_KEY: json.dumps(header)}))
-    except SafetensorError as error:
-        raise OutputError(f"cannot write {path}: {error}") from error
+    contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    with replacing(path, make_folder=True) as temporary:
+        temporary.write_bytes(save(contiguous, metadata={HEADER_KEY: json.dumps(header)}))
 
 
 def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

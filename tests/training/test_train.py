@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from training.checkpoint import load_network, load_tensors
+from training.checkpoint import load_network, load_tensors, save_tensors
 from training.recipe import read_recipe
 from training.schedule import learning_rate
 from training.train import main
@@ -84,6 +84,12 @@ def test_two_processes_train_as_one_with_the_joined_batch(tiny_recipe: Path, pic
     _train_apart(_TORCHRUN, tiny_recipe, "--data", pictures, "--out", tmp_path / "two")
     _train_apart([sys.executable], tiny_recipe, "--data", pictures, "--out", tmp_path / "one")
     assert _losses(tmp_path / "two") == pytest.approx(_losses(tmp_path / "one"), rel=1e-4)
+
+
+def test_weights_are_as_readable_as_any_new_file(tmp_path: Path) -> None:
+    (tmp_path / "new").touch()
+    save_tensors(tmp_path / "weights.safetensors", {"weight": torch.ones(2)}, {})
+    assert (tmp_path / "weights.safetensors").stat().st_mode == (tmp_path / "new").stat().st_mode
 
 
 def test_minutes_end_two_processes_at_the_same_step(tiny_recipe: Path, pictures: Path, tmp_path: Path) -> None:
