@@ -84,15 +84,21 @@ def load_network(path: Path) -> tuple[str, NetworkConfig, Network, dict[str, Any
     return architecture, config, network.eval(), header
 
 
-def load_matching(network: nn.Module, path: Path) -> list[str]:
+def load_matching(network: nn.Module, path: Path, *, scale: int | None = None) -> list[str]:
     """Start `network` from the tensors of `path` that have its names and shapes; returns the names left as they were.
+
+    Where a layer is wider than the stored one, and the stored network's scale is `scale`, the stored channels become
+    its first and read nothing of the new ones. The network then computes what the stored one did, unless it
+    concatenates features of which there are more now (Chen, Goodfellow, Shlens, "Net2Net", ICLR 2016).
 
     Raises:
         ModelNotFoundError: there is no such file.
         ModelError: it is not one of ours, or nothing in it fits.
     """
-    tensors, _ = load_tensors(path)
+    tensors, header = load_tensors(path)
     own = network.state_dict()
+    if scale is not None and header.get("recipe", {}).get("network", {}).get("scale") == scale:
+        tensors = {k: _widened(v, own[k]) if k in own else v for k, v in tensors.items()}
     fitting = {k: v.to(own[k].dtype) for k, v in tensors.items() if k in own and own[k].shape == v.shape}
     if not any(name.endswith("weight") and own[name].ndim == 4 for name in fitting):
         raise ModelError(
@@ -100,6 +106,17 @@ def load_matching(network: nn.Module, path: Path) -> list[str]:
         )
     network.load_state_dict({**own, **fitting})
     return [name for name in own if name not in fitting and torch.is_floating_point(own[name])]
+
+
+def _widened(stored: Tensor, own: Tensor) -> Tensor:
+    """`own` with `stored` as its first channels, or `stored` where it is not a narrower form of it."""
+    comparable = stored.ndim == own.ndim and stored.shape[2:] == own.shape[2:]
+    if stored.shape == own.shape or not comparable or any(s > o for s, o in zip(stored.shape, own.shape, strict=True)):
+        return stored
+    wide = own.clone()
+    wide[: stored.shape[0]] = 0
+    wide[tuple(slice(count) for count in stored.shape[:2])] = stored.to(own.dtype)
+    return wide
 
 
 def dual_path(weights: Path) -> Path:

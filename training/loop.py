@@ -123,11 +123,11 @@ class Trainer:
         return max(self.step / self.last_step, by_minutes)
 
     def start_from(self, weights: Path) -> None:
-        """Take over the fitting tensors of an earlier network (x4 from x2, say), with a fresh schedule.
+        """Take over the fitting tensors of an earlier network (x4 from x2, or a narrower one), with a fresh schedule.
 
         So those of its dual networks, if they lie beside it.
         """
-        fresh = load_matching(self.network, weights)
+        fresh = load_matching(self.network, weights, scale=self.recipe.network.scale)
         self.ema.load_state_dict(self.network.state_dict())
         if self.loss.duals.state_dict() and dual_path(weights).is_file():
             load_matching(self.loss.duals, dual_path(weights))

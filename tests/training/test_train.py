@@ -126,6 +126,33 @@ def test_x4_starts_from_x2(tiny_recipe: Path, pictures: Path, tmp_path: Path) ->
     assert load_tensors(tmp_path / "x4" / "tiny.safetensors")[1]["history"]["started_from"] == "tiny after 6 steps"
 
 
+@pytest.mark.parametrize(
+    ("tail", "wider"),
+    [
+        ('"shuffle"', "width = 12"),
+        ('"shuffle"', "width = 8\ninner_widths = [12]"),
+        ('"upsampler"', "width = 12"),
+    ],
+    ids=["all channels", "inside the blocks", "before a shuffle"],
+)
+def test_a_wider_network_starts_as_good_as_the_narrow_one(
+    tail: str, wider: str, tiny_recipe: Path, pictures: Path, tmp_path: Path
+) -> None:
+    narrow = tiny_recipe.read_text().replace('"shuffle"', tail)
+    tiny_recipe.write_text(narrow)
+    assert main([str(tiny_recipe), "--data", str(pictures), "--out", str(tmp_path / "narrow")]) == 0
+    hardly_trained = narrow.replace("learning_rate = 1e-3", "learning_rate = 1e-7")
+    tiny_recipe.write_text(hardly_trained.replace("width = 8", wider))
+    arguments = ["--out", str(tmp_path / "wide"), "--from", str(tmp_path / "narrow" / "tiny.safetensors")]
+    assert main([str(tiny_recipe), "--data", str(pictures), *arguments, "--max-steps", "1"]) == 0
+    lr = torch.rand(1, 3, 24, 24, generator=torch.Generator().manual_seed(0)) * 255
+    networks = [load_network(tmp_path / name / "tiny.safetensors")[2] for name in ("narrow", "wide")]
+    assert sum(p.numel() for p in networks[1].parameters()) > sum(p.numel() for p in networks[0].parameters())
+    with torch.no_grad():
+        as_narrow, as_wide = (network(lr) for network in networks)
+    assert (as_narrow - as_wide).abs().max() < 0.5
+
+
 def test_a_broken_picture_is_named_and_skipped(
     tiny_recipe: Path, pictures: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from sr_infer.errors import ModelError, OptionError
-from training.checkpoint import dual_path, load_network, save_network, save_tensors
+from training.checkpoint import dual_path, load_network, provenance, save_network, save_tensors
 from training.compress.cost import Cost, CountedCost, read_latency_table
 from training.compress.curves import draw_search, write_curve
 from training.compress.drc_distillation import TailDistillation
@@ -221,7 +221,7 @@ class DualRegressionCompression:
             teacher = self.teacher.to(device)
             trainer.use_loss(TailDistillation(trainer.loss, teacher, self.recipe.distillation_weight))
         trainer.resume_or_start(pruned)
-        trainer.started_from = self.dense.name
+        trainer.started_from = provenance(self.dense)
         return trainer.run(), trainer.validate()
 
     def _recipe(self, config: NetworkConfig, training: Training) -> Recipe:

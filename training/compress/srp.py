@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from sr_infer.errors import ModelError, OptionError
-from training.checkpoint import load_network, save_network
+from training.checkpoint import load_network, provenance, save_network
 from training.compress.curves import draw_curves
 from training.compress.penalty import GrowingPenalty, Growth
 from training.compress.removal import remove_channels
@@ -108,13 +108,17 @@ class StructuredPruning:
         if begun and not resume:
             raise OptionError(f"{self.out} holds a run; go on with --resume, or give another --out")
         if not removed.exists():
-            narrow = self._regularise(folder, device, limits) if self.recipe.growth.ceiling else self.narrow
+            narrow, steps = self.narrow, 0
+            if self.recipe.growth.ceiling:
+                narrow, steps = self._regularise(folder, device, limits)
             recipe = self._trainer_recipe(narrow.config, self.recipe.fine_tuning)
-            save_network(removed, narrow, recipe.tables, {"removed_filters": self._removed_filters()})
+            history = {"removed_filters": self._removed_filters(), "regularised_steps": steps}
+            save_network(removed, narrow, recipe.tables, history)
             LOG.info("removed the filters: %s", removed)
         return self._fine_tune(removed, folder, device, limits)
 
-    def _regularise(self, folder: Folder, device: torch.device, limits: Limits) -> Network:
+    def _regularise(self, folder: Folder, device: torch.device, limits: Limits) -> tuple[Network, int]:
+        """The pruned network, and the steps of the penalty."""
         recipe = self._trainer_recipe(self.config, self.recipe.regularisation)
         trainer = Trainer(recipe, folder, self._regularised, device=device, limits=limits)
         watched = self._watched_layers()
@@ -130,7 +134,7 @@ class StructuredPruning:
         _, _, network, _ = load_network(trainer.run())
         if trainer.rank == 0:
             draw_curves(penalty.record, list(watched.items()), self._regularised / "filters.png")
-        return remove_channels(network, self.structure, self.removed)
+        return remove_channels(network, self.structure, self.removed), trainer.step
 
     def _watched_layers(self) -> dict[str, str]:
         """A free and a tied layer from the middle of the network, where there are such."""
@@ -147,7 +151,8 @@ class StructuredPruning:
         recipe = self._trainer_recipe(config, self.recipe.fine_tuning)
         trainer = Trainer(recipe, folder, self.out, device=device, limits=limits)
         trainer.resume_or_start(removed)
-        trainer.started_from = self.dense.name
+        steps = header["history"]["regularised_steps"]
+        trainer.started_from = f"{provenance(self.dense)}, regularised for {steps:,} steps"
         return trainer.run()
 
     def _removed_filters(self) -> dict[str, list[int]]:

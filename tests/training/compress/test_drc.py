@@ -103,7 +103,7 @@ def test_fine_tuning_repairs_what_pruning_broke(run: Path, dense: Path) -> None:
         losses = [float(row["loss"]) for row in csv.DictReader(file)]
     assert losses[-1] < losses[0]
     _, _, _, header = load_network(run / "tiny50-x4.safetensors")
-    assert header["history"]["started_from"] == "tiny.safetensors"
+    assert header["history"]["started_from"] == "tiny after 60 steps"
     assert "50% of the macs" in header["recipe"]["note"]
     before, after = (load_tensors(run / f"{name}-dual.safetensors")[0] for name in ("pruned", "tiny50-x4"))
     assert all(not torch.equal(before[name], after[name]) for name in before)
