@@ -152,7 +152,7 @@ class StructuredPruning:
         trainer = Trainer(recipe, folder, self.out, device=device, limits=limits)
         trainer.resume_or_start(removed)
         steps = header["history"]["regularised_steps"]
-        trainer.started_from = f"{provenance(self.dense)}, regularised for {steps:,} steps"
+        trainer.started_from = f"{steps:,} regularised steps on {provenance(self.dense)}"
         return trainer.run()
 
     def _removed_filters(self) -> dict[str, list[int]]:

@@ -93,7 +93,7 @@ def test_the_result_is_narrow_fine_tuned_and_says_where_it_comes_from(run: Path)
     _, config, pruned, header = load_network(run / "tiny-x2.safetensors")
     assert (config.width, config.inner_widths) == (5, (5,))
     assert pruned.tail[0].weight.shape == (12, 5, 3, 3)
-    assert header["history"]["started_from"] == "tiny after 40 steps, regularised for 100 steps"
+    assert header["history"]["started_from"] == "100 regularised steps on tiny after 40 steps"
     assert header["recipe"]["note"] == "Pruned by SRP, tied filters by random, seed 1."
     with (run / "log.csv").open() as file:
         losses = [float(row["loss"]) for row in csv.DictReader(file)]
