@@ -72,7 +72,7 @@ def test_the_student_begins_near_its_teacher_and_a_random_one_does_not(teacher: 
         for settings in (PAPER, OURS, replace(OURS, ones=False))
     )
     paper, ours, collapsed = psnr_db(paper.network), psnr_db(ours.network), psnr_db(without.collapsed()[0])
-    assert psnr_db(Plain(PlainConfig(scale=4))) < paper - 8
+    assert psnr_db(Plain(PlainConfig(scale=4))) < paper - 6
     assert paper < ours - 1
     assert collapsed < ours - 0.5
     assert ours > psnr_db(teacher) - 1
