@@ -58,24 +58,29 @@ def test_a_full_rank_student_of_a_linear_teacher_is_exact(directions: str, activ
         torch.testing.assert_close(winner.network(patches), teacher(patches), rtol=0, atol=1e-6)
 
 
-def test_the_student_begins_near_its_teacher_and_a_random_one_does_not(teacher: EDSR, patches: Tensor) -> None:
+def psnr_db(network: torch.nn.Module, scale: int) -> float:
     hr = data.chelsea()[100:220, 150:270]
-    lr = torch.from_numpy(downscale(hr, 4).transpose(2, 0, 1).copy())[None].float()
+    lr = torch.from_numpy(downscale(hr, scale).transpose(2, 0, 1).copy())[None].float()
+    with torch.no_grad():
+        return psnr_y(network(lr)[0].round().clamp(0, 255).byte().permute(1, 2, 0).numpy(), hr, border=scale)
 
-    @torch.no_grad()
-    def psnr_db(network: torch.nn.Module) -> float:
-        return psnr_y(network(lr)[0].round().clamp(0, 255).byte().permute(1, 2, 0).numpy(), hr, border=4)
 
+@pytest.mark.parametrize("scale", [3, 4], ids=["teacher from scratch", "pruned teacher"])
+def test_the_student_begins_near_its_teacher_and_a_random_one_does_not(scale: int, patches: Tensor) -> None:
+    teacher = load_network(WEIGHTS.with_stem(f"srpn-lite-x{scale}"))[2]
     student = Student(width=64)
     paper, ours, without = (
         winning_initialisation(teacher, patches, student, settings)
         for settings in (PAPER, OURS, replace(OURS, ones=False))
     )
-    paper, ours, collapsed = psnr_db(paper.network), psnr_db(ours.network), psnr_db(without.collapsed()[0])
-    assert psnr_db(Plain(PlainConfig(scale=4))) < paper - 6
-    assert paper < ours - 1
-    assert collapsed < ours - 0.5
-    assert ours > psnr_db(teacher) - 1
+    collapsed_db = psnr_db(without.collapsed()[0], scale)
+    paper_db, ours_db = psnr_db(paper.network, scale), psnr_db(ours.network, scale)
+    random_db = psnr_db(Plain(PlainConfig(scale=scale)), scale)
+    assert random_db < ours_db - 11
+    assert random_db < paper_db - {3: 8, 4: 6}[scale]
+    assert paper_db < ours_db - 1
+    assert collapsed_db < ours_db - 0.5
+    assert ours_db > psnr_db(teacher, scale) - 1
 
 
 def test_bridges_lead_from_the_student_s_features_to_the_teacher_s(teacher: EDSR, patches: Tensor) -> None:
