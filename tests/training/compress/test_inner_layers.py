@@ -143,6 +143,23 @@ def test_what_is_narrowed_first_is_what_the_search_cares_least_about() -> None:
     assert any(width < max(row) for width, row in zip(widths, preferences, strict=True))
 
 
+def test_a_layer_may_keep_more_than_its_share_of_the_budget() -> None:
+    network = build_network("drn", SMALL)
+    inner = find_inner_layers(network)
+    cost = CountedCost(network, inner, "macs")
+    settings = Widths(ratio=0.5, multiple=4, fill=False, factors=(0.5, 1.0, 1.5))
+    cared = inner.layers[-2].writer
+    preferences = [
+        {width: (1.0 if layer.writer == cared else -1.0) * width for width in settings.candidates(layer.width)}
+        for layer in inner.layers
+    ]
+    widths = settings.projected(preferences, cost)
+    assert widths[-2] == 24 > inner.widths[-2] / 2
+    assert cost.of(widths) <= settings.allowed(cost)
+    with pytest.raises(OptionError, match=r"factors in \(0, 2\]"):
+        Widths(ratio=0.5, factors=(1.0, 2.5))
+
+
 def test_a_budget_out_of_reach_is_refused() -> None:
     network = build_network("drn", SMALL)
     inner = find_inner_layers(network)
