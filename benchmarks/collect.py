@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import choosing
-from benchmarks.parts import breakdown, calls, engines, large, quality, tiles
+from benchmarks.parts import SHOWN_IN_FULL, breakdown, calls, engines, large, quality, tiles
 from benchmarks.results import Results
 from sr_infer import ShippedModel, available_models
 from sr_infer.errors import SrInferError
-from sr_infer.model_zoo import DEFAULT_MODEL
 
 PARTS = ("calls", "engines", "alternatives", "large", "tiles", "breakdown", "ways", "quality")
 
@@ -36,7 +35,7 @@ def jobs(parts: Sequence[str], folders: Sequence[Path], *, slow: bool) -> list[J
     every = [
         *each("calls", models, calls.measure),
         *each("engines", _one_of_each_network(floats), engines.measure),
-        *each("alternatives", [m for m in floats if m.name == DEFAULT_MODEL], engines.measure_alternatives),
+        *each("alternatives", [m for m in floats if m.name == SHOWN_IN_FULL], engines.measure_alternatives),
         *each("large", models, lambda model: large.measure(model, slow=slow)),
         *each("tiles", _one_of_each_network(floats), tiles.measure),
         *each("breakdown", floats, breakdown.measure),
@@ -51,9 +50,9 @@ def jobs(parts: Sequence[str], folders: Sequence[Path], *, slow: bool) -> list[J
 
 
 def _one_of_each_network(models: Sequence[ShippedModel]) -> list[ShippedModel]:
-    """The default model, and the first of every other architecture."""
+    """The first of every architecture, or the one that is shown in full."""
     by_architecture = {model.card.architecture: model for model in reversed(models)}
-    by_architecture |= {model.card.architecture: model for model in models if model.name == DEFAULT_MODEL}
+    by_architecture |= {model.card.architecture: model for model in models if model.name == SHOWN_IN_FULL}
     return [model for model in models if model in by_architecture.values()]
 
 

@@ -53,7 +53,7 @@ def main() -> int:
 
 
 def _save(picture: Image.Image, name: str) -> None:
-    picture.save(FOLDER / f"{name}.jpg", quality=88, subsampling=0, optimize=True)
+    picture.save(FOLDER / f"{name}.webp", quality=88, method=6)
 
 
 def _page(name: str, files: list[ShippedModel]) -> str:
@@ -61,7 +61,7 @@ def _page(name: str, files: list[ShippedModel]) -> str:
     lines = [
         f"# {name}",
         "",
-        f"![details, enlarged without smoothing]({name}.jpg)",
+        f"![details, enlarged without smoothing]({name}.webp)",
         "",
         "HR pictures were shrunk by MATLAB-compatible bicubic and upscaled again; PSNR-Y in dB is of the detail.",
         "",

@@ -1,9 +1,9 @@
-"""Pass for int8: what a float convolution gives to a sum is handed over with its channels last.
+"""Pass for int8: what a float convolution or a pixel shuffle gives to a sum is handed over with its channels last.
 
 onnxruntime runs 8-bit convolutions channels last, and moves the Transposes around them through what lies between until
 they meet and vanish; but through a sum or a concatenation only if all of its inputs come transposed. The result of a
-float convolution does not. Where a trunk of sums begins with one, as behind a head that stays in float, the whole trunk
-stays channels first, and every layer is transposed to it and back.
+float convolution does not, nor that of a pixel shuffle. Where a trunk of sums begins with one, as behind a head that
+stays in float, the whole trunk stays channels first, and every layer is transposed to it and back.
 
     x = T'(R(T(x))),    T to channels last, T' back, R a Reshape to the shape that there is
 
@@ -23,7 +23,7 @@ TO_FIRST = (0, 3, 1, 2)
 
 
 def channels_last(model: onnx.ModelProto) -> Rewrite:
-    """Rewrite a graph with 8-bit convolutions in place. Float convolutions that no sum or concatenation reads stay."""
+    """Rewrite a graph with 8-bit convolutions in place. What no sum or concatenation reads stays."""
     rewrite = Rewrite()
     for name in _handed_over(Graph(model)):
         graph = Graph(model)
@@ -43,11 +43,18 @@ def channels_last(model: onnx.ModelProto) -> Rewrite:
 
 
 def _handed_over(graph: Graph) -> list[str]:
-    """What float convolutions give to sums and concatenations."""
-    return [
-        node.output[0]
-        for node in graph.proto.node
-        if node.op_type == "Conv"
-        and node.input[1] in graph.constants
-        and any(reader.op_type in MEETS for reader in graph.readers.get(node.output[0], []))
-    ]
+    """What float convolutions give to sums and concatenations, and pixel shuffles to those that are then rounded."""
+    handed_over = []
+    for node in graph.proto.node:
+        meetings = [reader for reader in graph.readers.get(node.output[0], []) if reader.op_type in MEETS]
+        if node.op_type == "DepthToSpace":
+            meetings = [meeting for meeting in meetings if _is_rounded(graph, meeting.output[0])]
+        elif node.op_type != "Conv" or node.input[1] not in graph.constants:
+            continue
+        if meetings:
+            handed_over.append(node.output[0])
+    return handed_over
+
+
+def _is_rounded(graph: Graph, name: str) -> bool:
+    return any(reader.op_type == "QuantizeLinear" for reader in graph.readers.get(name, []))

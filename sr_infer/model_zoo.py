@@ -17,7 +17,7 @@ from sr_infer.errors import ModelError, ModelNotFoundError
 from sr_infer.model_card import ModelCard
 from sr_infer.onnx_file import read_card
 
-DEFAULT_MODEL = "srpn-lite-x4"
+DEFAULT_MODEL = "drn-s50-x4-int8"
 MODELS_FOLDER = Path(__file__).parent / "models"
 _CATALOGUE = "catalogue.json"
 

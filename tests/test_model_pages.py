@@ -14,5 +14,5 @@ def test_every_model_has_a_page_of_its_own_file(model: ShippedModel) -> None:
     name = model.name.removesuffix("-int8")
     page = (PAGES / f"{name}.md").read_text()
     assert model.sha256 in page
-    assert f"({name}.jpg)" in page
-    assert (PAGES / f"{name}.jpg").stat().st_size > 10_000
+    assert f"({name}.webp)" in page
+    assert (PAGES / f"{name}.webp").stat().st_size > 10_000

@@ -10,20 +10,19 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.parts import SHOWN_IN_FULL
 from benchmarks.race import Contender, race
 from sr_infer import ShippedModel
 from sr_infer.blocks import block_bytes_per_px
 from sr_infer.limits import available_memory_bytes, usable_cpus
 from sr_infer.measure import peak_memory
 from sr_infer.memory import fit
-from sr_infer.model_zoo import DEFAULT_MODEL
 
 SIZE_HW = (1080, 1920)
 SQUARE_PX = 96
 BUDGET, BUDGET_OF_ATTENTION = "300MB", "1GB"
 MOST_SECONDS = 60
-"""A model that is expected to take longer is run once, with a budget; an int8 form of such a model is left out. The
-default model is run in every way."""
+"""A model that is expected to take longer is run once, with a budget; an int8 form of such a model is left out."""
 
 
 def measure(model: ShippedModel, *, slow: bool = False) -> dict[str, Any]:
@@ -40,9 +39,9 @@ def measure(model: ShippedModel, *, slow: bool = False) -> dict[str, Any]:
     rows = {}
     if expected_s <= MOST_SECONDS or slow:
         rows["chosen by itself"] = _case(model, None, None)
-    if expected_s > MOST_SECONDS or slow or model.name == DEFAULT_MODEL:
+    if expected_s > MOST_SECONDS or slow or model.name == SHOWN_IN_FULL:
         rows[f"max_memory={budget}"] = _case(model, budget, None)
-    if slow or model.name == DEFAULT_MODEL:
+    if slow or model.name == SHOWN_IN_FULL:
         rows["one piece"] = _whole(model)
     if slow:
         rows["file to file"] = asdict(peak_memory("benchmarks.cases:files", model.name, *SIZE_HW, usable_cpus()))

@@ -1,17 +1,14 @@
 """Plain networks with a trunk in float: the same function, and one that bears 8 bits."""
 
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 import torch
 from torch import nn
 
 from exporters.carry_in_float import Carried, carry_in_float
-from exporters.channels_last import channels_last
 from exporters.graph import Graph
 from exporters.open_graph import open_graph
 from exporters.simplify import simplify
@@ -86,33 +83,6 @@ def test_trunk_and_others_are_put_together_in_8_bits() -> None:
 def test_widths_are_those_that_8_bits_are_fast_with() -> None:
     layers = [*carried().to_trunk[1:], carried().tail]
     assert {layer.in_channels % 4 for layer in layers} == {0}
-
-
-def transposes_left(model: onnx.ModelProto, path: Path) -> int:
-    """By the runtime."""
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    options.optimized_model_filepath = str(path)
-    onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    return sum(node.op_type == "Transpose" for node in onnx.load(path).graph.node)
-
-
-@pytest.mark.parametrize("in_float", [1, 2])
-def test_trunk_behind_a_float_head_stays_channels_last(in_float: int, tmp_path: Path) -> None:
-    head_and_change = next(node for node in carried_graph().graph.node if node.op_type == "Add").input
-    before = in_8_bits(carried_graph(), in_float=head_and_change[:in_float])
-    after = onnx.ModelProto()
-    after.CopyFrom(before)
-    assert channels_last(after).places == in_float
-    onnx.checker.check_model(after, full_check=True)
-    for size_hw in [(1, 1), (2, 5), (40, 31)]:
-        lr = photograph("astronaut", 40)[:, :, : size_hw[0], : size_hw[1]].copy()
-        outputs = [open_graph(model).run(["sr"], {"lr": lr})[0] for model in (before, after)]
-        np.testing.assert_array_equal(*outputs)
-    layers = len(carried().to_trunk)
-    to_and_from_float = 2 * (in_float - 1)
-    assert transposes_left(before, tmp_path / "before.onnx") >= layers
-    assert transposes_left(after, tmp_path / "after.onnx") < layers + to_and_from_float
 
 
 def test_a_network_that_carries_nothing_is_left_alone() -> None:
