@@ -53,7 +53,7 @@ def main() -> int:
 
 
 def _save(picture: Image.Image, name: str) -> None:
-    picture.save(FOLDER / f"{name}.webp", quality=88, method=6)
+    picture.save(FOLDER / f"{name}.webp", quality=80, method=6)
 
 
 def _page(name: str, files: list[ShippedModel]) -> str:

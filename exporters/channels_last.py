@@ -46,7 +46,7 @@ def _handed_over(graph: Graph) -> list[str]:
     """What float convolutions give to sums and concatenations, and pixel shuffles to those that are then rounded."""
     handed_over = []
     for node in graph.proto.node:
-        meetings = [reader for reader in graph.readers.get(node.output[0], []) if reader.op_type in MEETS]
+        meetings = _meetings(graph, node.output[0])
         if node.op_type == "DepthToSpace":
             meetings = [meeting for meeting in meetings if _is_rounded(graph, meeting.output[0])]
         elif node.op_type != "Conv" or node.input[1] not in graph.constants:
@@ -54,6 +54,13 @@ def _handed_over(graph: Graph) -> list[str]:
         if meetings:
             handed_over.append(node.output[0])
     return handed_over
+
+
+def _meetings(graph: Graph, name: str) -> list[onnx.NodeProto]:
+    """Sums and concatenations that read this, as it is or once channel attention has weighed it."""
+    readers = graph.readers.get(name, [])
+    weighed = [after for node in readers if node.op_type == "Mul" for after in graph.readers.get(node.output[0], [])]
+    return [reader for reader in (*readers, *weighed) if reader.op_type in MEETS]
 
 
 def _is_rounded(graph: Graph, name: str) -> bool:

@@ -43,12 +43,15 @@ def test_trunk_behind_a_float_head_stays_channels_last(in_float: int, tmp_path: 
     assert transposes_left(after, tmp_path / "after.onnx") < layers + to_and_from_float
 
 
-def test_trunk_behind_a_pixel_shuffle_stays_channels_last(tmp_path: Path) -> None:
+@pytest.mark.parametrize("in_float", [0, 1])
+def test_trunk_behind_a_pixel_shuffle_stays_channels_last(in_float: int, tmp_path: Path) -> None:
+    """Also if the last convolution of a block, which channel attention weighs, stays in float."""
     folded, _ = rewritten(simplified("drn", DRNConfig(scale=4, blocks=4, features=8)), fold_shuffle)
-    before = in_8_bits(folded)
+    weighed = [node.input[0] for node in folded.graph.node if node.op_type == "Mul"]
+    before = in_8_bits(folded, in_float=weighed[:in_float])
     after = onnx.ModelProto()
     after.CopyFrom(before)
-    assert channels_last(after).places == 1, "the shuffle before the second stage, not the one before the last layer"
+    assert channels_last(after).places == 1 + in_float, "not the shuffle before the last layer"
     lr = photograph("astronaut", 24)
     outputs = [open_graph(model).run(["sr"], {"lr": lr})[0] for model in (before, after)]
     np.testing.assert_array_equal(*outputs)
