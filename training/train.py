@@ -44,6 +44,7 @@ def _train(options: argparse.Namespace) -> None:
         trainer.start_from(options.weights)
     if options.compile:
         trainer.compile()
+    trainer.record()
     print(trainer.run())
 
 

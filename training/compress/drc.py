@@ -222,6 +222,7 @@ class DualRegressionCompression:
             trainer.use_loss(TailDistillation(trainer.loss, teacher, self.recipe.distillation_weight))
         trainer.resume_or_start(pruned)
         trainer.started_from = provenance(self.dense)
+        trainer.record()
         return trainer.run(), trainer.validate()
 
     def _recipe(self, config: NetworkConfig, training: Training) -> Recipe:

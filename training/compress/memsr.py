@@ -143,6 +143,7 @@ class PlainStudent:
             trainer.resume()
         else:
             LOG.info("the student begins at %.2f dB", trainer.validate())
+        trainer.record()
         trainer.run()
         trained = cast(OnesPlain | Plain, trainer.ema.cpu())
         if isinstance(trained, OnesPlain):
@@ -170,7 +171,7 @@ class PlainStudent:
         trainer.started_from = made if self.student_path is None else provenance(self.student_path)
         if self.recipe.distillation.weight:
             teacher, settings = self.teacher.to(device), self.recipe.distillation
-            trainer.use_loss(DistillationLoss(trainer.loss, teacher, bridges, settings, lambda: trainer.progress))
+            trainer.use_loss(DistillationLoss(trainer.loss, teacher, bridges, settings, trainer.progress_on_device))
         return trainer
 
     def initialise(self, folder: Folder) -> Winner:

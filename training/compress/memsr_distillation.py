@@ -1,6 +1,6 @@
 """MemSR's initialisation-aware distillation (eq. 12-14): the student's features keep standing for the teacher's."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -46,7 +46,7 @@ class DistillationLoss(nn.Module):
         teacher: EDSR,
         bridges: Sequence[Convolution],
         settings: Distillation,
-        progress: Callable[[], float],
+        progress: Tensor,
     ) -> None:
         """
         Args:
@@ -54,11 +54,11 @@ class DistillationLoss(nn.Module):
             teacher: stays as it is, and out of the state.
             bridges: from the student's features to the teacher's, layer by layer.
             settings: weight and decay.
-            progress: how far the run is, t.
+            progress: how far the run is, t: one number, which the run changes.
         """
         super().__init__()
         self.loss, self.divisors = loss, loss.divisors
-        self.settings, self.progress = settings, progress
+        self.settings, self._progress = settings, progress
         self._teacher = [teacher.eval().requires_grad_(False)]
         self.bridges = nn.ModuleList(_module(bridge, is_random=not settings.bridges) for bridge in bridges)
 
@@ -74,7 +74,7 @@ class DistillationLoss(nn.Module):
         missed = [
             mse_loss(bridge(g).float(), f.float()) for bridge, g, f in zip(self.bridges, features, targets, strict=True)
         ]
-        weight = self.settings.weight * self.settings.decay ** self.progress()
+        weight = self.settings.weight * self.settings.decay**self._progress
         return self.loss.primal([image], pyramid) + weight * torch.stack(missed).mean()
 
 

@@ -131,6 +131,7 @@ class StructuredPruning:
         )
         trainer.penalty = penalty
         trainer.resume_or_start(self.dense)
+        trainer.record()
         _, _, network, _ = load_network(trainer.run())
         if trainer.rank == 0:
             draw_curves(penalty.record, list(watched.items()), self._regularised / "filters.png")
@@ -153,6 +154,7 @@ class StructuredPruning:
         trainer.resume_or_start(removed)
         steps = header["history"]["regularised_steps"]
         trainer.started_from = f"{steps:,} regularised steps on {provenance(self.dense)}"
+        trainer.record()
         return trainer.run()
 
     def _removed_filters(self) -> dict[str, list[int]]:
