@@ -13,7 +13,9 @@ from training.data.folder import picture_names, read_pixels, scan_folder
 from training.evaluate import Pair, picture_pairs
 
 CROP_PX = 48
-PICTURES = 24
+CROPS = 96
+"""With fewer, pictures with harder edges than all of theirs leave the ranges."""
+HELD_OUT = 24
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Calibration:
 def read_calibration(folder: Path, validation: Path | None, scale: int) -> Calibration:
     """
     Args:
-        folder: HR pictures. The middle of up to 24, spread over the folder, becomes crops.
+        folder: HR pictures. The middle of up to 96, spread over the folder, becomes crops.
         validation: a benchmark folder as `training.evaluate` takes it. None takes up to 24 of the pictures in `folder`
             that training holds out (`training.data.folder`), and these are then not among the crops.
         scale: output side over input side.
@@ -49,13 +51,13 @@ def read_calibration(folder: Path, validation: Path | None, scale: int) -> Calib
             f"none of the {len(split.train) + len(split.validation)} pictures in {folder} is held out for validation; "
             "give --validation DIR, pictures that are not among them"
         )
-    held_out = picture_pairs(folder, scale, names=_spread(split.validation))
+    held_out = picture_pairs(folder, scale, names=_spread(split.validation, HELD_OUT))
     return Calibration(scale, _crops(folder, split.train, scale), list(held_out), f"{folder} that do not calibrate")
 
 
 def _crops(folder: Path, names: Sequence[str], scale: int) -> list[Batch]:
     crops = []
-    for name in _spread(names):
+    for name in _spread(names, CROPS):
         pixels = read_pixels(folder / name)
         if pixels.ndim == 2:
             pixels = np.repeat(pixels[:, :, None], 3, axis=2)
@@ -66,6 +68,6 @@ def _crops(folder: Path, names: Sequence[str], scale: int) -> list[Batch]:
     return crops
 
 
-def _spread(names: Sequence[str]) -> list[str]:
-    """Up to 24 of the names, evenly spaced."""
-    return list(names[:: -(-len(names) // PICTURES)])
+def _spread(names: Sequence[str], most: int) -> list[str]:
+    """Up to so many of the names, evenly spaced."""
+    return list(names[:: -(-len(names) // most)])

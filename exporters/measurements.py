@@ -19,9 +19,9 @@ HALOS_PX = (0, 2, 4, 6, 8, 10, 12, 16, 20, 24, 32)
 CHANGED_SHARE = 1e-3
 """Of the values, which may be 1 level off: the margin that keeps other photographs within 1 level too. Files in int8
 round otherwise in every window, so that all their values may; other photographs are then within 2 levels."""
-LEVELS_OF_INT8_ATTENTION, SHARE_BEYOND = 3, 5e-6
-"""What may change in int8 files of networks with channel attention, but for a few values in a million: no halo short of
-their whole receptive field, a tile's width and more, brings it to 1, and single values change with any."""
+BORDER_EXCESS = 1.1
+"""Asked of networks with channel attention in int8, which round otherwise all over a tile, at sharp detail by several
+levels, with any halo short of their receptive field, wider than a tile: not more near borders than elsewhere."""
 TILE_PX = 64
 MEMORY_PROBE_PX = 256
 INPUT_BYTES_PER_PX = 3 * 4
@@ -40,24 +40,44 @@ def halo_8bit_px(session: Session, pictures: Sequence[Pixels], *, halo_px: int) 
     """The smallest halo with which tiles of 64 px change no 8-bit value by more than 1, and few at all.
 
     Networks that pool over the picture are given the whole picture's averages in every tile. In int8 many values may
-    change, with channel attention by up to 3, and a few by more.
+    change; with channel attention by any number of levels, if by no more near borders than elsewhere.
 
     Args:
         session: the exported file.
         pictures: (H, W, 3) uint8 RGB, used as LR pictures; their middle 192x192 px are taken.
         halo_px: the receptive-field radius, returned when nothing smaller is enough.
     """
-    is_int8 = session.card.precision == "int8"
-    share = 1.0 if is_int8 else CHANGED_SHARE
-    levels, share_beyond = 1, 0.0
-    if is_int8 and session.card.global_pooling:
-        levels, share_beyond = LEVELS_OF_INT8_ATTENTION, SHARE_BEYOND
+    card = session.card
+    share = 1.0 if card.precision == "int8" else CHANGED_SHARE
     wholes = [_whole(session, middle(picture, 3 * TILE_PX)) for picture in pictures]
+    borders = [card.scale * TILE_PX, card.scale * 2 * TILE_PX]
+
+    def is_enough(difference: NDArray[np.int16]) -> bool:
+        if card.precision == "int8" and card.global_pooling:
+            return border_excess(difference, borders, near_px=card.scale) <= BORDER_EXCESS
+        return bool(difference.max() <= 1 and np.mean(difference > 0) <= share)
+
     for halo in (halo for halo in HALOS_PX if halo < halo_px):
-        differences = (_tile_difference(session, whole, halo) for whole in wholes)
-        if all(np.mean(d > levels) <= share_beyond and np.mean(d > 0) <= share for d in differences):
+        if all(is_enough(_tile_difference(session, whole, halo)) for whole in wholes):
             return halo
     return halo_px
+
+
+def border_excess(difference: NDArray[np.int16], borders: Sequence[int], *, near_px: int) -> float:
+    """Root mean square of a difference near the borders of tiles over that elsewhere; where there is none, 1.
+
+    Args:
+        difference: (S, S, 3) of a picture made of tiles to one made at once.
+        borders: first rows, and columns, of tiles but the first.
+        near_px: how many rows and columns on each side are near.
+    """
+    if not difference.any():
+        return 1.0
+    places = np.arange(len(difference)) + 0.5
+    near = (np.abs(places[:, None] - np.array(borders)) < near_px).any(axis=1)
+    is_near = near[:, None] | near
+    squares = np.square(difference, dtype=np.float64)
+    return float(np.sqrt(squares[is_near].mean() / squares[~is_near].mean()))
 
 
 @dataclass(frozen=True)

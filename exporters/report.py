@@ -71,6 +71,7 @@ def report_json(
     if quantized is not None and int8_speed is not None:
         contents["int8"] = {
             "psnr_drop_db": quantized.psnr_drop_db,
+            "worst_drop_db": quantized.worst_drop_db,
             "validated_on": quantized.validated_on,
             "layers": quantized.layers,
             "kept_in_float": quantized.kept_in_float,

@@ -9,14 +9,15 @@ from exporters.watch import Batch, watch
 
 Range = tuple[float, float]
 
-CUT_SHARE = 1e-5
-"""Of a tensor's values, which may lie outside of its range on each side: a few outliers would coarsen all others."""
+CUT_SHARE = 1e-6
+"""Of a tensor's values, which may lie outside of its range on each side: outliers would coarsen all others. With ten
+times as many cut off, pictures with hard edges lost up to 1.4 dB."""
 TAIL = 512
-"""Values that are remembered on each side: enough for 50 million."""
+"""Values that are remembered on each side: enough for 500 million."""
 
 
 def tensor_ranges(model: onnx.ModelProto, tensors: Sequence[str], crops: Sequence[Batch]) -> dict[str, Range]:
-    """Lowest and highest value of tensors on the crops, without the outermost 1 in 100,000 values on each side."""
+    """Lowest and highest value of tensors on the crops, without the outermost 1 in 1,000,000 values on each side."""
     tails = {name: _Tails() for name in tensors}
     for values in watch(model, tensors, crops):
         for name in tensors:

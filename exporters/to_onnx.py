@@ -100,7 +100,8 @@ def _summary(output: Path, exported: Exported) -> list[str]:
         lines.append(f"  windows of {size} px: {exported.tiles_db:.1f} dB from the whole picture")
     if quantized is not None and exported.int8_speed is not None:
         gains = ", ".join(f"{speed.gain:.2f}x on {threads}" for threads, speed in exported.int8_speed.items())
-        lines.append(f"  int8: {quantized.psnr_drop_db:.3f} dB lost on {quantized.validated_on}")
+        worst = f"{quantized.worst_drop_db:.2f} dB on the worst"
+        lines.append(f"  int8: {quantized.psnr_drop_db:.3f} dB lost on {quantized.validated_on}, {worst}")
         lines.append(f"  faster than the float file: {gains} threads")
         lines.append(f"  in float: {len(quantized.kept_in_float)} of {quantized.layers} convolutions")
     lines += [f"  {folder}: {it.psnr_y:.2f} dB, SSIM {it.ssim_y:.4f}" for folder, it in card.quality.items()]

@@ -6,15 +6,17 @@ import numpy as np
 import pytest
 from skimage import data
 
+from exporters.measurements import border_excess
 from sr_infer import DEFAULT_MODEL, ShippedModel, Upscaler, available_models
+from sr_infer.tiling import plan
 
 EXAMPLES = Path(__file__).parent / "models"
 LEAST_SET5_DB = {
-    "drn-s50-x4": 31.9,
+    "drn-s50-x4": 32.1,
     "memsr-plain-m-x4": 31.6,
-    "srpn-lite-x2": 37.55,
-    "srpn-lite-x3": 33.85,
-    "srpn-lite-x4": 31.7,
+    "srpn-lite-x2": 37.7,
+    "srpn-lite-x3": 34.0,
+    "srpn-lite-x4": 31.75,
 }
 MODELS = {model.name: model for model in available_models()}
 FLOATS = [model for model in MODELS.values() if model.card.precision == "float32"]
@@ -61,13 +63,18 @@ def test_int8_stays_near_its_float_form(model: ShippedModel) -> None:
 @pytest.mark.parametrize("model", MODELS.values(), ids=lambda model: model.name)
 def test_tiles_show_no_seams(model: ShippedModel) -> None:
     """On a photograph that was not used to measure the halo; int8 rounds otherwise in every tile."""
-    levels, least_db = (2, 50) if model.card.precision == "int8" else (1, 60)
-    if model.card.global_pooling:
-        levels += 1
+    card = model.card
+    levels, least_db = (2, 50) if card.precision == "int8" else (1, 60)
     lr = data.rocket()[120:280, 240:400]
-    whole, tiled = (Upscaler(model.name, tile=tile)(lr).astype(int) for tile in (160, 64))
-    assert np.abs(tiled - whole).max() <= levels
-    assert np.mean((tiled - whole) ** 2) < 255**2 / 10 ** (least_db / 10)
+    whole, tiled = (Upscaler(model.name, tile=tile)(lr).astype(np.int16) for tile in (160, 64))
+    difference = np.abs(tiled - whole)
+    assert np.mean(np.square(difference, dtype=float)) < 255**2 / 10 ** (least_db / 10)
+    if card.precision == "int8" and card.global_pooling:  # by several levels at sharp detail, wherever it is in a tile
+        rows = plan((160, 160), tile_px=64, halo_px=card.halo_8bit_px).rows
+        borders = [card.scale * row.keep_start for row in rows[1:]]
+        assert border_excess(difference, borders, near_px=card.scale) < 1.25
+    else:
+        assert difference.max() <= levels + card.global_pooling
 
 
 @pytest.mark.parametrize("model", MODELS.values(), ids=lambda model: model.name)

@@ -32,8 +32,8 @@ def quality(results: Results, models: Sequence[ShippedModel]) -> list[Block]:
         Heading("How good"),
         Text(
             "PSNR and SSIM on luma, LR by MATLAB's bicubic, a border of `scale` px cut off, beside what the network's "
-            "paper prints. Ours are brief runs on a CPU, a small part of what the papers train. Photographs are four "
-            "that scikit-image brings, their middle 256x256 px. Folders that were not given to this run are as the "
+            "paper prints. Ours are brief runs, a small part of what the papers train. Photographs are four that "
+            "scikit-image brings, their middle 256x256 px. Folders that were not given to this run are as the "
             "model cards tell, measured at export."
         ),
         Table(headers, rows, words=("pictures",)),

@@ -7,11 +7,11 @@ from exporters.tensor_ranges import CUT_SHARE, tensor_ranges
 
 
 def test_ranges_are_those_of_all_values_sorted() -> None:
-    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 3, 96, 96]) for name in ("lr", "sr")]
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 3, 320, 320]) for name in ("lr", "sr")]
     graph = helper.make_graph([helper.make_node("Relu", ["lr"], ["sr"])], "relu", ends[:1], ends[1:])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
     rng = np.random.default_rng(0)
-    crops = [rng.normal(scale=rng.random(), size=(1, 3, 96, 96)).astype(np.float32) for _ in range(24)]
+    crops = [rng.normal(scale=rng.random(), size=(1, 3, 320, 320)).astype(np.float32) for _ in range(24)]
     ranges = tensor_ranges(model, ["lr", "sr"], crops)
     values = np.sort(np.concatenate(crops), axis=None)
     cut = int(values.size * CUT_SHARE)
