@@ -68,7 +68,7 @@ class Network:
             ]
         return whole
 
-    def averages(self, lr: Tensor) -> list[Tensor]:
+    def averages(self, lr: Tensor, grid: Grid) -> list[Tensor]:
         """The means of every block over the runtime's patches."""
         taken: list[list[Tensor]] = [[] for _ in self.blocks]
 
@@ -76,7 +76,7 @@ class Network:
             taken[index].append(own(index, features))
             return taken[index][-1]
 
-        for row, column in patches((lr.shape[1], lr.shape[2]), self.card):
+        for row, column in patches((lr.shape[1], lr.shape[2]), grid.window_hw, self.card):
             self.run(lr[:, row.start : row.stop, column.start : column.stop], take)
         return [torch.stack(means).mean(0) for means in taken]
 
@@ -123,7 +123,7 @@ def main() -> None:
 def _compared(network: Network, lr: Tensor, grid: Grid) -> dict[str, tuple[float, float, float]]:
     """For each kind of averages: PSNR in dB, largest step in levels, extra time as a share."""
     whole = network.run(lr, own)
-    averages, sampling_s = _timed(lambda: network.averages(lr))
+    averages, sampling_s = _timed(lambda: network.averages(lr, grid))
     shared, shared_s = _timed(lambda: network.tiled(lr, grid, lambda index, _: averages[index]))
     windowed, windowed_s = _timed(lambda: network.tiled(lr, grid, network.windowed))
     own_tiles = network.tiled(lr, grid, own)

@@ -18,12 +18,11 @@ from sr_infer.windows import Source, Window, windows
 
 _SAMPLE_SHARE = 0.1
 """Of the pixels, that averages are taken from."""
-_PATCH_PX = 64
-"""The borders of a patch, padded with zeros, pull the averages away from the picture's, more so in smaller patches.
+_LEAST_PATCH_PX, _MOST_PATCH_PX = 96, 128
+"""As large as the windows, between these: their borders, padded with zeros, pull the averages away from the picture's.
 
-Measured with DRN-S50 x4 on scikit-image's coffee (384x384 px) and chelsea (288x384 px) in tiles of 96 px, dB between
-the results with such averages and with the whole picture's: 16 patches of 32 px 58.0 and 63.6, of 48 px 59.5 and 65.6,
-of 64 px 61.0 and 67.7, 9 of 64 px 60.6 and 66.9.
+Measured with DRN-S50 x4 on 384x384 px of scikit-image's astronaut and coffee, dB between the results with such averages
+and with the whole picture's: 9 patches of 64 px 53.9 and 56.0, of 96 px 59.1 and 58.4, of 128 px 63.0 and 60.5.
 """
 _LEAST_PATCHES, _MOST_PATCHES = 3, 16
 """Along a side of the picture, unless fewer cover it."""
@@ -38,22 +37,29 @@ def shared_averages(network: Session, source: Source, grid: Grid, *, turns: int,
         planes = patch.network_planes(patch.colour, network.card)
         return [network.averages(turned(planes, turn)[None]) for turn in range(turns)]
 
-    by_patch = list(in_order(averages, windows(source, patches(source.size_hw, network.card)), workers))
+    spread = patches(source.size_hw, grid.window_hw, network.card)
+    by_patch = list(in_order(averages, windows(source, spread), workers))
     return [np.stack(of_turn).mean(axis=0) for of_turn in zip(*by_patch, strict=True)]
 
 
-def patches(size_hw: tuple[int, int], card: ModelCard) -> Grid:
-    """Patches spread evenly over the picture: a tenth of its pixels, less of very large and more of small pictures."""
-    rows, columns = (_patches_along(length, card) for length in size_hw)
+def patches(size_hw: tuple[int, int], window_hw: tuple[int, int], card: ModelCard) -> Grid:
+    """Patches spread evenly over the picture: a tenth of its pixels, less of very large and more of small pictures.
+
+    Args:
+        size_hw: of the picture.
+        window_hw: of the windows that it is cut into; patches are no larger, unless these are very small.
+        card: of the network.
+    """
+    rows, columns = (_patches_along(*lengths, card) for lengths in zip(size_hw, window_hw, strict=True))
     return Grid(rows, columns)
 
 
-def _patches_along(length: int, card: ModelCard) -> tuple[Span, ...]:
+def _patches_along(length: int, window_px: int, card: ModelCard) -> tuple[Span, ...]:
     """Spread with gaps between them, or where that would be none, an even partition: each pixel counts once."""
-    side = max(_PATCH_PX, card.min_size_px)
+    side = max(min(window_px, _MOST_PATCH_PX), _LEAST_PATCH_PX, card.min_size_px)
     wanted = round(length * math.sqrt(_SAMPLE_SHARE) / side)
     count = min(max(wanted, _LEAST_PATCHES), _MOST_PATCHES)
-    covering = max(round(length / side), 1)
+    covering = math.ceil(length / side)
     if covering <= count:
         count, side = covering, max(-(-length // covering), card.min_size_px)
     side = -(-side // card.multiple_of_px) * card.multiple_of_px

@@ -26,20 +26,24 @@ function spans(length, tilePx, haloPx, multiple, minSize) {
 }
 
 const SAMPLE_SHARE = 0.1;
-const PATCH_PX = 64;
+const LEAST_PATCH_PX = 96;
+const MOST_PATCH_PX = 128;
 const LEAST_PATCHES = 3;
 const MOST_PATCHES = 16;
 
-/** Patches spread over the picture, from which channel averages are taken: those of sr_infer/averages.py. */
-export function sample(height, width, multiple, minSize) {
-  return { rows: patchesAlong(height, multiple, minSize), columns: patchesAlong(width, multiple, minSize) };
+/** Patches spread over a picture in these windows, from which channel averages are taken: those of sr_infer/averages.py. */
+export function sample(height, width, { rows, columns }, multiple, minSize) {
+  return {
+    rows: patchesAlong(height, rows[0].stop - rows[0].start, multiple, minSize),
+    columns: patchesAlong(width, columns[0].stop - columns[0].start, multiple, minSize),
+  };
 }
 
-function patchesAlong(length, multiple, minSize) {
-  let side = Math.max(PATCH_PX, minSize);
+function patchesAlong(length, windowPx, multiple, minSize) {
+  let side = Math.max(Math.min(windowPx, MOST_PATCH_PX), LEAST_PATCH_PX, minSize);
   const wanted = roundHalfEven((length * Math.sqrt(SAMPLE_SHARE)) / side);
   let count = Math.min(Math.max(wanted, LEAST_PATCHES), MOST_PATCHES);
-  const covering = Math.max(roundHalfEven(length / side), 1);
+  const covering = ceilDiv(length, side);
   if (covering <= count) {
     count = covering;
     side = Math.max(ceilDiv(length, covering), minSize);

@@ -36,11 +36,12 @@ async function sessionOf(name) {
 /** The picture, {width, height, data: RGBA}, at the network's scale. */
 async function enlarged(session, model, picture, tilePx) {
   const { card } = model;
-  const { rows, columns } = plan(
+  const windows = plan(
     picture.height, picture.width, tilePx, card.halo_8bit_px ?? card.halo_px, card.multiple_of_px, card.min_size_px,
   );
+  const { rows, columns } = windows;
   const total = rows.length * columns.length;
-  const averages = total > 1 ? await sharedAverages(session, card, picture) : ownAverages(session);
+  const averages = total > 1 ? await sharedAverages(session, card, picture, windows) : ownAverages(session);
   const width = picture.width * card.scale;
   const height = picture.height * card.scale;
   const result = { width, height, data: new Uint8ClampedArray(4 * width * height) };
@@ -65,10 +66,10 @@ function ownAverages(session) {
 }
 
 /** Averages taken once from patches of the picture, so that all windows see the same. */
-async function sharedAverages(session, card, picture) {
+async function sharedAverages(session, card, picture, windows) {
   const own = ownAverages(session);
   if (own.pooled === undefined) return own;
-  const { rows, columns } = sample(picture.height, picture.width, card.multiple_of_px, card.min_size_px);
+  const { rows, columns } = sample(picture.height, picture.width, windows, card.multiple_of_px, card.min_size_px);
   const sums = new Float64Array(own.pooled.data.length);
   for (const row of rows) {
     for (const column of columns) {
