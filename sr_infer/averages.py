@@ -18,7 +18,7 @@ from sr_infer.windows import Source, Window, windows
 
 _SAMPLE_SHARE = 0.1
 """Of the pixels, that averages are taken from."""
-_LEAST_PATCH_PX, _MOST_PATCH_PX = 96, 128
+_LEAST_PATCH_PX, _MOST_PATCH_PX = 64, 128
 """As large as the windows, between these: their borders, padded with zeros, pull the averages away from the picture's.
 
 Measured with DRN-S50 x4 on 384x384 px of scikit-image's astronaut and coffee, dB between the results with such averages
@@ -47,7 +47,7 @@ def patches(size_hw: tuple[int, int], window_hw: tuple[int, int], card: ModelCar
 
     Args:
         size_hw: of the picture.
-        window_hw: of the windows that it is cut into; patches are no larger, unless these are very small.
+        window_hw: of the windows that it is cut into; patches are no larger, unless these are below 96 px.
         card: of the network.
     """
     rows, columns = (_patches_along(*lengths, card) for lengths in zip(size_hw, window_hw, strict=True))
@@ -56,10 +56,11 @@ def patches(size_hw: tuple[int, int], window_hw: tuple[int, int], card: ModelCar
 
 def _patches_along(length: int, window_px: int, card: ModelCard) -> tuple[Span, ...]:
     """Spread with gaps between them, or where that would be none, an even partition: each pixel counts once."""
-    side = max(min(window_px, _MOST_PATCH_PX), _LEAST_PATCH_PX, card.min_size_px)
+    largest = max(window_px, _LEAST_PATCH_PX * 3 // 2)
+    side = max(min(window_px, _MOST_PATCH_PX) if window_px == largest else _LEAST_PATCH_PX, card.min_size_px)
     wanted = round(length * math.sqrt(_SAMPLE_SHARE) / side)
     count = min(max(wanted, _LEAST_PATCHES), _MOST_PATCHES)
-    covering = math.ceil(length / side)
+    covering = max(round(length / side), math.ceil(length / largest))
     if covering <= count:
         count, side = covering, max(-(-length // covering), card.min_size_px)
     side = -(-side // card.multiple_of_px) * card.multiple_of_px

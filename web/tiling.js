@@ -26,7 +26,7 @@ function spans(length, tilePx, haloPx, multiple, minSize) {
 }
 
 const SAMPLE_SHARE = 0.1;
-const LEAST_PATCH_PX = 96;
+const LEAST_PATCH_PX = 64;
 const MOST_PATCH_PX = 128;
 const LEAST_PATCHES = 3;
 const MOST_PATCHES = 16;
@@ -40,10 +40,11 @@ export function sample(height, width, { rows, columns }, multiple, minSize) {
 }
 
 function patchesAlong(length, windowPx, multiple, minSize) {
-  let side = Math.max(Math.min(windowPx, MOST_PATCH_PX), LEAST_PATCH_PX, minSize);
+  const largest = Math.max(windowPx, (LEAST_PATCH_PX * 3) / 2);
+  let side = Math.max(windowPx === largest ? Math.min(windowPx, MOST_PATCH_PX) : LEAST_PATCH_PX, minSize);
   const wanted = roundHalfEven((length * Math.sqrt(SAMPLE_SHARE)) / side);
   let count = Math.min(Math.max(wanted, LEAST_PATCHES), MOST_PATCHES);
-  const covering = ceilDiv(length, side);
+  const covering = Math.max(roundHalfEven(length / side), ceilDiv(length, largest));
   if (covering <= count) {
     count = covering;
     side = Math.max(ceilDiv(length, covering), minSize);
