@@ -88,7 +88,8 @@ def test_tiles_show_no_seams(model: ShippedModel) -> None:
     whole, tiled = (Upscaler(model.name, tile=tile)(lr).astype(np.int16) for tile in (160, 64))
     difference = np.abs(tiled - whole)
     assert np.mean(np.square(difference, dtype=float)) < 255**2 / 10 ** (least_db / 10)
-    if card.precision == "int8" and card.global_pooling:  # by several levels at sharp detail, wherever it is in a tile
+    if card.precision == "int8" and card.global_pooling:  # at sharp detail by more, wherever it is in a tile
+        assert np.mean(difference > 3) < 2e-3
         rows = plan((160, 160), tile_px=64, halo_px=card.halo_8bit_px).rows
         borders = [card.scale * row.keep_start for row in rows[1:]]
         assert border_excess(difference, borders, near_px=card.scale) < 1.25
