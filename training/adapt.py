@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import l1_loss
 
 import training
 from sr_infer.errors import OptionError
@@ -28,7 +27,6 @@ from training.recipe import Recipe, Training, parse_recipe, read_tables
 from training.settings import read_settings
 
 SMALL = Path(training.__file__).parent / "recipes" / "adapt" / "brief.toml"
-DUAL_STEPS = 200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +103,7 @@ class AdaptationTrainer(Trainer):
         patch_px = self.settings.lr_patch_px
         self.real = PatchBank(real, divisors=(1,), lr_patch_px=patch_px, device=device)
         if not self.resume_or_start(weights):
-            start_duals(self, weights, steps=DUAL_STEPS)
+            start_duals(self, weights)
 
     def batch_loss(self, generator: torch.Generator) -> Tensor:
         batch, paired = self.settings.batch, self.settings.batch - self.unpaired
@@ -122,7 +120,7 @@ class AdaptationTrainer(Trainer):
     def _dual_of(self, real: Tensor, images: list[Tensor]) -> Tensor:
         steps = range(1, len(self.loss.duals) + 1)
         pairs = zip(steps, images[-len(steps) :], strict=True)
-        missed = [l1_loss(self.loss.shrink(image, step), real) for step, image in pairs]
+        missed = [self.loss.distance(self.loss.shrink(image, step), real) for step, image in pairs]
         return self.loss.dual_weight * torch.stack(missed).sum()
 
 

@@ -11,10 +11,11 @@ from training.loop import Trainer
 
 LOG = logging.getLogger(__name__)
 LEARNING_RATE = 1e-3
+STEPS = 200
 
 
-def start_duals(trainer: Trainer, weights: Path, *, steps: int) -> None:
-    """Load `<weights>-dual.safetensors` into the trainer's loss, or learn it for so many steps, the network fixed.
+def start_duals(trainer: Trainer, weights: Path) -> None:
+    """Load `<weights>-dual.safetensors` into the trainer's loss, or learn it for `STEPS` steps, the network fixed.
 
     Nothing is done for a loss without dual networks to learn.
     """
@@ -25,14 +26,15 @@ def start_duals(trainer: Trainer, weights: Path, *, steps: int) -> None:
     if dual_path(weights).is_file():
         load_matching(duals, dual_path(weights))
         return
-    LOG.info("no %s; learning dual networks for %d steps", dual_path(weights).name, steps)
+    LOG.info("no %s; learning dual networks for %d steps", dual_path(weights).name, STEPS)
     optimizer = torch.optim.Adam(parameters, lr=LEARNING_RATE)
-    for step in range(steps):
+    for step in range(STEPS):
         generator = torch.Generator().manual_seed(trainer.settings.seed * 1_000_003 - 1 - step)
         with trainer.autocast():
             loss = trainer.batch_loss(generator)
         grads = torch.autograd.grad(loss, parameters)
         for parameter, grad in zip(parameters, grads, strict=True):
             parameter.grad = grad
+        trainer.processes.average_gradients(parameters)
         nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()

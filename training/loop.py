@@ -74,8 +74,13 @@ class Trainer:
         torch.manual_seed(self.settings.seed)
         self.network = build_network(recipe.architecture, recipe.network).to(device)
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        dual, weight, on_hr = self.settings.dual, self.settings.dual_weight, self.settings.dual_on_hr
-        self.loss = ReconstructionLoss(recipe.network, dual=dual, dual_weight=weight, dual_on_hr=on_hr).to(device)
+        self.loss = ReconstructionLoss(
+            recipe.network,
+            distance=self.settings.distance,
+            dual=self.settings.dual,
+            dual_weight=self.settings.dual_weight,
+            dual_on_hr=self.settings.dual_on_hr,
+        ).to(device)
         self.objective: nn.Module = self.loss
         """What is minimised: the loss, or something around it."""
         self._compiled: Callable[..., Tensor] | None = None

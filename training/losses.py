@@ -1,15 +1,16 @@
-"""The losses: L1 on every image that the network gives, and DRN's dual regression for any network."""
+"""The losses: L1 or L2 on every image that the network gives, and DRN's dual regression for any network."""
 
 from collections.abc import Sequence
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import interpolate, l1_loss
+from torch.nn.functional import interpolate, l1_loss, mse_loss
 
 from training.networks import DRNConfig, DualStep, Network, NetworkConfig, images_of
 
 Dual = bool | Literal["bicubic"]
+Distance = Literal["l1", "l2"]
 DUAL_FEATURES = 16
 """Inner channels of the dual networks beside a network that is no DRN."""
 
@@ -19,20 +20,29 @@ class ReconstructionLoss(nn.Module):
 
     k runs over the images that the network gives, coarse to fine: 1x, 2x, .. for DRN, one image for all others. Each
     dual network D_k starts from the primal image of its own scale, not from the step above it, and is learnt along.
-    Beside a network with one image there is one, which takes all steps.
+    Beside a network with one image there is one, which takes all steps. L1 is the mean absolute difference, or, with
+    the distance "l2", the mean squared one.
     """
 
     def __init__(
-        self, config: NetworkConfig, *, dual: Dual = False, dual_weight: float = 0.1, dual_on_hr: bool = False
+        self,
+        config: NetworkConfig,
+        *,
+        distance: Distance = "l1",
+        dual: Dual = False,
+        dual_weight: float = 0.1,
+        dual_on_hr: bool = False,
     ) -> None:
         """
         Args:
             config: of the network to train.
+            distance: between every image and its target.
             dual: whether there are dual networks; "bicubic" for fixed ones that shrink as MATLAB does (table C).
             dual_weight: lambda.
             dual_on_hr: add `dual_weight * L1(P(D(y)), y)` (table 7), which doubles the work.
         """
         super().__init__()
+        self.distance = {"l1": l1_loss, "l2": mse_loss}[distance]
         self.dual_weight = dual_weight
         self.dual_on_hr = dual_on_hr
         self.divisors: tuple[int, ...] = (config.scale, 1)
@@ -56,19 +66,19 @@ class ReconstructionLoss(nn.Module):
         return self.primal(images, pyramid) + self.dual(network, images, pyramid)
 
     def primal(self, images: Sequence[Tensor], pyramid: Sequence[Tensor]) -> Tensor:
-        """L1 summed over the network's images."""
+        """The distance summed over the network's images."""
         pairs = zip(reversed(images), reversed(pyramid), strict=False)
-        return torch.stack([l1_loss(image.float(), target) for image, target in pairs]).sum()
+        return torch.stack([self.distance(image.float(), target) for image, target in pairs]).sum()
 
     def dual(self, network: Network, images: Sequence[Tensor], pyramid: Sequence[Tensor]) -> Tensor | float:
         """Lambda times what the dual networks miss; 0 without any."""
         if not self.duals:
             return 0.0
         steps = zip(self.duals, images[-len(self.duals) :], pyramid, strict=False)
-        missed = torch.stack([l1_loss(dual(image).float(), target) for dual, image, target in steps]).sum()
+        missed = torch.stack([self.distance(dual(image).float(), target) for dual, image, target in steps]).sum()
         if self.dual_on_hr:
             cycled = network(self.shrink(pyramid[-1], len(self.duals))).float()
-            missed = missed + l1_loss(cycled, pyramid[-1])
+            missed = missed + self.distance(cycled, pyramid[-1])
         return self.dual_weight * missed
 
     def shrink(self, image: Tensor, steps: int) -> Tensor:

@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 
 from sr_infer.errors import OptionError
 from training.data.degradations import Degradation
+from training.losses import Distance, Dual
 from training.networks import NetworkConfig, read_config
 from training.settings import read_settings
 
@@ -39,7 +40,9 @@ class Training:
     """Largest norm of the whole gradient; 0 leaves it alone."""
     ema_decay: float = 0.999
     """Of the averaged weights, which are what is validated and kept."""
-    dual: bool | Literal["bicubic"] = False
+    distance: Distance = "l1"
+    """Between images in the loss; the mean squared one ("l2") for a last stage at a low rate raises PSNR."""
+    dual: Dual = False
     """Whether dual networks shrink the result back and are learnt along (DRN eq. 1), or a fixed bicubic one does."""
     dual_weight: float = 0.1
     """Lambda, the weight of what the dual networks miss."""
@@ -64,6 +67,8 @@ class Training:
             raise OptionError(f'precision is "bf16" or "float32", not {self.precision!r}')
         if self.degradation not in get_args(Degradation):
             raise OptionError(f"degradation is one of {', '.join(get_args(Degradation))}, not {self.degradation!r}")
+        if self.distance not in get_args(Distance):
+            raise OptionError(f'distance is "l1" or "l2", not {self.distance!r}')
         if self.dual not in (False, True, "bicubic"):
             raise OptionError(f'dual is true, false or "bicubic", not {self.dual!r}')
         if self.dual_weight < 0 or (self.dual_on_hr and not self.dual):

@@ -7,6 +7,7 @@ from pathlib import Path
 from training.checkpoint import find_weights
 from training.command import run_command
 from training.data.folder import scan_folder
+from training.dual_start import start_duals
 from training.loop import Limits, Trainer
 from training.processes import choose_device
 from training.recipe import read_recipe
@@ -42,6 +43,7 @@ def _train(options: argparse.Namespace) -> None:
         trainer.resume()
     elif options.weights:
         trainer.start_from(options.weights)
+        start_duals(trainer, options.weights)
     if options.compile:
         trainer.compile()
     trainer.record()

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import l1_loss
+from torch.nn.functional import l1_loss, mse_loss
 
 from sr_infer.errors import OptionError
 from sr_infer.resize import imresize
-from training.checkpoint import load_network, load_tensors
+from training.checkpoint import load_matching, load_network, load_tensors
 from training.losses import Bicubic, Dual, ReconstructionLoss
 from training.networks import DRNConfig, EDSRConfig, NetworkConfig, SRResNetConfig, build_network
 from training.networks.blocks import DIV2K_MEAN
@@ -38,6 +38,8 @@ def test_the_loss_is_equation_1_at_every_step() -> None:
     on_hr.load_state_dict(loss.state_dict())
     cycle = l1_loss(network(loss.duals[0](loss.duals[1](y))), y)
     torch.testing.assert_close(on_hr(network, pictures), primal + 0.1 * dual + 0.1 * cycle)
+    squared = ReconstructionLoss(DRN_X4, distance="l2")
+    torch.testing.assert_close(squared(network, pictures), mse_loss(p0, x) + mse_loss(p1, middle) + mse_loss(p2, y))
 
 
 @pytest.mark.parametrize(
@@ -92,9 +94,34 @@ def test_dual_networks_are_learnt_kept_and_taken_over_and_mean_shifts_are_not(pi
     assert all((next_duals[name] - trained[name]).abs().max() < 0.02 for name in trained)
 
 
+def test_weights_without_dual_networks_get_some_before_the_first_step(
+    pictures: Path, photographs: list[np.ndarray], tmp_path: Path
+) -> None:
+    recipe = tmp_path / "plain.toml"
+    plain = (
+        'name = "plain"\n[network]\narchitecture = "edsr"\nscale = 2\nblocks = 1\nwidth = 8\n'
+        "[training]\nsteps = 30\nbatch = 4\nlr_patch_px = 12\nlearning_rate = 5e-3\n"
+    )
+    recipe.write_text(plain)
+    arguments = ["--data", str(pictures), "--out"]
+    assert main([str(recipe), *arguments, str(tmp_path / "run")]) == 0
+    recipe.write_text(plain + "dual = true\n")
+    weights = tmp_path / "run" / "plain.safetensors"
+    assert main([str(recipe), *arguments, str(tmp_path / "next"), "--from", str(weights), "--max-steps", "1"]) == 0
+    _, config, network, _ = load_network(weights)
+    planes = torch.from_numpy(photographs[1][:96, :120].astype(np.float32).transpose(2, 0, 1))[None]
+    lr, hr = Bicubic(2)(planes), planes
+    torch.manual_seed(1)
+    loss = ReconstructionLoss(config, dual=True)
+    fresh = loss.dual(network, [network(lr)], [lr, hr])
+    load_matching(loss.duals, tmp_path / "next" / "plain-dual.safetensors")
+    assert loss.dual(network, [network(lr)], [lr, hr]) < 0.7 * fresh
+
+
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
+        ('distance = "cosine"', 'distance is "l1" or "l2"'),
         ('dual = "nearest"', 'dual is true, false or "bicubic"'),
         ("dual_on_hr = true", "dual_on_hr needs dual"),
         ('degradation = "rain"', "degradation is one of bicubic, nearest, bd, jpeg"),

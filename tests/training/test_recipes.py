@@ -14,7 +14,7 @@ from training.loop import Limits, Trainer
 from training.recipe import parse_recipe, read_recipe, read_tables
 
 RECIPES = Path(training.__file__).parent / "recipes"
-PATHS = sorted([*RECIPES.glob("*.toml"), *(RECIPES / "paper").glob("*.toml")])
+PATHS = sorted(path for path in RECIPES.rglob("*.toml") if "network" in read_tables(path))
 
 
 @pytest.fixture(scope="module")

@@ -36,7 +36,6 @@ from training.recipe import Recipe, Training, parse_recipe
 LOG = logging.getLogger(__name__)
 RECORDED_POINTS = 200
 """Points of the search curve."""
-DUAL_STEPS = 200
 """For which dual networks are learnt where the dense weights have none beside them."""
 
 
@@ -174,7 +173,7 @@ class DualRegressionCompression:
         )
         trainer.penalty = search
         if not trainer.resume_or_start(self.dense):
-            start_duals(trainer, self.dense, steps=DUAL_STEPS)
+            start_duals(trainer, self.dense)
         trainer.run()
         write_curve(search.record, out / "curve.csv")
         draw_search(search.record, out / "curve.png", budget=1 - self.recipe.widths.ratio)
@@ -191,7 +190,7 @@ class DualRegressionCompression:
         trainer.start_from(self.dense)
         searched = self.out / "search" / f"{recipe.name}.safetensors"
         has_own = dual_path(self.dense).is_file() or not searched.is_file()
-        start_duals(trainer, self.dense if has_own else searched, steps=DUAL_STEPS)
+        start_duals(trainer, self.dense if has_own else searched)
         generator = torch.Generator().manual_seed(settings.seed)
         batches = [
             [trainer.to_range(patch) for patch in trainer.bank.draw(settings.batch, generator)]
