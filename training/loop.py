@@ -27,6 +27,7 @@ from training.recorded_step import RecordedGradients
 from training.run_log import RunLog
 from training.run_state import below, collect_state, restore_state
 from training.schedule import learning_rate
+from training.signals import signals_held
 from training.validation import mean_psnr_y_db, validation_pictures
 
 LOG = logging.getLogger(__name__)
@@ -199,8 +200,9 @@ class Trainer:
         losses = []
         began = time.monotonic() - self.elapsed_s
         while self.progress < 1:
-            losses.append(self.one_step())
-            self.step += 1
+            with signals_held():
+                losses.append(self.one_step())
+                self.step += 1
             self.elapsed_s = self._seconds_since(began)
             bar.update()
             if self.step % self.settings.validate_every == 0 or self.progress >= 1:

@@ -7,12 +7,16 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
 
 from training.checkpoint import load_network, load_tensors, save_tensors
+from training.data.folder import scan_folder
+from training.loop import Limits, Trainer
 from training.recipe import read_recipe
 from training.schedule import learning_rate
 from training.train import main
@@ -53,6 +57,46 @@ def test_interrupting_leaves_a_checkpoint_to_resume(tiny_recipe: Path, pictures:
     arguments = [str(tiny_recipe), "--data", str(pictures), "--out", str(tmp_path / "run")]
     assert main([*arguments, "--resume", "--max-steps", str(more)]) == 0
     assert load_tensors(tmp_path / "run" / "checkpoint.safetensors")[1]["step"] == more
+
+
+class _InterruptsAStep:
+    """Behind the update of the weights, before the step is counted."""
+
+    def before_update(self, step: int) -> None:
+        pass
+
+    def after_update(self, step: int, learning_rate: float) -> None:
+        if step == 3:
+            signal.raise_signal(signal.SIGINT)
+
+    def state(self) -> dict[str, Tensor]:
+        return {}
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        pass
+
+
+def test_a_run_interrupted_within_a_step_ends_where_an_unbroken_one_does(
+    tiny_recipe: Path, pictures: Path, tmp_path: Path
+) -> None:
+    unbroken, interrupted, resumed = (
+        Trainer(
+            read_recipe(tiny_recipe),
+            scan_folder(pictures),
+            tmp_path / out,
+            device=torch.device("cpu"),
+            limits=Limits(),
+        )
+        for out in ("unbroken", "interrupted", "interrupted")
+    )
+    unbroken.run()
+    interrupted.penalty = _InterruptsAStep()
+    with pytest.raises(KeyboardInterrupt):
+        interrupted.run()
+    resumed.resume()
+    assert resumed.step == 4
+    resumed.run()
+    _assert_same_weights(unbroken.out, resumed.out)
 
 
 def test_training_learns(tiny_recipe: Path, pictures: Path, tmp_path: Path) -> None:
