@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Protocol
 
@@ -177,6 +178,9 @@ class Trainer:
         Learnt dual networks go into `<name>-dual.safetensors`.
 
         KeyboardInterrupt leaves a checkpoint from which `resume` goes on, and is passed on.
+
+        Raises:
+            ModelError: the loss is no longer finite; the last checkpoint is kept.
         """
         self.network.train()
         bar = tqdm(total=self.last_step, initial=self.step, unit="step", disable=None if self.rank == 0 else True)
@@ -208,6 +212,12 @@ class Trainer:
             if self.step % self.settings.validate_every == 0 or self.progress >= 1:
                 loss = self.processes.mean(torch.stack(losses).mean()).item()
                 losses.clear()
+                if not isfinite(loss):
+                    rate = self.optimizer.param_groups[0]["lr"]
+                    raise ModelError(
+                        f"the loss at step {self.step} is {loss}, at a rate of {rate:.3g}; the last checkpoint is "
+                        "kept; start anew with a lower learning_rate, or with a clip_norm"
+                    )
                 psnr_db = self.validate()
                 self.elapsed_s = self._seconds_since(began)
                 bar.set_postfix(loss=f"{loss:.3f}", psnr_y=f"{psnr_db:.2f}")

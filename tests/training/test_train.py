@@ -109,6 +109,15 @@ def test_training_learns(tiny_recipe: Path, pictures: Path, tmp_path: Path) -> N
     assert losses[-1] < 0.7 * losses[0]
 
 
+def test_a_run_that_diverges_is_an_error_and_leaves_no_weights(
+    tiny_recipe: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tiny_recipe.write_text(tiny_recipe.read_text().replace("1e-3", "1e30"))
+    assert main([str(tiny_recipe), "--data", str(pictures), "--out", str(tmp_path / "run")]) == 2
+    assert "error: the loss at step 3 is nan, at a rate of" in capsys.readouterr().err
+    assert not list((tmp_path / "run").glob("*.safetensors"))
+
+
 def test_drn_trains_with_its_dual_networks(pictures: Path, tmp_path: Path) -> None:
     recipe = tmp_path / "dual.toml"
     recipe.write_text(
