@@ -1,6 +1,7 @@
 """The training loop: one network, one recipe, one folder of pictures; interruptible at any step and resumable."""
 
 import copy
+import json
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -8,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -332,10 +333,12 @@ class Trainer:
 
         Raises:
             ModelNotFoundError: there is none.
-            ModelError: it belongs to another network or penalty.
+            ModelError: it belongs to another recipe, network or penalty. Only `steps` and `validate_every` may change.
         """
         path = self.out / "checkpoint.safetensors"
         tensors, header = load_tensors(path)
+        if _what_matters(header["recipe"]) != _what_matters(self.recipe.tables):
+            raise ModelError(f"{path} belongs to another recipe; resume with the one the run began with")
         try:
             restore_state(tensors, self._modules, self.optimizer)
         except RuntimeError as error:
@@ -348,6 +351,12 @@ class Trainer:
     @property
     def _modules(self) -> dict[str, nn.Module]:
         return {"network": self.network, "ema": self.ema, "loss": self.objective}
+
+
+def _what_matters(tables: Mapping[str, Any]) -> Any:
+    """A recipe's tables as they come back from a checkpoint, without what may change in a run."""
+    settings = {k: v for k, v in tables.get("training", {}).items() if k not in ("steps", "validate_every")}
+    return json.loads(json.dumps({**tables, "training": settings}))
 
 
 def peak_memory_bytes(device: torch.device) -> int:

@@ -99,6 +99,23 @@ def test_a_run_interrupted_within_a_step_ends_where_an_unbroken_one_does(
     _assert_same_weights(unbroken.out, resumed.out)
 
 
+def test_an_earlier_run_is_neither_overwritten_nor_mixed_with_another_recipe(
+    tiny_recipe: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = [str(tiny_recipe), "--data", str(pictures), "--out", str(tmp_path / "run"), "--max-steps", "1"]
+    assert main(arguments) == 0
+    assert main(arguments) == 2
+    assert "holds a run; go on with --resume, or give another --out" in capsys.readouterr().err
+    tiny_recipe.write_text(tiny_recipe.read_text().replace("1e-3", "2e-3"))
+    assert main([*arguments, "--resume"]) == 2
+    assert "belongs to another recipe" in capsys.readouterr().err
+
+
+def test_out_is_a_folder(tiny_recipe: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(tiny_recipe), "--data", str(pictures), "--out", str(tiny_recipe)]) == 2
+    assert "tiny.toml is a file; expected the folder of a run" in capsys.readouterr().err
+
+
 def test_training_learns(tiny_recipe: Path, pictures: Path, tmp_path: Path) -> None:
     text = (
         tiny_recipe.read_text().replace("steps = 6", "steps = 60").replace("validate_every = 3", "validate_every = 20")
