@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 from exporters.checkpoints import read_checkpoint
+from sr_infer.errors import ImageError
 from sr_infer.resize import downscale
 from training.checkpoint import save_network
 from training.data.__main__ import main
@@ -62,6 +63,21 @@ def test_tiles_of_one_source_stay_on_one_side(tmp_path: Path) -> None:
     assert folder.validation == ("a.png", "b.png")
     assert folder.train == ("c.png",)
     assert folder.attribution == "mine: CC BY 4.0"
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        (b"b.png,other\n", "line 3: expected 4 values"),
+        (b"b.png,other,mine,CC0,more\n", "line 3: expected 4 values"),
+        (b"b.png,caf\xe9,mine,CC0\n", "line 3: expected UTF-8"),
+    ],
+)
+def test_a_wrong_row_of_sources_is_named(row: bytes, message: str, tmp_path: Path) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    (tmp_path / "sources.csv").write_bytes(b"file,source_file,set,licence\na.png,one,mine,CC0\n" + row)
+    with pytest.raises(ImageError, match=message):
+        scan_folder(tmp_path)
 
 
 def test_the_report_names_what_is_broken_and_what_is_a_benchmark_picture(
