@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 from tqdm import tqdm
 
-from sr_infer.errors import ModelError
+from sr_infer.errors import ModelError, OptionError
 from sr_infer.measure import peak_resident_bytes
 from training.checkpoint import dual_path, load_matching, load_tensors, provenance, save_network, save_tensors
 from training.data.bank import PatchBank
@@ -41,6 +41,12 @@ class Limits:
 
     steps: int | None = None
     minutes: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "minutes"):
+            limit = getattr(self, name)
+            if limit is not None and not limit > 0:
+                raise OptionError(f"a limit of {name} must be positive, got {limit}; leave it out for the whole recipe")
 
 
 class Penalty(Protocol):

@@ -111,6 +111,26 @@ def test_an_earlier_run_is_neither_overwritten_nor_mixed_with_another_recipe(
     assert "belongs to another recipe" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        (("--max-steps", "0"), "a limit of steps must be positive, got 0"),
+        (("--max-steps", "-1"), "a limit of steps must be positive, got -1"),
+        (("--max-minutes", "nan"), "a limit of minutes must be positive, got nan"),
+        (("--device", "banana"), "expected a device of this machine"),
+        (("--device", "cuda:99"), "expected a device of this machine"),
+    ],
+)
+def test_a_wrong_option_is_one_line_and_exit_code_2(
+    option: tuple[str, str], message: str, tiny_recipe: Path, pictures: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tiny_recipe.parent / "run"
+    assert main([str(tiny_recipe), "--data", str(pictures), "--out", str(out), *option]) == 2
+    errors = capsys.readouterr().err
+    assert errors.count("\n") == 1
+    assert message in errors
+
+
 def test_out_is_a_folder(tiny_recipe: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(tiny_recipe), "--data", str(pictures), "--out", str(tiny_recipe)]) == 2
     assert "tiny.toml is a file; expected the folder of a run" in capsys.readouterr().err
