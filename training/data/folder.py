@@ -16,6 +16,7 @@ from PIL import Image, ImageOps
 from sr_infer.errors import ImageError
 
 LOG = logging.getLogger(__name__)
+MODES = ("1", "L", "P", "RGB", "CMYK", "YCbCr")
 VALIDATION_SHARE = 40
 """One source picture in so many is kept for validation."""
 
@@ -95,11 +96,16 @@ def read_pixels(path: Path) -> NDArray[np.uint8]:
     """One picture as (H, W, 3) uint8 RGB, or (H, W) if it is stored as grey; orientation applied.
 
     Raises:
-        ImageError: it cannot be decoded.
+        ImageError: it cannot be decoded, has more than 8 bits a channel, or is transparent.
     """
     try:
         with warnings.catch_warnings(), Image.open(path) as image:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
+            if image.mode not in MODES or "transparency" in image.info:
+                kind = "transparent" if image.mode in MODES else f"of mode {image.mode}"
+                raise ImageError(
+                    f"{path} is {kind}; expected 8 bits a channel, opaque ({', '.join(MODES)}); convert it"
+                )
             upright = ImageOps.exif_transpose(image)
             return np.asarray(upright if upright.mode == "L" else upright.convert("RGB"))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Warning) as error:
