@@ -129,6 +129,8 @@ def test_what_was_found_goes_into_the_weights_and_their_card(
     weights = tmp_path / "tiny.safetensors"
     tables = {"network": {"architecture": "plain", **asdict(config)}}
     save_network(weights, build_network("plain", config), tables, {"steps": 3, "batch": 4, "lr_patch_px": 16})
+    assert main([str(tmp_path / "data"), "--record", str(weights)]) == 2
+    assert "expected --against with benchmark pictures" in capsys.readouterr().err
     assert main([str(tmp_path / "data"), "--against", str(tmp_path / "bench"), "--record", str(weights)]) == 0
     assert "3 steps" in read_checkpoint(weights).trained_on
     assert "with 0 near-duplicates of 1 benchmark pictures" in read_checkpoint(weights).trained_on
