@@ -16,7 +16,7 @@ from torch import Tensor
 import training
 from sr_infer.errors import OptionError
 from training.checkpoint import find_weights, load_network
-from training.command import run_command
+from training.command import check_out, run_command
 from training.data.bank import PatchBank
 from training.data.folder import Folder, picture_names, read_pictures, scan_folder, warn_of
 from training.dual_start import start_duals
@@ -145,6 +145,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--real", type=Path, required=True, help="folder tree of LR pictures without HR ones")
     parser.add_argument("--rho", type=float, help="share of the latter in a batch, instead of the recipe's")
     parser.add_argument("--out", type=Path, help="folder of the run (default: runs/<name of the result>)")
+    parser.add_argument("--resume", action="store_true", help="go on from the run's checkpoint")
     parser.add_argument("--max-steps", type=int, help="end the schedule after so many steps")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, ... (default: auto)")
     options = parser.parse_args(arguments)
@@ -155,6 +156,8 @@ def _adapt(options: argparse.Namespace) -> None:
     adaptation = read_adaptation(options.recipe)
     if options.rho is not None:
         adaptation = replace(adaptation, rho=options.rho)
+    out = options.out or Path("runs") / f"{options.weights.stem}-{adaptation.name}"
+    check_out(out, resume=options.resume)
     skipped: dict[str, str] = {}
     least_px = adaptation.training.lr_patch_px
     trainer = AdaptationTrainer(
@@ -162,7 +165,7 @@ def _adapt(options: argparse.Namespace) -> None:
         adaptation,
         scan_folder(options.data),
         read_pictures(options.real, picture_names(options.real), least_px=least_px, skipped=skipped),
-        options.out or Path("runs") / f"{options.weights.stem}-{adaptation.name}",
+        out,
         device=choose_device(options.device),
         limits=Limits(steps=options.max_steps),
     )

@@ -4,10 +4,22 @@ import logging
 import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import torch.distributed as dist
 
-from sr_infer.errors import SrInferError
+from sr_infer.errors import OptionError, SrInferError
+
+
+def check_out(out: Path, *, resume: bool) -> None:
+    """
+    Raises:
+        OptionError: `out` is a file, or holds a run that is not to be resumed.
+    """
+    if out.exists() and not out.is_dir():
+        raise OptionError(f"{out} is a file; expected the folder of a run in --out")
+    if (out / "checkpoint.safetensors").exists() and not resume:
+        raise OptionError(f"{out} holds a run; go on with --resume, or give another --out")
 
 
 def run_command(work: Callable[[], None]) -> int:

@@ -164,6 +164,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if options.luma_only and options.model != "bicubic":
             raise OptionError("--luma-only works with --model bicubic; the networks take RGB")
+        if options.scale < 1:
+            raise OptionError(f"--scale must be at least 1, got {options.scale}")
         upscale = load_upscaler(options.model, options.scale)
         for folder in options.folders:
             scores = evaluate(

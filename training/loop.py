@@ -1,20 +1,22 @@
 """The training loop: one network, one recipe, one folder of pictures; interruptible at any step and resumable."""
 
 import copy
+import json
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 from tqdm import tqdm
 
-from sr_infer.errors import ModelError
+from sr_infer.errors import ModelError, OptionError
 from sr_infer.measure import peak_resident_bytes
 from training.checkpoint import dual_path, load_matching, load_tensors, provenance, save_network, save_tensors
 from training.data.bank import PatchBank
@@ -27,6 +29,7 @@ from training.recorded_step import RecordedGradients
 from training.run_log import RunLog
 from training.run_state import below, collect_state, restore_state
 from training.schedule import learning_rate
+from training.signals import signals_held
 from training.validation import mean_psnr_y_db, validation_pictures
 
 LOG = logging.getLogger(__name__)
@@ -38,6 +41,12 @@ class Limits:
 
     steps: int | None = None
     minutes: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "minutes"):
+            limit = getattr(self, name)
+            if limit is not None and not limit > 0:
+                raise OptionError(f"a limit of {name} must be positive, got {limit}; leave it out for the whole recipe")
 
 
 class Penalty(Protocol):
@@ -176,6 +185,9 @@ class Trainer:
         Learnt dual networks go into `<name>-dual.safetensors`.
 
         KeyboardInterrupt leaves a checkpoint from which `resume` goes on, and is passed on.
+
+        Raises:
+            ModelError: the loss is no longer finite; the last checkpoint is kept.
         """
         self.network.train()
         bar = tqdm(total=self.last_step, initial=self.step, unit="step", disable=None if self.rank == 0 else True)
@@ -199,13 +211,20 @@ class Trainer:
         losses = []
         began = time.monotonic() - self.elapsed_s
         while self.progress < 1:
-            losses.append(self.one_step())
-            self.step += 1
+            with signals_held():
+                losses.append(self.one_step())
+                self.step += 1
             self.elapsed_s = self._seconds_since(began)
             bar.update()
             if self.step % self.settings.validate_every == 0 or self.progress >= 1:
                 loss = self.processes.mean(torch.stack(losses).mean()).item()
                 losses.clear()
+                if not isfinite(loss):
+                    rate = self.optimizer.param_groups[0]["lr"]
+                    raise ModelError(
+                        f"the loss at step {self.step} is {loss}, at a rate of {rate:.3g}; the last checkpoint is "
+                        "kept; start anew with a lower learning_rate, or with a clip_norm"
+                    )
                 psnr_db = self.validate()
                 self.elapsed_s = self._seconds_since(began)
                 bar.set_postfix(loss=f"{loss:.3f}", psnr_y=f"{psnr_db:.2f}")
@@ -320,10 +339,12 @@ class Trainer:
 
         Raises:
             ModelNotFoundError: there is none.
-            ModelError: it belongs to another network or penalty.
+            ModelError: it belongs to another recipe, network or penalty. Only `steps` and `validate_every` may change.
         """
         path = self.out / "checkpoint.safetensors"
         tensors, header = load_tensors(path)
+        if _what_matters(header["recipe"]) != _what_matters(self.recipe.tables):
+            raise ModelError(f"{path} belongs to another recipe; resume with the one the run began with")
         try:
             restore_state(tensors, self._modules, self.optimizer)
         except RuntimeError as error:
@@ -336,6 +357,12 @@ class Trainer:
     @property
     def _modules(self) -> dict[str, nn.Module]:
         return {"network": self.network, "ema": self.ema, "loss": self.objective}
+
+
+def _what_matters(tables: Mapping[str, Any]) -> Any:
+    """A recipe's tables as they come back from a checkpoint, without what may change in a run."""
+    settings = {k: v for k, v in tables.get("training", {}).items() if k not in ("steps", "validate_every")}
+    return json.loads(json.dumps({**tables, "training": settings}))
 
 
 def peak_memory_bytes(device: torch.device) -> int:

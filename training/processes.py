@@ -11,10 +11,19 @@ from sr_infer.errors import OptionError
 
 
 def choose_device(name: str) -> torch.device:
-    """This process's device under torchrun, else `name`, where "auto" means a GPU if there is one."""
+    """This process's device under torchrun, else `name`, where "auto" means a GPU if there is one.
+
+    Raises:
+        OptionError: there is no such device here.
+    """
     if device := join_processes():
         return device
-    return torch.device(("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name)
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        return torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError) as error:
+        raise OptionError(f"expected a device of this machine (auto, cpu, cuda, cuda:1, ...), got {name!r}") from error
 
 
 def join_processes() -> torch.device | None:

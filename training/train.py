@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from training.checkpoint import find_weights
-from training.command import run_command
+from training.command import check_out, run_command
 from training.data.folder import scan_folder
 from training.dual_start import start_duals
 from training.loop import Limits, Trainer
@@ -32,10 +32,12 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _train(options: argparse.Namespace) -> None:
     recipe = read_recipe(options.recipe)
+    out = options.out or Path("runs") / recipe.name
+    check_out(out, resume=options.resume)
     trainer = Trainer(
         recipe,
         scan_folder(options.data),
-        options.out or Path("runs") / recipe.name,
+        out,
         device=choose_device(options.device),
         limits=Limits(steps=options.max_steps, minutes=options.max_minutes),
     )

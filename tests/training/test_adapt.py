@@ -111,7 +111,9 @@ def test_networks_with_one_image_adapt_too_and_resume(recipe: Path, pictures: Pa
     recipe.write_text(ADAPT.replace("learning_rate = 1e-3", "learning_rate = 1e-3\nfinal_learning_rate = 1e-3"))
     for out, runs in (("whole", [["10"]]), ("parts", [["5"], ["10"]])):
         for steps in runs:
-            assert main([*command(recipe, weights, pictures, real, tmp_path / out), "--max-steps", *steps]) == 0
+            arguments = [*command(recipe, weights, pictures, real, tmp_path / out), "--max-steps", *steps]
+            assert main([*arguments, "--resume"]) == 0
+            assert main(arguments) == 2
     one, other = (load_tensors(tmp_path / out / "tiny-adapted.safetensors")[0] for out in ("whole", "parts"))
     assert all(torch.equal(one[name], other[name]) for name in one)
     _, _, _, header = load_network(tmp_path / "whole" / "tiny-adapted.safetensors")

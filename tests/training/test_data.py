@@ -9,11 +9,12 @@ import torch
 from PIL import Image
 
 from exporters.checkpoints import read_checkpoint
+from sr_infer.errors import ImageError
 from sr_infer.resize import downscale
 from training.checkpoint import save_network
 from training.data.__main__ import main
 from training.data.bank import PatchBank
-from training.data.folder import is_validation, scan_folder
+from training.data.folder import is_validation, picture_names, read_pictures, scan_folder
 from training.networks import PlainConfig, build_network
 
 CPU = torch.device("cpu")
@@ -64,6 +65,36 @@ def test_tiles_of_one_source_stay_on_one_side(tmp_path: Path) -> None:
     assert folder.attribution == "mine: CC BY 4.0"
 
 
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        (b"b.png,other\n", "line 3: expected 4 values"),
+        (b"b.png,other,mine,CC0,more\n", "line 3: expected 4 values"),
+        (b"b.png,caf\xe9,mine,CC0\n", "line 3: expected UTF-8"),
+    ],
+)
+def test_a_wrong_row_of_sources_is_named(row: bytes, message: str, tmp_path: Path) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    (tmp_path / "sources.csv").write_bytes(b"file,source_file,set,licence\na.png,one,mine,CC0\n" + row)
+    with pytest.raises(ImageError, match=message):
+        scan_folder(tmp_path)
+
+
+def test_pictures_that_would_come_out_wrong_are_skipped(tmp_path: Path, photographs: list[np.ndarray]) -> None:
+    picture = Image.fromarray(photographs[1])
+    picture.save(tmp_path / "opaque.png")
+    picture.convert("P").save(tmp_path / "palette.png")
+    picture.convert("P").save(tmp_path / "holes.png", transparency=3)
+    picture.convert("RGBA").save(tmp_path / "alpha.png")
+    Image.fromarray(photographs[1][..., 0].astype(np.uint16) * 257).save(tmp_path / "deep.png")
+    skipped: dict[str, str] = {}
+    kept = list(read_pictures(tmp_path, picture_names(tmp_path), least_px=8, skipped=skipped))
+    assert len(kept) == 2
+    assert skipped.keys() == {"holes.png", "alpha.png", "deep.png"}
+    assert "deep.png is of mode I;16; expected 8 bits" in skipped["deep.png"]
+    assert "holes.png is transparent" in skipped["holes.png"]
+
+
 def test_the_report_names_what_is_broken_and_what_is_a_benchmark_picture(
     tmp_path: Path, photographs: list[np.ndarray], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -98,6 +129,8 @@ def test_what_was_found_goes_into_the_weights_and_their_card(
     weights = tmp_path / "tiny.safetensors"
     tables = {"network": {"architecture": "plain", **asdict(config)}}
     save_network(weights, build_network("plain", config), tables, {"steps": 3, "batch": 4, "lr_patch_px": 16})
+    assert main([str(tmp_path / "data"), "--record", str(weights)]) == 2
+    assert "expected --against with benchmark pictures" in capsys.readouterr().err
     assert main([str(tmp_path / "data"), "--against", str(tmp_path / "bench"), "--record", str(weights)]) == 0
     assert "3 steps" in read_checkpoint(weights).trained_on
     assert "with 0 near-duplicates of 1 benchmark pictures" in read_checkpoint(weights).trained_on

@@ -30,6 +30,11 @@ def test_prints_the_mean_and_counts_equal_lr_files(benchmark_folder: Path, capsy
     assert "2 of 2 LR files equal ours" in lines[3]
 
 
+def test_a_scale_of_0_is_refused(benchmark_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(benchmark_folder), "--model", "bicubic", "--scale", "0"]) == 2
+    assert "--scale must be at least 1, got 0" in capsys.readouterr().err
+
+
 def test_lr_pictures_are_made_where_none_are_given(benchmark_folder: Path) -> None:
     bicubic = load_upscaler("bicubic", 4)
     assert evaluate(bicubic, benchmark_folder / "HR", 4) == evaluate(bicubic, benchmark_folder, 4)

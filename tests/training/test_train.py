@@ -7,12 +7,16 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
 
 from training.checkpoint import load_network, load_tensors, save_tensors
+from training.data.folder import scan_folder
+from training.loop import Limits, Trainer
 from training.recipe import read_recipe
 from training.schedule import learning_rate
 from training.train import main
@@ -55,6 +59,83 @@ def test_interrupting_leaves_a_checkpoint_to_resume(tiny_recipe: Path, pictures:
     assert load_tensors(tmp_path / "run" / "checkpoint.safetensors")[1]["step"] == more
 
 
+class _InterruptsAStep:
+    """Behind the update of the weights, before the step is counted."""
+
+    def before_update(self, step: int) -> None:
+        pass
+
+    def after_update(self, step: int, learning_rate: float) -> None:
+        if step == 3:
+            signal.raise_signal(signal.SIGINT)
+
+    def state(self) -> dict[str, Tensor]:
+        return {}
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        pass
+
+
+def test_a_run_interrupted_within_a_step_ends_where_an_unbroken_one_does(
+    tiny_recipe: Path, pictures: Path, tmp_path: Path
+) -> None:
+    unbroken, interrupted, resumed = (
+        Trainer(
+            read_recipe(tiny_recipe),
+            scan_folder(pictures),
+            tmp_path / out,
+            device=torch.device("cpu"),
+            limits=Limits(),
+        )
+        for out in ("unbroken", "interrupted", "interrupted")
+    )
+    unbroken.run()
+    interrupted.penalty = _InterruptsAStep()
+    with pytest.raises(KeyboardInterrupt):
+        interrupted.run()
+    resumed.resume()
+    assert resumed.step == 4
+    resumed.run()
+    _assert_same_weights(unbroken.out, resumed.out)
+
+
+def test_an_earlier_run_is_neither_overwritten_nor_mixed_with_another_recipe(
+    tiny_recipe: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = [str(tiny_recipe), "--data", str(pictures), "--out", str(tmp_path / "run"), "--max-steps", "1"]
+    assert main(arguments) == 0
+    assert main(arguments) == 2
+    assert "holds a run; go on with --resume, or give another --out" in capsys.readouterr().err
+    tiny_recipe.write_text(tiny_recipe.read_text().replace("1e-3", "2e-3"))
+    assert main([*arguments, "--resume"]) == 2
+    assert "belongs to another recipe" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        (("--max-steps", "0"), "a limit of steps must be positive, got 0"),
+        (("--max-steps", "-1"), "a limit of steps must be positive, got -1"),
+        (("--max-minutes", "nan"), "a limit of minutes must be positive, got nan"),
+        (("--device", "banana"), "expected a device of this machine"),
+        (("--device", "cuda:99"), "expected a device of this machine"),
+    ],
+)
+def test_a_wrong_option_is_one_line_and_exit_code_2(
+    option: tuple[str, str], message: str, tiny_recipe: Path, pictures: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tiny_recipe.parent / "run"
+    assert main([str(tiny_recipe), "--data", str(pictures), "--out", str(out), *option]) == 2
+    errors = capsys.readouterr().err
+    assert errors.count("\n") == 1
+    assert message in errors
+
+
+def test_out_is_a_folder(tiny_recipe: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(tiny_recipe), "--data", str(pictures), "--out", str(tiny_recipe)]) == 2
+    assert "tiny.toml is a file; expected the folder of a run" in capsys.readouterr().err
+
+
 def test_training_learns(tiny_recipe: Path, pictures: Path, tmp_path: Path) -> None:
     text = (
         tiny_recipe.read_text().replace("steps = 6", "steps = 60").replace("validate_every = 3", "validate_every = 20")
@@ -63,6 +144,15 @@ def test_training_learns(tiny_recipe: Path, pictures: Path, tmp_path: Path) -> N
     assert main([str(tiny_recipe), "--data", str(pictures), "--out", str(tmp_path / "run")]) == 0
     losses = _losses(tmp_path / "run")
     assert losses[-1] < 0.7 * losses[0]
+
+
+def test_a_run_that_diverges_is_an_error_and_leaves_no_weights(
+    tiny_recipe: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tiny_recipe.write_text(tiny_recipe.read_text().replace("1e-3", "1e30"))
+    assert main([str(tiny_recipe), "--data", str(pictures), "--out", str(tmp_path / "run")]) == 2
+    assert "error: the loss at step 3 is nan, at a rate of" in capsys.readouterr().err
+    assert not list((tmp_path / "run").glob("*.safetensors"))
 
 
 def test_drn_trains_with_its_dual_networks(pictures: Path, tmp_path: Path) -> None:

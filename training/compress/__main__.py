@@ -8,7 +8,7 @@ from pathlib import Path
 import training
 from sr_infer.errors import OptionError
 from training.checkpoint import find_weights
-from training.command import run_command
+from training.command import check_out, run_command
 from training.compress.drc import DualRegressionCompression
 from training.compress.drc_recipe import read_drc_recipe
 from training.compress.memsr import STUDENTS, PlainStudent, read_memsr_recipe
@@ -111,6 +111,7 @@ def _compress(
         return
     if not options.data:
         raise OptionError("expected --data with a folder of HR pictures to train on, or --show to train nothing")
+    check_out(method.out, resume=options.resume)
     device = choose_device(options.device)
     limits = Limits(steps=options.max_steps, minutes=minutes)
     print(method.run(scan_folder(options.data), device=device, limits=limits, resume=options.resume))

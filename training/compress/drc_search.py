@@ -19,6 +19,7 @@ from training.compress.inner_layers import InnerLayer, InnerLayers
 from training.data.bank import PatchBank
 from training.loop import Trainer
 from training.networks import Network
+from training.run_state import below
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,9 +135,9 @@ class ChannelSearch:
             raise ModelError("the checkpoint searched other layers or widths; resume with the settings it began with")
         for index, (alpha, value) in enumerate(zip(self.alphas, saved, strict=True)):
             alpha.data.copy_(value)
-            adam = {name: state[f"adam.{index}.{name}"] for name in ("step", "exp_avg", "exp_avg_sq")}
             self.optimizer.state[alpha] = {
-                name: value if name == "step" else value.to(alpha.device) for name, value in adam.items()
+                name: value if name == "step" else value.to(alpha.device)
+                for name, value in below(f"adam.{index}.", state).items()
             }
         self.record = [tuple(row) for row in state["record"].tolist()]
 

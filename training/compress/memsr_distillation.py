@@ -75,7 +75,8 @@ class DistillationLoss(nn.Module):
             mse_loss(bridge(g).float(), f.float()) for bridge, g, f in zip(self.bridges, features, targets, strict=True)
         ]
         weight = self.settings.weight * self.settings.decay**self._progress
-        return self.loss.primal([image], pyramid) + weight * torch.stack(missed).mean()
+        loss = self.loss.primal([image], pyramid) + self.loss.dual(network, [image], pyramid)
+        return loss + weight * torch.stack(missed).mean()
 
 
 def _module(bridge: Convolution, *, is_random: bool) -> nn.Conv2d:

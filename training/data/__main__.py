@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sr_infer.errors import ImageError, SrInferError
+from sr_infer.errors import ImageError, OptionError, SrInferError
 from training.checkpoint import load_tensors, save_tensors
 from training.data.duplicates import difference_hash, near_duplicates
 from training.data.folder import picture_names, read_pixels, scan_folder
@@ -29,6 +29,8 @@ def main(arguments: list[str] | None = None) -> int:
     )
     options = parser.parse_args(arguments)
     try:
+        if options.record and not options.against:
+            raise OptionError("--record notes what --against found; expected --against with benchmark pictures, too")
         finding = _report(options.folder, options.against)
         for weights in options.record:
             _record(weights, finding)

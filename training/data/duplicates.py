@@ -4,7 +4,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-BITS = 256
 NEAR_BITS = 40
 """Hashes of unrelated pictures differ in about 128 bits, those of a resized or recompressed copy in fewer than 30."""
 

@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import io
 import logging
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,6 +16,7 @@ from PIL import Image, ImageOps
 from sr_infer.errors import ImageError
 
 LOG = logging.getLogger(__name__)
+MODES = ("1", "L", "P", "RGB", "CMYK", "YCbCr")
 VALIDATION_SHARE = 40
 """One source picture in so many is kept for validation."""
 
@@ -38,7 +40,7 @@ def scan_folder(root: Path) -> Folder:
     `licence`), so that no source is on both sides.
 
     Raises:
-        ImageError: the folder does not exist or holds no picture, or its `sources.csv` lacks a column.
+        ImageError: the folder does not exist or holds no picture, or its `sources.csv` lacks a column or value.
     """
     names = picture_names(root)
     rows = _read_sources(root / "sources.csv")
@@ -94,11 +96,16 @@ def read_pixels(path: Path) -> NDArray[np.uint8]:
     """One picture as (H, W, 3) uint8 RGB, or (H, W) if it is stored as grey; orientation applied.
 
     Raises:
-        ImageError: it cannot be decoded.
+        ImageError: it cannot be decoded, has more than 8 bits a channel, or is transparent.
     """
     try:
         with warnings.catch_warnings(), Image.open(path) as image:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
+            if image.mode not in MODES or "transparency" in image.info:
+                kind = "transparent" if image.mode in MODES else f"of mode {image.mode}"
+                raise ImageError(
+                    f"{path} is {kind}; expected 8 bits a channel, opaque ({', '.join(MODES)}); convert it"
+                )
             upright = ImageOps.exif_transpose(image)
             return np.asarray(upright if upright.mode == "L" else upright.convert("RGB"))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Warning) as error:
@@ -114,8 +121,21 @@ def warn_of(skipped: Mapping[str, str]) -> None:
 def _read_sources(path: Path) -> dict[str, dict[str, str]]:
     if not path.is_file():
         return {}
-    with path.open(newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
+    try:
+        text = path.read_bytes().decode()
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise ImageError(f"{path}, line {line}: expected UTF-8 ({error})") from error
+    rows: dict[str, dict[str, str]] = {}
+    reader = csv.DictReader(io.StringIO(text, newline=""))
+    try:
         if missing := {"file", "source_file", "set", "licence"} - set(reader.fieldnames or ()):
             raise ImageError(f"{path} lacks the columns {', '.join(sorted(missing))}")
-        return {row["file"]: row for row in reader}
+        for row in reader:
+            if None in row or None in row.values():
+                columns = len(reader.fieldnames or ())
+                raise ImageError(f"{path}, line {reader.line_num}: expected {columns} values, as in the first line")
+            rows[row["file"]] = row
+    except csv.Error as error:
+        raise ImageError(f"{path}, line {reader.line_num}: expected CSV ({error})") from error
+    return rows

@@ -103,6 +103,15 @@ def test_the_unrolled_step_is_another_gradient(pictures: Path, tmp_path: Path) -
     assert not torch.allclose(*moved, rtol=1e-2)
 
 
+def test_a_search_stopped_in_its_first_step_goes_on(pictures: Path, tmp_path: Path) -> None:
+    stopped, resumed = (search_of(pictures, tmp_path, Alpha(start_spread=spread)) for spread in (1e-3, 0.0))
+    stopped.trainer.save()
+    resumed.trainer.resume()
+    assert all(torch.equal(one, other) for one, other in zip(stopped.alphas, resumed.alphas, strict=True))
+    resumed.trainer.run()
+    assert len(resumed.record) == 6
+
+
 def test_a_cost_term_makes_the_widths_narrower(pictures: Path, tmp_path: Path) -> None:
     shares = []
     for weight in (0.0, 1e5):

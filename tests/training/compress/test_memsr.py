@@ -131,6 +131,15 @@ def test_a_finished_student_is_trained_on(
     assert header["history"]["started_from"] == "tiny-plain-x2 after 30 steps, itself from tiny-teacher-x2, made plain"
 
 
+def test_dual_networks_are_learnt_along(recipe: Path, dense: Path, pictures: Path, tmp_path: Path) -> None:
+    duals = []
+    for steps in ("1", "30"):
+        recipe.write_text(RECIPE.replace("learning_rate = 1e-4", "learning_rate = 5e-3\ndual = true"))
+        assert main([*command(recipe, dense, pictures, tmp_path / steps), "--max-steps", steps]) == 0
+        duals.append(load_tensors(tmp_path / steps / "training" / "tiny-plain-x2-dual.safetensors")[0])
+    assert all((duals[0][name] - duals[1][name]).abs().max() > 1e-3 for name in duals[0])
+
+
 def test_what_is_no_student_of_this_teacher_is_refused(
     recipe: Path, dense: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
