@@ -43,7 +43,7 @@ def to_network(colour: Pixels, *, luma_only: bool, value_range: float) -> Planes
     Returns:
         (1, H, W) or (3, H, W) float32 in [0, value_range].
     """
-    planes = np.ascontiguousarray(colour.transpose(2, 0, 1), dtype=np.float32)
+    planes = colour.transpose(2, 0, 1).astype(np.float32, order="C")  # a copy, also of what is float32 already
     planes *= np.float32(1 / peak(colour.dtype))
     if luma_only:
         if len(planes) == 1:

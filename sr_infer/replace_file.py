@@ -20,7 +20,7 @@ def replacing(path: Path, *, make_folder: bool = False) -> Iterator[Path]:
     Raises:
         OutputError: at the beginning, where nothing can be written there; at the end, where the disk is full.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    temporary = path.with_name(f".{secrets.token_hex(8)}.part")  # the longest name that is legal leaves no room
     try:
         if path.is_dir():
             raise IsADirectoryError("it is a folder")

@@ -99,6 +99,17 @@ def test_a_foreign_network_runs_with_one_warning(
     np.testing.assert_array_equal(first, sr_infer.upscale(astronaut, make_network(scale=3)))
 
 
+def test_float_arrays_of_the_caller_are_only_read(make_network: Callable[..., Path], astronaut: np.ndarray) -> None:
+    model = make_network("bytewise.onnx", value_range=255.0)
+    planar = np.ascontiguousarray(astronaut[:40, :40].transpose(2, 0, 1).astype(np.float32) / 255)
+    for array in (planar.transpose(1, 2, 0), planar[0], planar[:1].transpose(1, 2, 0)):
+        before = array.copy()
+        sr_infer.upscale(array, model)
+        np.testing.assert_array_equal(array, before)
+        array.flags.writeable = False
+        sr_infer.upscale(array, model)
+
+
 def test_other_value_ranges_and_size_requirements(make_network: Callable[..., Path], astronaut: np.ndarray) -> None:
     plain = make_network("plain.onnx")
     picky = make_network("picky.onnx", multiple_of_px=8, min_size_px=32)
