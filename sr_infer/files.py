@@ -201,8 +201,9 @@ def _upscale(
             quality=options.quality,
             progress=progress,
         )
-    except (SrInferError, OSError) as error:
-        return Outcome(source=task.source, target=task.target, status="failed", error=str(error))
+    except Exception as error:
+        reason = str(error) if isinstance(error, SrInferError | OSError) else f"{type(error).__name__}: {error}"
+        return Outcome(source=task.source, target=task.target, status="failed", error=reason)
     return Outcome(source=task.source, target=task.target, status="done", seconds=time.perf_counter() - start)
 
 

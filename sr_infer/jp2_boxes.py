@@ -22,7 +22,6 @@ _RESTRICTED_PROFILE, _ANY_PROFILE = 2, 3
 """Methods of the box `colr` whose content is, after three bytes, an ICC profile."""
 _DOTS_PER_METRE = Fraction(10_000, 254)
 _MOST_16_BITS = 65_535
-_MOST_DPI = 100_000
 
 
 def note(image: Image.Image, file: BinaryIO) -> None:
@@ -71,7 +70,7 @@ def _header(content: memoryview, metadata: Metadata) -> bytes:
             _write_box(header, kind, bytes([_RESTRICTED_PROFILE, 0, 0]) + metadata.icc_profile)
         else:
             _write_box(header, kind, inner)
-    if metadata.dpi is not None and all(1 <= dpi <= _MOST_DPI for dpi in metadata.dpi):
+    if metadata.dpi is not None and min(metadata.dpi) >= 1:
         across, down = (_rational(dpi) for dpi in metadata.dpi)
         capture = struct.pack(">I4sHHHHBB", 18, b"resc", *down, *across, 2, 2)
         _write_box(header, b"res ", capture)

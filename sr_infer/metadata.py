@@ -40,6 +40,8 @@ _COMMENT = "Comment"
 _CARRIERS = ("JPEG", "PNG", "TIFF", "WEBP", "AVIF", "JPEG2000")
 """Formats that hold ICC profile, EXIF and XMP."""
 _MAX_JPEG_SEGMENT = 65_500
+_MOST_DPI = 100_000
+"""Resolutions beyond it are mistakes, on which writers fail."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +72,7 @@ class Metadata:
             icc_profile=info.get("icc_profile") or None,
             exif=exif.tobytes() if exif else None,
             xmp=None if xmp is None else _without_orientation(xmp),
-            dpi=(float(dpi[0]), float(dpi[1])) if dpi else None,
+            dpi=(float(dpi[0]), float(dpi[1])) if dpi and all(0 < value <= _MOST_DPI for value in dpi) else None,
             text=tuple(
                 (key, value)
                 for key, value in text.items()
@@ -174,7 +176,7 @@ def _descriptive(image: Image.Image) -> Image.Exif:
             copy[tag] = value
     for tag in DIRECTORIES:
         if directory := source.get_ifd(tag):
-            copy[tag] = dict(directory)
+            copy[tag] = {key: value for key, value in directory.items() if key != ExifTags.IFD.Interop}
     return copy
 
 

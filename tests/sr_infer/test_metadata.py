@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import ExifTags, Image, ImageCms, PngImagePlugin, features
+from PIL import ExifTags, Image, ImageCms, PngImagePlugin, TiffImagePlugin, features
 
 import sr_infer
 from sr_infer import Upscaler
@@ -207,3 +207,29 @@ def test_what_jpeg_cannot_hold_is_left_out_with_a_warning(
     assert "xmp" not in image.info
     assert image.getexif()[ExifTags.Base.Make] == "Camera works"
     assert len(upscaled(source, "png", "webp").info["xmp"]) > 70_000
+
+
+@pytest.mark.parametrize("target", ["a.png", "a.jpg", "a.tif", "a.bmp"])
+@pytest.mark.parametrize("resolution", [(0, 0), (4_000_000_000, 1)], ids=str)
+def test_an_impossible_resolution_is_left_out(
+    network: Path, astronaut: np.ndarray, tmp_path: Path, resolution: tuple[int, int], target: str
+) -> None:
+    source = tmp_path / "source.tif"
+    tags = TiffImagePlugin.ImageFileDirectory_v2()
+    for tag in (ExifTags.Base.XResolution, ExifTags.Base.YResolution):
+        tags[tag] = TiffImagePlugin.IFDRational(*resolution)
+    tags[ExifTags.Base.ResolutionUnit] = 2
+    Image.fromarray(astronaut[:20, :24]).save(source, tiffinfo=tags)
+    sr_infer.Upscaler(network).upscale_file(source, tmp_path / target)
+    with Image.open(tmp_path / target) as result:
+        assert result.size == (48, 40)
+
+
+@pytest.mark.filterwarnings("error")
+def test_no_pointer_into_the_old_file_is_kept(network: Path, astronaut: np.ndarray, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.IFD.Exif] = {ExifTags.Base.ISOSpeedRatings: 200, ExifTags.IFD.Interop: {1: "R98"}}
+    Image.fromarray(astronaut[:20, :24]).save(tmp_path / "a.jpg", exif=exif)
+    sr_infer.Upscaler(network).upscale_file(tmp_path / "a.jpg", tmp_path / "b.jpg")
+    with Image.open(tmp_path / "b.jpg") as result:
+        assert dict(result.getexif().get_ifd(ExifTags.IFD.Exif)) == {ExifTags.Base.ISOSpeedRatings: 200}
