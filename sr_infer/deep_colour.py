@@ -23,6 +23,8 @@ _TIFF_BITS_PER_SAMPLE = 258
 _PNG_HEADER_BYTES = 8 + 25
 """Signature and the chunk IHDR."""
 _SNIFFED_BYTES = 4096
+_DRAWN_BY_PROGRAMS = ("EPS", "WMF")
+"""Formats that Pillow hands to Ghostscript or Windows, which strangers' files must not reach."""
 _EXTRA = "which needs the extra: pip install 'sr-infer[hdr]'"
 _PILLOW_KEEPS_GREY = ("I;16", "I;16L", "I;16B", "I;16N", "I", "F")
 
@@ -31,7 +33,7 @@ def opened(file: BinaryIO) -> tuple[Image.Image, bool]:
     """A file opened by Pillow, not yet loaded, and whether its pixels must come from `decode` to keep their depth.
 
     Raises:
-        ImageError: a kind of TIFF that needs the extra, which is not installed.
+        ImageError: a kind of TIFF that needs the extra, which is not installed; or a drawing such as EPS.
         UnidentifiedImageError: not a picture.
     """
     try:
@@ -42,6 +44,8 @@ def opened(file: BinaryIO) -> tuple[Image.Image, bool]:
         if not data.startswith(_TIFF_STARTS):
             raise
         return _opened_as_8_bits(data), True
+    if image.format in _DRAWN_BY_PROGRAMS:
+        raise ImageError(f"{image.format} files are drawn by other programs; convert this one to PNG")
     has_grey_mode = image.mode in _PILLOW_KEEPS_GREY and "transparency" not in image.info
     return image, not has_grey_mode and _stored_bits(file, image) > 8
 

@@ -20,6 +20,8 @@ _ENCODER_BYTES_PER_PX = {"WEBP": 30, "AVIF": 46, "JPEG2000": 56}
 """The most that was measured, on noise and photographs of 1.2 to 6 megapixels. Other encoders work row by row."""
 _BYTES_FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "BMP", "JPEG2000", "AVIF", "PPM")
 """Formats in which bytes are given back; others, such as palette files, come back as PNG."""
+_WRITTEN = (*_BYTES_FORMATS, "TGA", "PCX", "QOI", "SGI", "DDS")
+"""Others would lose colours (GIF), pixels (ICO, ICNS) or be no pictures (PDF)."""
 _BAND_PX = 256
 _CLASSIC_TIFF_BYTES = 4_000_000_000
 _GREY_16_FORMATS = (*deep_colour.FORMATS, "PPM")
@@ -29,11 +31,11 @@ def file_format(path: Path) -> str:
     """Pillow's name of the format that a file name's extension stands for.
 
     Raises:
-        OptionError: Pillow writes no such files.
+        OptionError: no such files are written.
     """
     extension = path.suffix.lower()
     name = Image.registered_extensions().get(extension)
-    if name is None or name not in Image.SAVE:
+    if name is None or name not in _WRITTEN or name not in Image.SAVE:
         raise OptionError(f"expected a file name such as out.png, out.jpg, out.tif or out.webp, got {path.name!r}")
     return name
 
@@ -46,7 +48,7 @@ def bytes_format(own: str | None, extension: str | None) -> str:
         extension: names another, such as "png".
 
     Raises:
-        OptionError: Pillow writes no such files.
+        OptionError: no such files are written.
     """
     if extension is not None:
         return file_format(Path(f"out.{extension.removeprefix('.')}"))

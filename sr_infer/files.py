@@ -18,7 +18,7 @@ from sr_infer.encode import DEFAULT_QUALITY
 from sr_infer.errors import CancelledError, OptionError, SrInferError
 from sr_infer.upscaler import Upscaler
 
-_WRITTEN_AS_PNG = (".gif", ".ico", ".cur", ".psd", ".tga", ".pcx")
+_WRITTEN_AS_PNG = (".gif", ".ico", ".icns", ".cur", ".mpo", ".psd", ".tga", ".pcx")
 """Results have more colours than these hold, or Pillow does not write them."""
 
 _Path = TypeVar("_Path", bound=PurePath)

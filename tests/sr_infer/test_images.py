@@ -11,7 +11,7 @@ import tifffile
 from PIL import Image, ImageCms
 
 import sr_infer
-from sr_infer import ImageError
+from sr_infer import ImageError, OptionError
 from sr_infer.resize import imresize
 
 MODES_GIVEN_BACK = {
@@ -244,6 +244,30 @@ def test_animations_give_their_first_frame_and_a_warning(
 def test_what_is_no_picture_is_refused(network: Path, picture: Any) -> None:
     with pytest.raises(ImageError):
         sr_infer.upscale(picture, network)
+
+
+def test_no_other_program_is_run_on_a_drawing(
+    network: Path, astronaut: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ghostscript = tmp_path / "gs"
+    ghostscript.write_text(f"#!/bin/sh\ntouch {tmp_path}/was-run\n")
+    ghostscript.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.setattr("PIL.EpsImagePlugin.gs_binary", None)
+    Image.fromarray(astronaut[:20, :24]).save(tmp_path / "drawing.eps")
+    with pytest.raises(ImageError, match="EPS files are drawn by other programs"):
+        sr_infer.upscale(tmp_path / "drawing.eps", network)
+    assert not (tmp_path / "was-run").exists()
+
+
+@pytest.mark.parametrize("name", ["out.gif", "out.ico", "out.icns", "out.pdf", "out.eps", "out.mpo"])
+def test_formats_that_would_lose_the_picture_are_not_written(
+    network: Path, astronaut: np.ndarray, tmp_path: Path, name: str
+) -> None:
+    Image.fromarray(astronaut[:20, :24]).save(tmp_path / "in.png")
+    with pytest.raises(OptionError, match="expected a file name such as"):
+        sr_infer.Upscaler(network).upscale_file(tmp_path / "in.png", tmp_path / name)
+    assert not (tmp_path / name).exists()
 
 
 def test_a_huge_header_is_refused_before_decoding(network: Path, tmp_path: Path) -> None:
