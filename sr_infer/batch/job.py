@@ -63,9 +63,12 @@ def run(
         on_outcome: told what became of each picture, and how many there are to do.
 
     Raises:
-        OptionError: there are no pictures, two results would be one file, or there is no such cluster.
+        OptionError: there are no pictures, two results would be one file, the target lies in the source, or there is no
+            such cluster.
     """
     originals, results = Folder(source), Folder(target)
+    if originals.contains(results):
+        raise OptionError(f"results in {target} would be among the pictures of {source}; give a folder outside of it")
     there = set(results.files()) if options.skip_existing else set()
     pictures = _work(originals.pictures(), extension)
     work = [row for row in pictures if row["result"] not in there]

@@ -49,6 +49,15 @@ class Folder:
             raise OptionError(f"expected a folder of pictures, found none in {self.uri}")
         return found
 
+    def contains(self, other: "Folder") -> bool:
+        """Whether the other folder is this one, or lies below it.
+
+        Raises:
+            OptionError: as `files`.
+        """
+        (filesystem, root), (other_filesystem, other_root) = _opened(self.uri), _opened(other.uri)
+        return bool(filesystem == other_filesystem) and PurePosixPath(other_root).is_relative_to(root)
+
     def read(self, path: str) -> bytes:
         """The content of a file.
 
@@ -94,7 +103,7 @@ class Folder:
 def _opened(uri: str) -> tuple[fs.FileSystem, str]:
     """The file system, and the folder's path on it."""
     if ":/" not in uri:
-        return fs.LocalFileSystem(), Path(uri).absolute().as_posix()
+        return fs.LocalFileSystem(), Path(uri).resolve().as_posix()
     try:
         opened: tuple[fs.FileSystem, str] = fs.FileSystem.from_uri(uri)
         return opened

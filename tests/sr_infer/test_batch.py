@@ -187,6 +187,18 @@ def test_mistakes_end_in_one_line_and_code_2(photos: Path, tmp_path: Path) -> No
         assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("target", [".", "large", "../photos/large"])
+def test_results_among_the_pictures_are_refused(astronaut: np.ndarray, tmp_path: Path, target: str) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    Image.fromarray(astronaut[:20, :24]).save(photos / "a.png")
+    before = (photos / "a.png").read_bytes()
+    done = run("batch", photos, photos / target, "-m", MODEL, "--overwrite")
+    assert done.returncode == 2, done.stderr
+    assert "would be among the pictures" in done.stderr
+    assert (photos / "a.png").read_bytes() == before
+
+
 def test_datasets_pass_through(make_network: Callable[..., Path], photos: Path, cluster: Cluster) -> None:
     """Decoded or as bytes, with columns of their own. Readers need a processor beside the worker's."""
     cluster.add_node(num_cpus=2, object_store_memory=100_000_000, memory=2_000_000_000)
