@@ -58,6 +58,7 @@ class TiffRows:
             or page.photometric not in (tifffile.PHOTOMETRIC.RGB, tifffile.PHOTOMETRIC.MINISBLACK)
             or page.extrasamples not in ((), (tifffile.EXTRASAMPLE.UNASSALPHA,))
             or page.dtype not in (np.uint8, np.uint16)
+            or page.bitspersample != 8 * page.dtype.itemsize
             or page.samplesperpixel > 4
             or not 1 <= _segment_height(page) <= _MOST_SEGMENT_PX
             or (page.is_tiled and not 1 <= page.tilewidth <= _MOST_SEGMENT_PX)

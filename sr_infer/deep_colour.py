@@ -93,12 +93,18 @@ def mode(image: Image.Image) -> str:
     return ("LA;16", "RGB;16", "RGBA;16")[sorted((2, bands, 4))[1] - 2]
 
 
-def decode(data: bytes, name: str, image_format: str | None) -> NDArray[np.uint16]:
-    """Pixels (H, W, C) uint16 of a file with 16 bits per channel; C is 2, 3 or 4.
+def decode(data: bytes, name: str, image: Image.Image) -> NDArray[np.uint16]:
+    """Pixels (H, W, C) uint16 of a file with 9 to 16 bits per channel, 65535 for white; C is 2, 3 or 4.
+
+    Args:
+        data: the file.
+        name: for messages.
+        image: the file as it was `opened`.
 
     Raises:
         ImageError: another format, or the extra is not installed, or not 16-bit unsigned grey or RGB.
     """
+    image_format = image.format
     if image_format not in FORMATS:
         raise ImageError(
             f"{name} has more than 8 bits per channel, which is read from PNG, TIFF and JPEG 2000 only; "
@@ -110,24 +116,28 @@ def decode(data: bytes, name: str, image_format: str | None) -> NDArray[np.uint1
     except ModuleNotFoundError as error:
         raise ImageError(f"{name} has more than 8 bits per channel, {_EXTRA}") from error
     premultiplied = False
+    bits = 16
     pixels: NDArray[Any]
     if image_format == "PNG":
         pixels = imagecodecs.png_decode(data)
     elif image_format == "JPEG2000":
         pixels = imagecodecs.jpeg2k_decode(data)
+        bits = _stored_bits(io.BytesIO(data), image)
     else:
-        pixels, premultiplied = _tiff_pixels(data, name, tifffile)
+        pixels, bits, premultiplied = _tiff_pixels(data, name, tifffile)
     if pixels.dtype.newbyteorder("=") != np.uint16 or pixels.ndim != 3 or pixels.shape[2] not in (2, 3, 4):
         raise ImageError(f"{name}: expected uint16 pixels of 2 to 4 channels, got {pixels.dtype} {pixels.shape}")
     pixels = np.ascontiguousarray(pixels, dtype=np.uint16)
+    if bits < 16:
+        pixels = np.rint(pixels * (65535 / (2**bits - 1))).astype(np.uint16)
     if premultiplied:
         colour, alpha = pixels[..., :-1], pixels[..., -1:]
         pixels[..., :-1] = np.minimum(np.rint(colour * (65535.0 / np.maximum(alpha, 1))), 65535)
     return pixels
 
 
-def _tiff_pixels(data: bytes, name: str, tifffile: ModuleType) -> tuple[NDArray[Any], bool]:
-    """The pixels of a TIFF's first page, without samples that mean nothing, and whether alpha is multiplied in."""
+def _tiff_pixels(data: bytes, name: str, tifffile: ModuleType) -> tuple[NDArray[Any], int, bool]:
+    """The pixels of a TIFF's first page without samples that mean nothing, their bits, whether alpha is multiplied in."""
     with tifffile.TiffFile(io.BytesIO(data)) as file:
         page = file.pages.first
         pixels: NDArray[Any] = page.asarray()
@@ -137,7 +147,7 @@ def _tiff_pixels(data: bytes, name: str, tifffile: ModuleType) -> tuple[NDArray[
             raise ImageError(f"{name}: expected 16-bit grey or RGB, got {page.photometric!s}; convert it first")
         if page.extrasamples[:1] == (tifffile.EXTRASAMPLE.UNSPECIFIED,):
             pixels = pixels[..., : -len(page.extrasamples)]
-        return pixels, tifffile.EXTRASAMPLE.ASSOCALPHA in page.extrasamples
+        return pixels, page.bitspersample, tifffile.EXTRASAMPLE.ASSOCALPHA in page.extrasamples
 
 
 def write(pixels: NDArray[np.uint16], file: BinaryIO, image_format: str, metadata: Metadata) -> None:

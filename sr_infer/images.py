@@ -178,7 +178,7 @@ def _decode(file: BinaryIO, name: str, max_pixels: int, check: Callable[[Picture
                 return _from_pillow(image, check)
             check(_blank(image, deep_colour.mode(image)))
             file.seek(0)
-            pixels = _upright(deep_colour.decode(file.read(), name, image.format), orientation(image))
+            pixels = _upright(deep_colour.decode(file.read(), name, image), orientation(image))
             return Picture(pixels=pixels, metadata=Metadata.of(image), file_format=image.format)
 
 

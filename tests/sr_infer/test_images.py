@@ -188,6 +188,16 @@ def test_foreign_16_bit_tiff_layouts(network: Path, deep: np.ndarray, tmp_path: 
     np.testing.assert_array_equal(sr_infer.upscale(path, network), expected)
 
 
+@pytest.mark.parametrize("bits", [10, 12])
+def test_between_8_and_16_bits_white_stays_white(network: Path, astronaut: np.ndarray, bits: int) -> None:
+    imagecodecs = pytest.importorskip("imagecodecs")
+    levels = np.rint(astronaut[:40, :48] / 255 * (2**bits - 1)).astype(np.uint16)
+    encoded = imagecodecs.jpeg2k_encode(levels, level=0, codecformat="jp2", reversible=True, bitspersample=bits)
+    result = sr_infer.upscale(io.BytesIO(encoded), network)
+    shallow = sr_infer.upscale(astronaut[:40, :48], network)
+    assert np.abs(result / 257.0 - shallow).max() < 1
+
+
 def test_deep_colour_is_never_halved_silently(network: Path, deep: np.ndarray, tmp_path: Path) -> None:
     height, width = deep.shape[:2]
     (tmp_path / "deep.ppm").write_bytes(b"P6 %d %d 65535\n" % (width, height) + deep.astype(">u2").tobytes())
