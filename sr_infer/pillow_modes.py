@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, TiffImagePlugin
 
 from sr_infer.errors import ImageError
 
@@ -32,6 +32,8 @@ _TAKEN_AS = {
     "HSV": "RGB",
     "CMYK": "RGB",
 }
+_TIFF_BITS_PER_SAMPLE, _TIFF_PHOTOMETRIC = 258, 262
+_WHITE_IS_ZERO = 0
 _GREY_16_MODES = ("I;16", "I;16L", "I;16B", "I;16N")
 
 
@@ -63,9 +65,21 @@ def pixels_of(image: Image.Image) -> tuple[Pixels, bytes | None]:
     if image.mode == "CMYK":
         return np.asarray(_srgb_of_cmyk(image, profile)), _srgb_profile()
     if mode == "I;16":
-        return np.asarray(image).astype(np.uint16)[..., None], profile
+        return _grey_16(image)[..., None], profile
     pixels = np.asarray(image if image.mode == mode else image.convert(mode))
     return (pixels[..., None] if pixels.ndim == 2 else pixels), profile
+
+
+def _grey_16(image: Image.Image) -> NDArray[np.uint16]:
+    """Grey (H, W), 65535 for white; Pillow leaves that of TIFF files as the file has it."""
+    grey = np.asarray(image).astype(np.uint16)
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        (bits,) = image.tag_v2[_TIFF_BITS_PER_SAMPLE]
+        if bits < 16:
+            grey = np.rint(grey * (65535 / (2**bits - 1))).astype(np.uint16)
+        if image.tag_v2.get(_TIFF_PHOTOMETRIC) == _WHITE_IS_ZERO:
+            grey = 65535 - grey
+    return grey
 
 
 def _srgb_of_cmyk(image: Image.Image, profile: bytes | None) -> Image.Image:

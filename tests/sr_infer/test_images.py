@@ -198,6 +198,15 @@ def test_between_8_and_16_bits_white_stays_white(network: Path, astronaut: np.nd
     assert np.abs(result / 257.0 - shallow).max() < 1
 
 
+def test_16_bit_grey_is_no_negative_where_white_is_zero(network: Path, deep: np.ndarray, tmp_path: Path) -> None:
+    tifffile = pytest.importorskip("tifffile")
+    grey = deep[..., 0]
+    tifffile.imwrite(tmp_path / "black.tif", grey, photometric="minisblack")
+    tifffile.imwrite(tmp_path / "white.tif", 65535 - grey, photometric="miniswhite")
+    black, white = (np.asarray(sr_infer.upscale(tmp_path / name, network)) for name in ("black.tif", "white.tif"))
+    np.testing.assert_array_equal(black, white)
+
+
 def test_deep_colour_is_never_halved_silently(network: Path, deep: np.ndarray, tmp_path: Path) -> None:
     height, width = deep.shape[:2]
     (tmp_path / "deep.ppm").write_bytes(b"P6 %d %d 65535\n" % (width, height) + deep.astype(">u2").tobytes())
