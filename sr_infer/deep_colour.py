@@ -137,7 +137,7 @@ def decode(data: bytes, name: str, image: Image.Image) -> NDArray[np.uint16]:
 
 
 def _tiff_pixels(data: bytes, name: str, tifffile: ModuleType) -> tuple[NDArray[Any], int, bool]:
-    """The pixels of a TIFF's first page without samples that mean nothing, their bits, whether alpha is multiplied in."""
+    """A TIFF's first page without samples that mean nothing, its bits, and whether alpha is multiplied in."""
     with tifffile.TiffFile(io.BytesIO(data)) as file:
         page = file.pages.first
         pixels: NDArray[Any] = page.asarray()
