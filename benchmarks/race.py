@@ -1,9 +1,9 @@
 """Contenders timed in turns, each in a process of its own, so that whatever else the machine does falls on all.
 
-A contender's process imports, prepares, and then runs once whenever it is its turn; between turns it sleeps, and the
-next one waits until its threads do, too. So one that crashes does not end the race, thread pools do not meet, and peak
-memory is each one's own. The process speaks JSON, a line each: how it stands after preparation, the time of every run,
-and at the end its peak memory.
+A contender's process imports, prepares, and then, whenever it is its turn, runs until it is warm and once more, timed;
+between turns it sleeps, and the next one waits until its threads do, too. So one that crashes does not end the race,
+thread pools do not meet, and peak memory is each one's own. The process speaks JSON, a line each: how it stands after
+preparation, the time of every run, and at the end its peak memory.
 """
 
 import json

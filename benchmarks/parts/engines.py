@@ -12,7 +12,7 @@ from sr_infer.errors import ModelNotFoundError
 from sr_infer.limits import usable_cpus
 
 SIDE_PX = 96
-SECONDS = 10
+SECONDS = 40
 OURS, OURS_INT8 = "sr-infer", "sr-infer int8"
 PRODUCT, PRODUCT_SIDE = "matrix product", 2048
 ENGINES_OF_ALTERNATIVES = ("onnxruntime, unoptimised export", "OpenVINO", "ncnn")

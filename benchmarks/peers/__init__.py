@@ -34,6 +34,7 @@ PEERS = (
     Peer("onnxruntime, unoptimised export", "benchmarks.peers.onnxruntime_engine:unoptimised"),
     Peer("OpenVINO", "benchmarks.peers.openvino_engine:float32", ("openvino",)),
     Peer("OpenVINO as it comes", "benchmarks.peers.openvino_engine:default", ("openvino",), exact=False),
+    Peer("OpenVINO, our int8 file", "benchmarks.peers.openvino_engine:int8", ("openvino",), exact=False),
     Peer("ncnn", "benchmarks.peers.ncnn_engine:float32", ("ncnn", "pnnx")),
     Peer("ncnn fp16 and bf16 storage", "benchmarks.peers.ncnn_engine:half", ("ncnn", "pnnx"), exact=False),
     Peer("OpenCV dnn", "benchmarks.peers.opencv_engine:float32", ("cv2",)),

@@ -13,7 +13,7 @@ from benchmarks.report.document import Block, Figure, Heading, Table, Text
 from benchmarks.results import Results
 from sr_infer import ShippedModel
 
-_MATRIX_NOTE = "The matrix product is what the processor can do at most, and is no row of the comparison."
+_MATRIX_NOTE = "The matrix product is a yardstick for the processor, and is no row of the comparison."
 
 
 def calls(results: Results, models: Sequence[ShippedModel], machines: Mapping[str, Mapping[str, Any]]) -> list[Block]:
@@ -91,7 +91,7 @@ def engines(results: Results, models: Sequence[ShippedModel]) -> list[Block]:
     if not blocks:
         return []
     text = (
-        "The same weights through each engine, in turns, each in a process of its own; f32 is forced, and what an "
+        "The same weights through each engine, warm and in turns, each in a process of its own; f32 is forced, and what an "
         "engine would choose by itself is a row of its own. Ratios are how many times as long as `sr-infer` an "
         "engine takes, median and quartiles over rounds. Memory is what model and run add to the imported engine. "
         f"{_MATRIX_NOTE}"
