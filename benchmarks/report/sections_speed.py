@@ -91,8 +91,8 @@ def engines(results: Results, models: Sequence[ShippedModel]) -> list[Block]:
     if not blocks:
         return []
     text = (
-        "The same weights through each engine, warm and in turns, each in a process of its own; f32 is forced, and what "
-        "an engine would choose by itself is a row of its own. Ratios are how many times as long as `sr-infer` an "
+        "The same weights through each engine, warm and in turns, each in a process of its own; f32 is forced, and "
+        "what an engine would choose by itself is a row of its own. Ratios are how many times as long as `sr-infer` an "
         "engine takes, median and quartiles over rounds. Memory is what model and run add to the imported engine. "
         f"{_MATRIX_NOTE}"
     )
