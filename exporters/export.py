@@ -24,6 +24,7 @@ from exporters.recompute_head import recompute_head
 from exporters.report import report_json, size_of
 from exporters.share_pooling import share_pooling
 from exporters.store_half import store_half
+from exporters.sum_in_8_bits import sum_in_8_bits
 from exporters.trace import UnitRange, trace
 from exporters.verify import Reference, confirm_halo, differences_from, references, verify
 from sr_infer.errors import OptionError
@@ -133,6 +134,8 @@ def _finish(
     if exact:
         recompute_head(model)
     pools = share_pooling(model) > 0
+    if not exact:
+        sum_in_8_bits(model)
     store_half(model)
     onnx.checker.check_model(model, full_check=True)
     differences = verify(model, pairs) if exact else differences_from(model, pairs)

@@ -69,6 +69,15 @@ class Graph:
         kernel = torch.from_numpy(weight.copy())
         return Convolution(kernel, torch.from_numpy(bias.copy()) if bias.size else torch.zeros(kernel.shape[0]))
 
+    def is_spatial_mean(self, node: onnx.NodeProto) -> bool:
+        """Whether a node averages over height and width, keeping both as 1."""
+        if node.op_type == "GlobalAveragePool":
+            return True
+        if node.op_type != "ReduceMean" or len(node.input) < 2 or not attributes_of(node).get("keepdims", 1):
+            return False
+        axes = self.constant(node.input[1])
+        return axes is not None and sorted(int(axis) % 4 for axis in axes) == [2, 3]
+
     def set_convolution(self, node: onnx.NodeProto, convolution: Convolution) -> None:
         """Give a Conv another kernel, size and bias; other nodes that read the same tensors keep them."""
         height, width = convolution.weight.shape[2:]
@@ -95,9 +104,10 @@ class Graph:
     def replace(self, old: onnx.NodeProto, *new: onnx.NodeProto) -> None:
         """Put nodes in the place of one; the last gives what the old one gave."""
         at = next(index for index, node in enumerate(self.proto.node) if node is old)
-        nodes = [*self.proto.node[:at], *new, *self.proto.node[at + 1 :]]
-        del self.proto.node[:]
-        self.proto.node.extend(nodes)
+        new = tuple(onnx.NodeProto.FromString(node.SerializeToString()) for node in new)  # `old` may be one of them
+        del self.proto.node[at]
+        for index, node in enumerate(new, start=at):
+            self.proto.node.insert(index, node)
 
     def bypass(self, node: onnx.NodeProto) -> None:
         """Take a node out and let its input go where its output went."""

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from sr_infer.errors import OptionError
 from sr_infer.measure import peak_memory
 from sr_infer.model_card import Quality
 from sr_infer.session import Session
@@ -122,10 +123,13 @@ def quality(upscale: Upscale, folders: Sequence[Path], *, scale: int) -> dict[st
         scale: of the network.
 
     Raises:
+        OptionError: two folders have the same name.
         ImageError: a folder holds no picture.
     """
-    figures = {}
+    figures: dict[str, Quality] = {}
     for folder in folders:
+        if folder.name in figures:
+            raise OptionError(f"expected benchmark folders with different names, got another {folder.name}: {folder}")
         mean = mean_score(evaluate(through_rgb(upscale), folder, scale))
         figures[folder.name] = Quality(psnr_y=round(mean.psnr_y, 3), ssim_y=round(mean.ssim_y, 4))
     return figures

@@ -33,7 +33,7 @@ def _merge_one(model: onnx.ModelProto) -> bool:
             if branch is None or kernel is None:
                 continue
             other = _branch(graph, side)
-            if other is not None and graph.maker[side].input[0] == branch.input[0]:
+            if other is not None and graph.maker[side].input[0] == branch.input[0] and other.outputs == kernel.outputs:
                 merged = parallel(kernel, other)
             elif side == branch.input[0] and kernel.inputs == kernel.outputs:
                 merged = parallel(kernel, identity(kernel.inputs))

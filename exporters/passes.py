@@ -45,7 +45,7 @@ _ALIGNS = "inner channels are zero-padded to whole SIMD blocks"
 _NOT_ALIGNED = "widths that are multiples of 4 or below half a block, or not measured to be faster"
 
 PASSES = (
-    Pass("onnxsim", _simplify, "constants folded, then the ONNX checker", "the result differs or is not valid"),
+    Pass("onnxsim", _simplify, "constants folded, then the ONNX checker", "the result is not valid"),
     Pass(
         "fold_padded_bias",
         fold_padded_bias,

@@ -14,12 +14,13 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from exporters.graph import Graph
+
 
 def share_pooling(model: onnx.ModelProto) -> int:
     """Rewrite `model` in place; returns how many pooled layers there are. Without any it is left as it was."""
-    graph = model.graph
-    constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
-    means = [node for node in graph.node if _pools_whole_picture(node, constants)]
+    graph, seen = model.graph, Graph(model)
+    means = [node for node in graph.node if seen.is_spatial_mean(node)]
     if not means:
         return 0
     channels = _channels(model)
@@ -48,14 +49,6 @@ def share_pooling(model: onnx.ModelProto) -> int:
     graph.node.extend(nodes)
     graph.output.append(helper.make_tensor_value_info("pooled_out", TensorProto.FLOAT, ("batch", total, 1, 1)))
     return len(means)
-
-
-def _pools_whole_picture(node: onnx.NodeProto, constants: dict[str, np.ndarray]) -> bool:
-    if node.op_type == "GlobalAveragePool":
-        return True
-    if node.op_type != "ReduceMean" or len(node.input) < 2 or node.input[1] not in constants:
-        return False
-    return sorted(int(axis) % 4 for axis in constants[node.input[1]]) == [2, 3]
 
 
 def _channels(model: onnx.ModelProto) -> dict[str, int]:

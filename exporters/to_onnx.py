@@ -58,6 +58,8 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(format="warning: %(message)s", level=logging.WARNING)
     output = options.output or Path(options.checkpoint.stem + ("-int8.onnx" if options.int8 else ".onnx"))
     try:
+        if options.example:
+            save_example(options.checkpoint, options.example)
         exported = export(
             options.checkpoint,
             output,
@@ -65,8 +67,6 @@ def main(arguments: list[str] | None = None) -> int:
             benchmarks=options.benchmark,
             report=options.report,
         )
-        if options.example:
-            save_example(options.checkpoint, options.example)
     except SrInferError as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
@@ -76,15 +76,17 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _int8_options(options: argparse.Namespace) -> Int8Options | None:
     if not options.int8:
-        if options.calibration or options.validation or options.full_range:
-            raise OptionError("--calibration, --validation and --full-range belong to --int8, which is not given")
+        if options.calibration or options.validation or options.full_range or options.max_drop is not None:
+            raise OptionError(
+                "--calibration, --validation, --max-drop and --full-range belong to --int8, which is not given"
+            )
         return None
     if options.calibration is None:
         raise OptionError("--int8 needs --calibration DIR, a folder of pictures like those to be enlarged")
     return Int8Options(
         calibration=options.calibration,
         validation=options.validation,
-        max_drop_db=options.max_drop,
+        max_drop_db=Int8Options.max_drop_db if options.max_drop is None else options.max_drop,
         full_range=options.full_range,
     )
 
@@ -139,7 +141,7 @@ def _parser() -> argparse.ArgumentParser:
         help="folder on which the loss is measured, laid out like a benchmark or HR pictures alone; default: the "
         "fortieth of the calibration folder that training holds out, which is then not used to calibrate",
     )
-    int8.add_argument("--max-drop", type=float, default=0.10, metavar="DB", help="largest loss of PSNR (default: 0.10)")
+    int8.add_argument("--max-drop", type=float, metavar="DB", help="largest loss of PSNR (default: 0.10)")
     int8.add_argument("--full-range", action="store_true", help="8-bit weights: only for CPUs with VNNI instructions")
     return parser
 

@@ -126,6 +126,7 @@ class Trainer:
             lr_patch_px=patch_px,
             device=self.device,
             degradation=self.settings.degradation,
+            shrunk=self.settings.shrunk,
         )
         warn_of(skipped)
         return bank

@@ -28,6 +28,8 @@ class Training:
     """Side of a patch at the low resolution."""
     degradation: Degradation = "bicubic"
     """How LR pictures are made."""
+    shrunk: tuple[float, ...] = ()
+    """Factors below 1: patches are also cut from HR pictures shrunk by these, more of them from few pictures."""
     learning_rate: float = 1e-4
     final_learning_rate: float = 1e-7
     schedule: Literal["cosine", "one-cycle", "halving"] = "cosine"
@@ -67,6 +69,8 @@ class Training:
             raise OptionError(f'precision is "bf16" or "float32", not {self.precision!r}')
         if self.degradation not in get_args(Degradation):
             raise OptionError(f"degradation is one of {', '.join(get_args(Degradation))}, not {self.degradation!r}")
+        if not all(0 < factor < 1 for factor in self.shrunk):
+            raise OptionError(f"shrunk holds factors between 0 and 1, not {self.shrunk}")
         if self.distance not in get_args(Distance):
             raise OptionError(f'distance is "l1" or "l2", not {self.distance!r}')
         if self.dual not in (False, True, "bicubic"):

@@ -16,7 +16,7 @@ from exporters.bicubic_as_convolution import bicubic_as_convolution
 from exporters.fold_mean_shift import fold_mean_shift
 from exporters.fold_padded_bias import fold_padded_bias
 from exporters.fold_shuffle import fold_shuffle
-from exporters.graph import Rewrite
+from exporters.graph import Graph, Rewrite
 from exporters.merge_parallel import merge_parallel
 from exporters.merge_sequential import merge_sequential
 from exporters.passes import PASSES, Pass, apply_passes
@@ -156,6 +156,22 @@ def test_repvgg_block_becomes_one_convolution() -> None:
     assert kinds(model).count("Conv") == 2
     merged, result = rewritten(model, merge_parallel)
     assert (result.places, kinds(merged)) == (2, ["Conv", "Relu"])
+
+
+class Broadcast(nn.Module):
+    """Two convolutions of the same picture, of which one gives a single channel that is added to all."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.wide, self.single = nn.Conv2d(3, 3, 3, padding=1), nn.Conv2d(3, 1, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.wide(x) + self.single(x)
+
+
+def test_branches_of_different_width_stay_two() -> None:
+    _, result = rewritten(graph_of(Broadcast()), merge_parallel)
+    assert result.places == 0
 
 
 SOBEL = torch.tensor([[1.0, 0.0, -1.0], [2.0, 0.0, -2.0], [1.0, 0.0, -1.0]])
@@ -344,3 +360,12 @@ def test_measured_pass_that_slows_down_is_left_out() -> None:
     assert not outcome.kept
     assert "not faster on this machine" in outcome.note
     assert outcome.speed is not None
+
+
+def test_one_graph_can_be_changed_in_several_places() -> None:
+    model = graph_of(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 3, 3, padding=1), nn.ReLU())
+    graph = Graph(model)
+    for node in list(model.graph.node):
+        if node.op_type == "Relu":
+            graph.replace(node, helper.make_node("Abs", node.input, node.output))
+    assert kinds(model) == ["Conv", "Abs", "Conv", "Abs"]

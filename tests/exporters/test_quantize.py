@@ -94,6 +94,20 @@ def test_loss_is_measured_on_pictures_that_do_not_calibrate(pictures: Path) -> N
     assert (len(everything.crops), len(everything.held_out)) == (3, 3)
 
 
+def test_broken_pictures_do_not_calibrate(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder = save(tmp_path / "hr", ("astronaut", "astronaut.png"), ("chelsea", HELD_OUT))
+    (folder / "broken.png").write_bytes(b"no picture")
+    assert len(read_calibration(folder, None, 2).crops) == 1
+    assert "broken.png" in caplog.text
+
+
+def test_calibration_takes_as_many_pictures_as_it_may(tmp_path: Path) -> None:
+    (tmp_path / "hr").mkdir()
+    for index in range(101):
+        Image.new("RGB", (8, 8)).save(tmp_path / "hr" / f"{index}.png")
+    assert len(read_calibration(tmp_path / "hr", tmp_path / "hr", 2).crops) == 96
+
+
 def test_calibration_that_does_not_fit_is_refused_by_the_gate(
     repeats_pixels: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -120,6 +134,7 @@ def test_folder_without_held_out_pictures(checkpoint: Path, tmp_path: Path, caps
     [
         (["--int8"], "--int8 needs --calibration"),
         (["--full-range"], "belong to --int8"),
+        (["--max-drop", "0.05"], "belong to --int8"),
         (["--int8", "--calibration", "nowhere"], "nowhere"),
         (["--int8", "--calibration", ".", "--max-drop", "0"], "max_drop_db"),
     ],

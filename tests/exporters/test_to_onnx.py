@@ -11,6 +11,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+from PIL import Image
 
 import exporters
 from exporters.measurements import bytes_per_px
@@ -168,6 +169,17 @@ def test_report_that_cannot_be_written(checkpoint: Path, tmp_path: Path, capsys:
 
 def test_read_only_target(checkpoint: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "cannot write" in refusal(capsys, checkpoint, "--output", "/proc/x.onnx")
+
+
+def test_benchmark_folders_of_one_name(checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folders = [tmp_path / name / "HR" for name in ("a", "b")]
+    for folder in folders:
+        folder.mkdir(parents=True)
+        Image.new("RGB", (40, 40)).save(folder / "grey.png")
+    output = tmp_path / "x.onnx"
+    benchmarks = [part for folder in folders for part in ("--benchmark", folder)]
+    assert "different names" in refusal(capsys, checkpoint, "--output", output, *benchmarks)
+    assert not output.exists()
 
 
 def test_benchmark_folder_without_pictures(

@@ -45,6 +45,14 @@ def test_patches_come_in_all_eight_orientations() -> None:
     assert slopes == {(a * s, b * t) for a, b in ((1, 2), (2, 1)) for s in (1, -1) for t in (1, -1)}
 
 
+def test_patches_come_from_shrunk_copies_too() -> None:
+    checkerboard = np.indices((64, 64)).sum(0).astype(np.uint8)[:, :, None].repeat(3, 2) % 2 * 255
+    bank = PatchBank([checkerboard], divisors=(2, 1), lr_patch_px=8, device=CPU, shrunk=(0.5, 0.1))
+    assert len(bank) == 1
+    hr = bank.draw(100, torch.Generator().manual_seed(0))[-1].float()
+    assert {round(float(patch.std())) > 100 for patch in hr} == {True, False}, "the copy is grey"
+
+
 def test_a_share_of_the_batch_is_what_one_process_would_have_drawn(photographs: list[np.ndarray]) -> None:
     bank = PatchBank(photographs, divisors=(2, 1), lr_patch_px=16, device=CPU)
     whole = bank.draw(6, torch.Generator().manual_seed(5))

@@ -1,6 +1,6 @@
 """All pictures of a set in memory as uint8, at every resolution the loss needs; patches are gathered from there."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sr_infer.errors import ImageError
-from sr_infer.resize import downscale
+from sr_infer.resize import downscale, imresize
 from training.data.degradations import Degradation, degrade
 
 
@@ -26,6 +26,7 @@ class PatchBank:
         lr_patch_px: int,
         device: torch.device,
         degradation: Degradation = "bicubic",
+        shrunk: Sequence[float] = (),
     ) -> None:
         """
         Args:
@@ -34,6 +35,7 @@ class PatchBank:
             lr_patch_px: side of a patch at the lowest resolution.
             device: where the pictures live and the patches come out.
             degradation: of the lowest resolution; those between it and HR are bicubic.
+            shrunk: factors below 1 by which copies of the pictures are shrunk first; too small ones are left out.
 
         Raises:
             ImageError: there is no picture.
@@ -43,13 +45,16 @@ class PatchBank:
         self.device = device
         pixels: list[list[Tensor]] = [[] for _ in divisors]
         sizes = []
+        self._pictures = 0
         for picture in pictures:
-            h, w = (side // divisors[0] for side in picture.shape[:2])
-            hr = picture[: h * divisors[0], : w * divisors[0]]
-            sizes.append((h, w))
-            resized = [degrade(hr, divisors[0], degradation), *(downscale(hr, divisor) for divisor in divisors[1:])]
-            for level, picture_px in zip(pixels, resized, strict=True):
-                level.append(torch.from_numpy(picture_px.reshape(-1, 3).copy()))
+            self._pictures += 1
+            for copy in _with_shrunk(picture, shrunk, least_px=divisors[0] * lr_patch_px):
+                h, w = (side // divisors[0] for side in copy.shape[:2])
+                hr = copy[: h * divisors[0], : w * divisors[0]]
+                sizes.append((h, w))
+                resized = [degrade(hr, divisors[0], degradation), *(downscale(hr, divisor) for divisor in divisors[1:])]
+                for level, picture_px in zip(pixels, resized, strict=True):
+                    level.append(torch.from_numpy(picture_px.reshape(-1, 3).copy()))
         if not sizes:
             raise ImageError(f"no picture is large enough for patches of {divisors[0] * lr_patch_px} px")
         self._pixels = [torch.cat(level).to(device) for level in pixels]
@@ -58,7 +63,8 @@ class PatchBank:
         self._positions = (self._sizes - lr_patch_px + 1).prod(1).cumsum(0)
 
     def __len__(self) -> int:
-        return len(self._sizes)
+        """How many pictures were given."""
+        return self._pictures
 
     def draw(self, batch: int, generator: torch.Generator, *, share: slice = slice(None)) -> list[Tensor]:
         """Patches at every divisor, coarse to fine, (N, 3, h, w) uint8.
@@ -91,3 +97,11 @@ class PatchBank:
         column = torch.where(mirrored, size - 1 - column, column) + left * factor
         index = start * factor**2 + row * (width * factor) + column
         return pixels[index].permute(0, 3, 1, 2)
+
+
+def _with_shrunk(picture: NDArray[np.uint8], factors: Sequence[float], *, least_px: int) -> Iterator[NDArray[np.uint8]]:
+    yield picture
+    for factor in factors:
+        h, w = (round(side * factor) for side in picture.shape[:2])
+        if min(h, w) >= least_px:
+            yield imresize(picture, (h, w))
