@@ -26,7 +26,8 @@ def sum_in_8_bits(model: onnx.ModelProto) -> Rewrite:
         mean = graph.maker[name]
         dequantised = graph.maker.get(mean.input[0]) if graph.is_spatial_mean(mean) else None
         if dequantised is not None and dequantised.op_type == "DequantizeLinear":
-            graph.replace(mean, *_summed(graph, *dequantised.input, name))
+            eight_bits, scale, zero = dequantised.input
+            graph.replace(mean, *_summed(graph, eight_bits, scale, zero, name))
             rewrite.places += 1
     drop_unused(model)
     return rewrite
@@ -36,7 +37,7 @@ def _summed(graph: Graph, eight_bits: str, scale: str, zero: str, mean: str) -> 
     last, columns, ones, sums, in_float, rows, first, count, step = (
         f"{mean}.{part}" for part in ("last", "columns", "ones", "sums", "float", "rows", "first", "count", "step")
     )
-    nothing = graph.add_constant(np.uint8(0), f"{mean}.zero")
+    nothing = graph.add_constant(np.array(0, np.uint8), f"{mean}.zero")
     axis = graph.add_constant(ROWS, f"{mean}.axis")
     shape = graph.add_constant(np.array([0, -1, 1, 1], np.int64), f"{mean}.shape")
     one = numpy_helper.from_array(np.ones(1, np.uint8))

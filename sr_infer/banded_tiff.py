@@ -3,7 +3,7 @@
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
+from types import ModuleType, TracebackType
 from typing import Any, Self
 
 import numpy as np
@@ -46,23 +46,19 @@ class TiffRows:
                 if image.format != "TIFF" or image.width * image.height < least_px:
                     return None
                 metadata, upright = Metadata.of(image), orientation(image) == 1
+            if not upright:
+                return None
             file = tifffile.TiffFile(path)
+            try:
+                page = file.pages.first
+                is_suitable = len(file.pages) == 1 and _can_be_read_in_bands(page, tifffile)
+            except BaseException:
+                file.close()
+                raise
         except Exception as error:  # Pillow and tifffile raise whatever a damaged file makes them raise
             _log.debug("%s is read whole, not in bands: %s", path, error)
             return None
-        page = file.pages.first
-        if (
-            not upright
-            or len(file.pages) != 1
-            or page.planarconfig != tifffile.PLANARCONFIG.CONTIG
-            or page.photometric not in (tifffile.PHOTOMETRIC.RGB, tifffile.PHOTOMETRIC.MINISBLACK)
-            or page.extrasamples not in ((), (tifffile.EXTRASAMPLE.UNASSALPHA,))
-            or page.dtype not in (np.uint8, np.uint16)
-            or page.bitspersample != 8 * page.dtype.itemsize
-            or page.samplesperpixel > 4
-            or not 1 <= _segment_height(page) <= _MOST_SEGMENT_PX
-            or (page.is_tiled and not 1 <= page.tilewidth <= _MOST_SEGMENT_PX)
-        ):
+        if not is_suitable:
             file.close()
             return None
         return cls(
@@ -105,6 +101,19 @@ class TiffRows:
         """Memory for reading bands for windows of this height."""
         segment_px = 2 * _segment_height(self._file.pages.first)
         return self.size_hw[1] * self.channels * self.dtype.itemsize * (2 * window_height_px + segment_px)
+
+
+def _can_be_read_in_bands(page: Any, tifffile: ModuleType) -> bool:
+    return (
+        page.planarconfig == tifffile.PLANARCONFIG.CONTIG
+        and page.photometric in (tifffile.PHOTOMETRIC.RGB, tifffile.PHOTOMETRIC.MINISBLACK)
+        and page.extrasamples in ((), (tifffile.EXTRASAMPLE.UNASSALPHA,))
+        and page.dtype in (np.uint8, np.uint16)
+        and page.bitspersample == 8 * page.dtype.itemsize
+        and page.samplesperpixel <= 4
+        and 1 <= _segment_height(page) <= _MOST_SEGMENT_PX
+        and (not page.is_tiled or 1 <= page.tilewidth <= _MOST_SEGMENT_PX)
+    )
 
 
 def _segment_height(page: Any) -> int:

@@ -3,6 +3,7 @@
 import argparse
 import json
 import logging
+import math
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from sr_infer import __version__, cli_reach, cli_upscale, doctor, encode, images, measure
+from sr_infer import __version__, cli_reach, cli_upscale, doctor, encode, images, measure, standard_output
 from sr_infer.errors import ImageError, SrInferError
 from sr_infer.exit_codes import DONE, NOTHING_DONE
 from sr_infer.limits import usable_cpus
@@ -39,11 +40,15 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     parsed = _parser().parse_args(arguments)
     try:
         code: int = parsed.run(parsed)
+        sys.stdout.flush()
     except SrInferError as error:
         print(f"sr-infer: {error}", file=sys.stderr)
         code = NOTHING_DONE
     except KeyboardInterrupt:
         print("\nsr-infer: interrupted", file=sys.stderr)
+        code = NOTHING_DONE
+    except BrokenPipeError:
+        standard_output.let_go()
         code = NOTHING_DONE
     sys.exit(code)
 
@@ -156,7 +161,7 @@ def _doctor(parsed: argparse.Namespace) -> int:
 
 def _print_facts(facts: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
-        print(json.dumps(facts))
+        print(json.dumps({name: None if value == math.inf else value for name, value in facts.items()}))
         return
     for name, value in facts.items():
         if isinstance(value, list):

@@ -1,13 +1,12 @@
 """The commands that reach beyond pictures and processes of one's own: `batch`, `web`, `pipe`."""
 
 import argparse
-import os
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
-from sr_infer import pipe
+from sr_infer import pipe, standard_output
 from sr_infer.encode import DEFAULT_QUALITY
 from sr_infer.errors import OptionError, OutputError
 from sr_infer.exit_codes import DONE, NOTHING_DONE, SOME_FAILED
@@ -31,7 +30,7 @@ def size_hw(text: str) -> tuple[int, int]:
         OptionError: not two positive whole numbers.
     """
     width, _, height = text.partition("x")
-    if not (width.isdigit() and height.isdigit() and int(width) and int(height)):
+    if not (width.isdecimal() and height.isdecimal() and int(width) and int(height)):
         raise OptionError(f"expected a size such as 640x360, got {text!r}")
     return int(height), int(width)
 
@@ -135,7 +134,7 @@ def _pipe(parsed: argparse.Namespace) -> int:
             on_frame=show if line_start else None,
         )
     except OutputError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still buffered cannot be written
+        standard_output.let_go()
         raise
     print(f"{line_start}sr-infer: {state(frames.written)}", file=sys.stderr)
     if frames.missing_bytes:

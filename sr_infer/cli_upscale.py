@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 import sys
 import time
 from collections import Counter
@@ -10,7 +9,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from sr_infer import encode, files, images
+from PIL import Image
+
+from sr_infer import encode, files, images, standard_output
 from sr_infer.errors import ImageError, OptionError, OutputError
 from sr_infer.exit_codes import DONE, NOTHING_DONE, SOME_FAILED
 from sr_infer.model_zoo import DEFAULT_MODEL
@@ -30,7 +31,7 @@ def add_commands(commands: "argparse._SubParsersAction[Any]") -> None:
     upscale.add_argument("--scale", type=float, help="output side over input side; the model's own otherwise")
     upscale.add_argument("--width", type=int, help="of the output in px")
     upscale.add_argument("--height", type=int, help="of the output in px")
-    upscale.add_argument("--suffix", default="", help='put behind each file name, such as "-large"')
+    upscale.add_argument("--suffix", default="", help="put behind each file name, as in --suffix=-large")
     upscale.add_argument("--format", metavar="EXT", help="of all results, such as png; each file's own otherwise")
     upscale.add_argument(
         "--quality", type=int, default=encode.DEFAULT_QUALITY, help="of JPEG, WebP, AVIF (%(default)s)"
@@ -55,10 +56,11 @@ def add_commands(commands: "argparse._SubParsersAction[Any]") -> None:
 
 
 def _upscale(parsed: argparse.Namespace) -> int:
+    Image.MAX_IMAGE_PIXELS = parsed.max_pixels  # Pillow's own limit is twice this, so ours decides
     upscaler = Upscaler(
         parsed.model,
         tile=parsed.tile,
-        halo=int(parsed.halo) if parsed.halo.isdigit() else parsed.halo,
+        halo=int(parsed.halo) if parsed.halo.isdecimal() else parsed.halo,
         max_memory=parsed.max_memory,
         max_pixels=parsed.max_pixels,
         threads=parsed.threads,
@@ -147,5 +149,5 @@ def _write_to_pipe(data: bytes) -> None:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
     except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still buffered cannot be written
+        standard_output.let_go()
         raise OutputError(f"cannot write to the pipe: {error.strerror}") from error

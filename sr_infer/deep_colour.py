@@ -128,11 +128,11 @@ def decode(data: bytes, name: str, image: Image.Image) -> NDArray[np.uint16]:
     if pixels.dtype.newbyteorder("=") != np.uint16 or pixels.ndim != 3 or pixels.shape[2] not in (2, 3, 4):
         raise ImageError(f"{name}: expected uint16 pixels of 2 to 4 channels, got {pixels.dtype} {pixels.shape}")
     pixels = np.ascontiguousarray(pixels, dtype=np.uint16)
-    if bits < 16:
-        pixels = np.rint(pixels * (65535 / (2**bits - 1))).astype(np.uint16)
-    if premultiplied:
-        colour, alpha = pixels[..., :-1], pixels[..., -1:]
-        pixels[..., :-1] = np.minimum(np.rint(colour * (65535.0 / np.maximum(alpha, 1))), 65535)
+    for row in pixels:  # one at a time: the products are four times as large
+        if bits < 16:
+            row[:] = np.rint(row * (65535 / (2**bits - 1)))
+        if premultiplied:
+            row[:, :-1] = np.minimum(np.rint(row[:, :-1] * (65535.0 / np.maximum(row[:, -1:], 1))), 65535)
     return pixels
 
 

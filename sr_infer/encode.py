@@ -1,6 +1,7 @@
 """Pixels into picture files, with their metadata. What is written appears whole or not at all."""
 
 import io
+from numbers import Integral
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -18,6 +19,7 @@ DEFAULT_QUALITY = 95
 
 _ENCODER_BYTES_PER_PX = {"WEBP": 30, "AVIF": 46, "JPEG2000": 56}
 """The most that was measured, on noise and photographs of 1.2 to 6 megapixels. Other encoders work row by row."""
+_MOST_SIDE_PX = {"WEBP": 16_383, "JPEG": 65_500, "AVIF": 65_535, "TGA": 65_535, "PCX": 65_535, "SGI": 65_535}
 _BYTES_FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "BMP", "JPEG2000", "AVIF", "PPM")
 """Formats in which bytes are given back; others, such as palette files, come back as PNG."""
 _WRITTEN = (*_BYTES_FORMATS, "TGA", "PCX", "QOI", "SGI", "DDS")
@@ -85,12 +87,14 @@ def encode(image: Image.Image | Pixels, name: str, metadata: Metadata, *, qualit
     return buffer.getvalue()
 
 
-def check(name: str, channels: int, dtype: np.dtype[Any], *, quality: int, in_memory: bool) -> float:
+def check(
+    name: str, size_hw: tuple[int, int], channels: int, dtype: np.dtype[Any], *, quality: int, in_memory: bool
+) -> float:
     """Find out before the work, with a picture of one pixel, whether a format can hold such pictures.
 
     Args:
         name: Pillow's name of the format.
-        channels, dtype: of the picture to come.
+        size_hw, channels, dtype: of the picture to come.
         quality: of lossy formats, 1 to 100.
         in_memory: the encoded bytes will be kept rather than written to a file.
 
@@ -99,8 +103,13 @@ def check(name: str, channels: int, dtype: np.dtype[Any], *, quality: int, in_me
 
     Raises:
         OptionError: the quality is out of range.
-        OutputError: the format cannot hold such pixels.
+        OutputError: the format cannot hold such pixels, or not so many.
     """
+    if max(size_hw) > _MOST_SIDE_PX.get(name, max(size_hw)):
+        raise OutputError(
+            f"{name} files hold at most {_MOST_SIDE_PX[name]} px a side, and {size_hw[1]}x{size_hw[0]} px are to come; "
+            "choose .png or .tif"
+        )
     pixel = encode(np.zeros((1, 1, channels), dtype), name, Metadata(), quality=quality)
     if channels in (2, 4) and images.read(pixel).channels != channels:
         raise OutputError(f"{name} files cannot hold transparency; choose .png, .webp or .tif")
@@ -110,8 +119,8 @@ def check(name: str, channels: int, dtype: np.dtype[Any], *, quality: int, in_me
 
 
 def _save(image: Image.Image | Pixels, file: BinaryIO, name: str, metadata: Metadata, quality: int) -> None:
-    if not 1 <= quality <= 100:
-        raise OptionError(f"expected a quality from 1 to 100, got {quality}")
+    if not (isinstance(quality, Integral) and 1 <= quality <= 100):
+        raise OptionError(f"expected a quality from 1 to 100, got {quality!r}")
     size_hw = image.size[::-1] if isinstance(image, Image.Image) else (image.shape[0], image.shape[1])
     metadata = metadata.for_size(size_hw)
     if name == "TIFF":
@@ -135,7 +144,7 @@ def _save(image: Image.Image | Pixels, file: BinaryIO, name: str, metadata: Meta
             jp2_boxes.write(buffer.getbuffer(), file, metadata)
         else:
             image.save(file, name, **options)
-    except (OSError, ValueError, SystemError) as error:
+    except (OSError, ValueError, SystemError, RuntimeError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise OutputError(f"cannot write this picture as {name} ({error}); PNG and TIFF hold all kinds") from error

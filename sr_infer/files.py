@@ -16,6 +16,7 @@ from PIL import Image
 from sr_infer import memory
 from sr_infer.encode import DEFAULT_QUALITY
 from sr_infer.errors import CancelledError, OptionError, SrInferError
+from sr_infer.pillow_modes import is_picture_name
 from sr_infer.upscaler import Upscaler
 
 _WRITTEN_AS_PNG = (".gif", ".ico", ".icns", ".cur", ".mpo", ".psd", ".tga", ".pcx")
@@ -68,11 +69,14 @@ def tasks(inputs: Sequence[str], output: Path, *, suffix: str = "", extension: s
     """
     given = [path for name in inputs for path in _expanded(name)]
     if len(given) == 1 and not given[0].is_dir() and not output.is_dir() and output.suffix:
+        if suffix or (extension and renamed(output, "", extension) != output):
+            raise OptionError(f"{output} is a file's whole name; leave out --suffix and --format, or name a folder")
         found = [Task(given[0], output)]
     else:
         pictures = [picture for path in given for picture in _pictures(path, output)]
         results = all_renamed([relative for _, relative in pictures], suffix, extension)
         found = [Task(source, output / result) for (source, _), result in zip(pictures, results, strict=True)]
+        found = _without_results(found)
     if len(found) > 1 and output.suffix.lower() in Image.registered_extensions() and not output.is_dir():
         raise OptionError(f"expected a folder for the results of {len(found)} pictures, got {output}")
     if not found:
@@ -214,16 +218,21 @@ def _expanded(name: str) -> list[Path]:
     return [Path(found) for found in sorted(glob.glob(name, recursive=True))]
 
 
+def _without_results(found: list[Task]) -> list[Task]:
+    """Without pictures that are what an earlier run made of others, as with a suffix in the same folder."""
+    made_of = {task.target.resolve(): task.source.resolve() for task in found}
+    sources = [(task, task.source.resolve()) for task in found]
+    return [task for task, source in sources if made_of.get(source, source) == source]
+
+
 def _pictures(path: Path, output: Path) -> list[tuple[Path, Path]]:
     """A file, or all pictures in a folder, with the path that is mirrored; results of an earlier run are left out."""
     if not path.is_dir():
         return [(path, Path(path.name))]
-    extensions = Image.registered_extensions()
-    results = output.resolve()
+    folder, results = path.resolve(), output.resolve()
+    has_results = results != folder and results.is_relative_to(folder)
     return [
         (found, found.relative_to(path))
         for found in sorted(path.rglob("*"))
-        if found.suffix.lower() in extensions
-        and found.is_file()
-        and (results == path.resolve() or not found.resolve().is_relative_to(results))
+        if is_picture_name(found) and found.is_file() and not (has_results and found.resolve().is_relative_to(results))
     ]

@@ -6,7 +6,7 @@ is applied.
 | given            | pixels                          | returned                                    |
 |------------------|---------------------------------|---------------------------------------------|
 | path, file object| as decoded                      | Pillow image; uint16 array for 16-bit colour|
-| bytes            | as decoded                      | bytes of the same format (PNG for GIF)      |
+| bytes, bytearray | as decoded                      | bytes of the same format (PNG for GIF)      |
 | Pillow image     | 1 as L, P as RGB(A), CMYK as RGB| Pillow image                                |
 | array            | as they are                     | array of the same dtype and dimensions      |
 """
@@ -30,7 +30,7 @@ from sr_infer.errors import ImageError, SrInferError
 from sr_infer.metadata import Metadata, orientation
 from sr_infer.pillow_modes import Pixels, has_pillow_mode, pixels_of, taken_as
 
-ImageInput: TypeAlias = str | os.PathLike[str] | bytes | BinaryIO | Image.Image | NDArray[Any]
+ImageInput: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | Image.Image | NDArray[Any]
 ImageOutput: TypeAlias = bytes | Image.Image | NDArray[Any]
 
 MAX_PIXELS = 178_956_970
@@ -101,21 +101,31 @@ def read(image: ImageInput, *, max_pixels: int = MAX_PIXELS, check: Callable[[Pi
     if isinstance(image, Image.Image):
         with _decoder_errors(f"this {image.format or 'Pillow'} image"):
             return _from_pillow(image, check)
-    if isinstance(image, bytes):
+    if isinstance(image, bytes | bytearray | memoryview):
         return _decode(io.BytesIO(image), "this input", max_pixels, check)
     if isinstance(image, str | os.PathLike):
         try:
             with Path(image).open("rb") as file:
                 return _decode(file, str(image), max_pixels, check)
-        except OSError as error:
-            raise ImageError(f"cannot read {image}: {error.strerror or error}") from error
+        except (OSError, ValueError) as error:
+            raise ImageError(f"cannot read {image}: {getattr(error, 'strerror', None) or error}") from error
     if hasattr(image, "read"):
         name = str(getattr(image, "name", "this file object"))
-        return _decode(io.BytesIO(image.read()), name, max_pixels, check)
+        return _decode(io.BytesIO(_content(image, name)), name, max_pixels, check)
     raise ImageError(
         f"expected a path, bytes, a file object, a Pillow image or an array, got {type(image).__name__}; "
         "convert torch tensors with .permute(1, 2, 0).numpy()"
     )
+
+
+def _content(file: BinaryIO, name: str) -> bytes:
+    try:
+        content = file.read()
+    except (OSError, ValueError) as error:
+        raise ImageError(f"cannot read {name}: {error}") from error
+    if not isinstance(content, bytes):
+        raise ImageError(f"expected {name} to be opened for bytes ('rb'), got {type(content).__name__}")
+    return content
 
 
 def given_back(result: Image.Image | Pixels, picture: Picture) -> Image.Image | NDArray[Any]:
@@ -129,6 +139,7 @@ def given_back(result: Image.Image | Pixels, picture: Picture) -> Image.Image | 
 
 
 def _from_array(array: NDArray[Any]) -> Picture:
+    array = np.asarray(array)  # a matrix has two dimensions for ever
     if array.ndim not in (2, 3) or array.size == 0 or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
         raise ImageError(
             f"expected an array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) with at least one pixel, got {array.shape}"

@@ -61,7 +61,6 @@ class Metadata:
     def of(cls, image: Image.Image) -> Self:
         """All that Pillow knows of a loaded picture."""
         info = image.info
-        exif = _descriptive(image)
         xmp = info.get("xmp")
         if xmp is None and _XMP_TEXT_KEY in info:
             xmp = info[_XMP_TEXT_KEY].encode()
@@ -70,7 +69,7 @@ class Metadata:
         comment = info.get("comment") or text.get(_COMMENT)
         return cls(
             icc_profile=info.get("icc_profile") or None,
-            exif=exif.tobytes() if exif else None,
+            exif=_usable_exif(image),
             xmp=None if xmp is None else _without_orientation(xmp),
             dpi=(float(dpi[0]), float(dpi[1])) if dpi and all(0 < value <= _MOST_DPI for value in dpi) else None,
             text=tuple(
@@ -84,20 +83,7 @@ class Metadata:
     def for_size(self, size_hw: tuple[int, ...]) -> Self:
         """The same with the pixel-size tags of EXIF and XMP set to a new size."""
         height, width = size_hw
-        exif = None
-        if self.exif is not None:
-            rewritten = Image.Exif()
-            rewritten.load(self.exif)
-            for tags in (rewritten, rewritten.get_ifd(ExifTags.IFD.Exif)):
-                for tag, value in (
-                    (ExifTags.Base.ImageWidth, width),
-                    (ExifTags.Base.ImageLength, height),
-                    (ExifTags.Base.ExifImageWidth, width),
-                    (ExifTags.Base.ExifImageHeight, height),
-                ):
-                    if tag in tags:
-                        tags[tag] = value
-            exif = rewritten.tobytes()
+        exif = None if self.exif is None else _resized(self.exif, width, height)
         xmp = self.xmp
         if xmp is not None:
             for names, value in (
@@ -161,8 +147,37 @@ class Metadata:
 
 def orientation(image: Image.Image) -> int:
     """The EXIF orientation, 1 to 8; 1 where there is none or an impossible one."""
-    value = image.getexif().get(_ORIENTATION, 1)
+    try:
+        value = image.getexif().get(_ORIENTATION, 1)
+    except Exception:  # damaged; said by `_usable_exif`
+        return 1
     return value if value in range(1, 9) else 1
+
+
+def _usable_exif(image: Image.Image) -> bytes | None:
+    """What still holds of the EXIF data, written anew; None, with a warning, where they are damaged."""
+    try:
+        exif = _descriptive(image)
+        return _resized(exif.tobytes(), *image.size) if exif else None
+    except Exception as error:  # Pillow raises whatever damaged data make it raise
+        _log.warning("damaged EXIF data are left out (%s: %s)", type(error).__name__, error)
+        return None
+
+
+def _resized(exif: bytes, width: int, height: int) -> bytes:
+    """With other values in those tags of the size that there are."""
+    rewritten = Image.Exif()
+    rewritten.load(exif)
+    for tags in (rewritten, rewritten.get_ifd(ExifTags.IFD.Exif)):
+        for tag, value in (
+            (ExifTags.Base.ImageWidth, width),
+            (ExifTags.Base.ImageLength, height),
+            (ExifTags.Base.ExifImageWidth, width),
+            (ExifTags.Base.ExifImageHeight, height),
+        ):
+            if tag in tags:
+                tags[tag] = value
+    return rewritten.tobytes()
 
 
 def _descriptive(image: Image.Image) -> Image.Exif:

@@ -1,6 +1,7 @@
 """What a model file says of itself: one JSON object in the ONNX metadata, for the runtime to read."""
 
 import json
+import math
 from dataclasses import asdict, dataclass, field, fields
 from typing import Literal, Self
 
@@ -60,6 +61,10 @@ class ModelCard:
     """Tool -> version that made the file."""
 
     def __post_init__(self) -> None:
+        for name in ("scale", "multiple_of_px", "min_size_px", "halo_px", "halo_8bit_px"):
+            value = getattr(self, name)
+            if not isinstance(value, int) and (name, value) != ("halo_8bit_px", None):
+                raise ModelError(f"model card: {name} must be a whole number, got {value!r}")
         for name in ("scale", "multiple_of_px", "min_size_px"):
             if getattr(self, name) < 1:
                 raise ModelError(f"model card: {name} must be at least 1, got {getattr(self, name)}")
@@ -70,8 +75,8 @@ class ModelCard:
             raise ModelError(f"model card: colour must be RGB or Y, got {self.colour!r}")
         if self.value_range not in (1.0, 255.0):
             raise ModelError(f"model card: value_range must be 1.0 or 255.0, got {self.value_range}")
-        if not self.bytes_per_px > 0:
-            raise ModelError(f"model card: bytes_per_px must be positive, got {self.bytes_per_px}")
+        if not 0 < self.bytes_per_px < math.inf:
+            raise ModelError(f"model card: bytes_per_px must be positive and finite, got {self.bytes_per_px}")
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))

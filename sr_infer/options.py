@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -43,11 +44,12 @@ class Options:
     """Average over the 8 flips and rotations: eight times the work for a little more PSNR."""
 
     def __post_init__(self) -> None:
-        for name, least in (("tile", 1), ("threads", 1), ("max_pixels", 1)):
+        for name in ("tile", "threads", "max_pixels"):
             value = getattr(self, name)
-            if value is not None and (not isinstance(value, int) or value < least):
-                raise OptionError(f"expected {name} to be a whole number of at least {least}, got {value!r}")
-        if self.halo not in ("8bit", "exact") and (not isinstance(self.halo, int) or self.halo < 0):
+            is_left_out = value is None and name != "max_pixels"
+            if not is_left_out and not (isinstance(value, Integral) and int(value) >= 1):
+                raise OptionError(f"expected {name} to be a whole number of at least 1, got {value!r}")
+        if self.halo not in ("8bit", "exact") and not (isinstance(self.halo, Integral) and int(self.halo) >= 0):
             raise OptionError(f'expected halo to be "8bit", "exact" or a number of px, got {self.halo!r}')
         if not isinstance(self.ensemble, bool):
             raise OptionError(f"expected ensemble to be True or False, got {self.ensemble!r}")
@@ -86,8 +88,8 @@ class Options:
         )
 
     def _halo_px(self, card: ModelCard, dtype: np.dtype[Any]) -> int:
-        if isinstance(self.halo, int):
-            return self.halo
+        if isinstance(self.halo, Integral):
+            return int(self.halo)
         if self.halo == "8bit" and dtype == np.uint8 and card.halo_8bit_px is not None:
             return card.halo_8bit_px
         return card.halo_px

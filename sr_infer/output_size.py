@@ -1,6 +1,7 @@
 """The size that a picture is brought to, from what the caller asks for."""
 
 import math
+from numbers import Integral, Real
 
 from sr_infer.errors import OptionError
 
@@ -26,9 +27,9 @@ def output_size(
     """
     lr_height, lr_width = size_hw
     for name, value in (("scale", scale), ("width", width), ("height", height)):
-        kinds, kind = ((int, float), "number") if name == "scale" else ((int,), "whole number")
-        if value is not None and not (isinstance(value, kinds) and 0 < value < math.inf):
-            raise OptionError(f"expected {name} to be a positive {kind}, got {value!r}")
+        kind, what = (Real, "number") if name == "scale" else (Integral, "whole number")
+        if value is not None and not (isinstance(value, kind) and 0 < value < math.inf):
+            raise OptionError(f"expected {name} to be a positive {what}, got {value!r}")
     if scale is not None and (width is not None or height is not None):
         raise OptionError("expected either scale or a width and height, got both")
     if width is not None or height is not None:

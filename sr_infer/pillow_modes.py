@@ -5,6 +5,7 @@ Palettes become RGB(A), bilevel becomes grey, CMYK becomes sRGB. What Pillow kee
 
 import io
 import logging
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -32,9 +33,17 @@ _TAKEN_AS = {
     "HSV": "RGB",
     "CMYK": "RGB",
 }
+_NO_PIXELS = ("EPS", "WMF", "HDF5", "GRIB", "BUFR", "MPEG")
+"""Formats that Pillow knows by their header alone, or hands to other programs."""
 _TIFF_BITS_PER_SAMPLE, _TIFF_PHOTOMETRIC = 258, 262
 _WHITE_IS_ZERO = 0
 _GREY_16_MODES = ("I;16", "I;16L", "I;16B", "I;16N")
+
+
+def is_picture_name(path: PurePath) -> bool:
+    """Whether the extension is that of a format whose pixels Pillow reads by itself."""
+    name = Image.registered_extensions().get(path.suffix.lower())
+    return name in Image.OPEN and name not in _NO_PIXELS
 
 
 def taken_as(image: Image.Image) -> str:

@@ -19,6 +19,8 @@ from sr_infer.windows import Source
 
 SizeOf: TypeAlias = Callable[[tuple[int, int], int], tuple[int, int]]
 """From the LR size and the model's scale to the size of the result."""
+WritingBytesPerPx: TypeAlias = Callable[[Picture, tuple[int, int]], float]
+"""From the LR picture and the size of the result to what an encoder takes beside the result, by the result's pixels."""
 
 
 def in_memory(
@@ -27,7 +29,7 @@ def in_memory(
     image: ImageInput,
     size_of: SizeOf,
     progress: Progress | None,
-    writing_bytes_per_px: Callable[[Picture], float],
+    writing_bytes_per_px: WritingBytesPerPx,
 ) -> tuple[Picture, Image.Image | Pixels]:
     """The LR picture and the result. What will not fit is refused before anything is decoded.
 
@@ -37,7 +39,7 @@ def in_memory(
         image: as `images.read` takes it.
         size_of: tells the result's size.
         progress: called after each tile.
-        writing_bytes_per_px: what an encoder will take beside the result, by the result's pixels.
+        writing_bytes_per_px: raises where the result cannot be written.
 
     Raises:
         SrInferError: as in calling an `Upscaler`.
@@ -45,12 +47,13 @@ def in_memory(
     card = session.shared(model, threads=1).card
 
     def division(picture: Picture) -> Division:
+        size_hw = size_of(picture.size_hw, card.scale)
         needed_bytes = partial(
             canvas.needed_bytes,
             picture,
             card.scale,
-            size_of(picture.size_hw, card.scale),
-            writing_bytes_per_px=writing_bytes_per_px(picture),
+            size_hw,
+            writing_bytes_per_px=writing_bytes_per_px(picture, size_hw),
         )
         return options.division(picture, card, needed_bytes)
 

@@ -104,10 +104,10 @@ class Upscaler(Options):
             ModelError: the network cannot be run.
             CancelledError: `progress` returned False.
         """
-        if isinstance(image, bytes):
-            return self.upscale_bytes(image, scale=scale, width=width, height=height, progress=progress)
+        if isinstance(image, bytes | bytearray | memoryview):
+            return self.upscale_bytes(bytes(image), scale=scale, width=width, height=height, progress=progress)
         size_of = partial(output_size, scale=scale, width=width, height=height)
-        picture, result = pipeline.in_memory(self._path, self, image, size_of, progress, lambda picture: 0)
+        picture, result = pipeline.in_memory(self._path, self, image, size_of, progress, lambda picture, size_hw: 0)
         return images.given_back(result, picture)
 
     def upscale_file(
@@ -144,8 +144,8 @@ class Upscaler(Options):
                 pipeline.in_bands(self._path, self, rows, target, size_of, progress)
             return
 
-        def writing_bytes_per_px(picture: Picture) -> float:
-            return encode.check(name, picture.channels, picture.dtype, quality=quality, in_memory=False)
+        def writing_bytes_per_px(picture: Picture, size_hw: tuple[int, int]) -> float:
+            return encode.check(name, size_hw, picture.channels, picture.dtype, quality=quality, in_memory=False)
 
         picture, result = pipeline.in_memory(self._path, self, source, size_of, progress, writing_bytes_per_px)
         encode.write(result, target, picture.metadata, quality=quality)
@@ -175,9 +175,9 @@ class Upscaler(Options):
             SrInferError: as in calling the upscaler.
         """
 
-        def writing_bytes_per_px(picture: Picture) -> float:
+        def writing_bytes_per_px(picture: Picture, size_hw: tuple[int, int]) -> float:
             name = encode.bytes_format(picture.file_format, extension)
-            return encode.check(name, picture.channels, picture.dtype, quality=quality, in_memory=True)
+            return encode.check(name, size_hw, picture.channels, picture.dtype, quality=quality, in_memory=True)
 
         size_of = partial(output_size, scale=scale, width=width, height=height)
         picture, result = pipeline.in_memory(self._path, self, data, size_of, progress, writing_bytes_per_px)

@@ -10,10 +10,10 @@ from pathlib import Path, PurePosixPath
 
 import fsspec
 import pyarrow as pa
-from PIL import Image
 from pyarrow import fs
 
 from sr_infer.errors import ImageError, OptionError, OutputError
+from sr_infer.pillow_modes import is_picture_name
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,7 @@ class Folder:
         Raises:
             OptionError: as `files`, or there are none.
         """
-        extensions = Image.registered_extensions()
-        found = [path for path in self.files() if PurePosixPath(path).suffix.lower() in extensions]
+        found = [path for path in self.files() if is_picture_name(PurePosixPath(path))]
         if not found:
             raise OptionError(f"expected a folder of pictures, found none in {self.uri}")
         return found

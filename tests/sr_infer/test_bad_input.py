@@ -17,6 +17,7 @@ from PIL import Image
 
 import sr_infer
 from sr_infer import ImageError, OutputError, SrInferError, Upscaler
+from sr_infer.model_card import ModelCard
 
 PHOTO = np.ascontiguousarray(skimage.data.rocket()[60:92, 300:340])
 
@@ -236,3 +237,68 @@ def test_what_cannot_be_written_is_refused_before_the_work(
             tmp_path / "in.png", tmp_path / target, quality=quality, progress=lambda done, total: tiles.append(done)
         )
     assert tiles == []
+
+
+@pytest.mark.parametrize(("target", "side_px"), [("out.webp", 16_384), ("out.jpg", 65_501), ("out.avif", 65_536)])
+def test_more_px_a_side_than_the_format_holds_are_refused_before_the_work(
+    network: Path, tmp_path: Path, target: str, side_px: int
+) -> None:
+    if Path(target).suffix not in Image.registered_extensions():
+        pytest.skip("this Pillow writes no such files")
+    Image.fromarray(PHOTO).save(tmp_path / "in.png")
+    tiles: list[int] = []
+    with pytest.raises(OutputError, match=f"{side_px}"):
+        Upscaler(network).upscale_file(
+            tmp_path / "in.png",
+            tmp_path / target,
+            width=side_px,
+            height=1,
+            progress=lambda done, total: tiles.append(done),
+        )
+    assert tiles == []
+
+
+class Failing(io.BytesIO):
+    """A file on a disk that breaks."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        raise OSError("no such device")
+
+
+def closed() -> io.BytesIO:
+    file = io.BytesIO(encoded("png"))
+    file.close()
+    return file
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [(io.StringIO("text"), "'rb'"), (closed(), "closed"), (Failing(), "no such device"), ("a\0b.png", "null")],
+    ids=["text", "closed", "failing", "null in path"],
+)
+def test_what_cannot_be_read_is_said(network: Path, given: Any, says: str) -> None:
+    with pytest.raises(ImageError, match=says):
+        sr_infer.upscale(given, network)
+
+
+def test_kinds_of_numpy_and_python_that_mean_the_same(network: Path) -> None:
+    expected = sr_infer.upscale(PHOTO, network, tile=16, halo=3, width=90)
+    counts = {"tile": np.int64(16), "halo": np.int32(3), "width": np.uint16(90)}
+    np.testing.assert_array_equal(sr_infer.upscale(PHOTO, network, **counts), expected)
+    grey = PHOTO[..., 0]
+    np.testing.assert_array_equal(sr_infer.upscale(np.asmatrix(grey), network), sr_infer.upscale(grey, network))
+    data = encoded("png")
+    assert sr_infer.upscale(bytearray(data), network) == sr_infer.upscale(data, network)
+    assert sr_infer.upscale(memoryview(data), network) == sr_infer.upscale(data, network)
+
+
+@pytest.mark.parametrize("options", [{"max_pixels": None}, {"tile": 1.5}, {"halo": 2.5}, {"halo": "wide"}])
+def test_options_of_the_wrong_type(options: dict[str, Any]) -> None:
+    with pytest.raises(sr_infer.OptionError):
+        Upscaler(**options)
+
+
+@pytest.mark.parametrize("change", [{"halo_px": 3.5}, {"scale": 2.0}, {"bytes_per_px": float("inf")}])
+def test_cards_with_impossible_values(change: dict[str, Any]) -> None:
+    with pytest.raises(sr_infer.ModelError, match=next(iter(change))):
+        ModelCard(**({"scale": 2, "architecture": "tiny"} | change))

@@ -113,6 +113,18 @@ def test_a_pipe_that_closes_early_is_no_traceback(network: Path, astronaut: np.n
     assert done.stderr.decode().startswith("sr-infer: cannot write to the pipe")
 
 
+def test_a_list_that_nobody_reads_is_no_traceback(tmp_path: Path) -> None:
+    listing = f"{sys.executable} -m sr_infer models | true"
+    done = subprocess.run(listing, shell=True, capture_output=True, timeout=60, check=False)
+    assert done.stderr == b""
+
+
+def test_equal_pictures_compare_to_valid_json(command: Command, astronaut: np.ndarray, tmp_path: Path) -> None:
+    Image.fromarray(astronaut).save(tmp_path / "a.png")
+    done = command("compare", "a.png", "a.png", "--json")
+    assert json.loads(done.stdout, parse_constant=pytest.fail)["psnr_y"] is None
+
+
 def test_all_options_are_understood(command: Command, network: Path, photos: Path, tmp_path: Path) -> None:
     done = command(
         *("upscale", "in/a.png", "-o", "out.jpg", "-m", network, "--max-memory", "200MB", "--tile", 16),
@@ -143,6 +155,8 @@ def test_mistakes_end_in_one_line_and_code_2(
         ("upscale", "in.png", "broken.png", "-o", "out.png", "-m", network),
         ("upscale", "in.png", "-o", "out.png", "-m", network, "--tile", "0"),
         ("upscale", "in.png", "-o", "out.png", "-m", network, "--max-memory", "1KB"),
+        ("upscale", "in.png", "-o", "out.png", "-m", network, "--halo", "²"),
+        ("bench", network, "--size", "²x3"),
         ("upscale", "in.png", "-o", "out.png", "-m", network, "--quality", "0"),
         ("info", "./corrupt.onnx"),
         ("compare", "in.png", "broken.png"),

@@ -9,6 +9,50 @@ from PIL import Image
 
 import sr_infer
 from sr_infer import files
+from sr_infer.errors import OptionError
+
+
+@pytest.fixture
+def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with two pictures and two files that are none, in the current folder."""
+    monkeypatch.chdir(tmp_path)
+    folder = Path("photos")
+    folder.mkdir()
+    for name in ("a.png", "b.png"):
+        Image.new("RGB", (8, 8)).save(folder / name)
+    for name in ("notes.pdf", "data.h5"):
+        (folder / name).touch()
+    return folder
+
+
+def names(tasks: list[files.Task]) -> dict[str, str]:
+    return {task.source.as_posix(): task.target.as_posix() for task in tasks}
+
+
+def test_a_folder_may_be_enlarged_into_the_one_above(photos: Path) -> None:
+    assert names(files.tasks([str(photos)], Path())) == {"photos/a.png": "a.png", "photos/b.png": "b.png"}
+
+
+def test_results_in_a_folder_below_are_not_enlarged_again(photos: Path) -> None:
+    (photos / "large").mkdir()
+    Image.new("RGB", (8, 8)).save(photos / "large" / "a.png")
+    assert set(names(files.tasks([str(photos)], photos / "large"))) == {"photos/a.png", "photos/b.png"}
+
+
+@pytest.mark.parametrize("given", ["photos", "photos/*.png"])
+def test_results_beside_their_pictures_are_not_enlarged_again(photos: Path, given: str) -> None:
+    first = names(files.tasks([given], photos, suffix="-large"))
+    assert first == {"photos/a.png": "photos/a-large.png", "photos/b.png": "photos/b-large.png"}
+    Image.new("RGB", (8, 8)).save(photos / "a-large.png")
+    assert names(files.tasks([given], photos, suffix="-large")) == first
+
+
+def test_a_whole_file_name_allows_no_other_ending(photos: Path) -> None:
+    picture = str(photos / "a.png")
+    assert names(files.tasks([picture], Path("x.jpg"), extension="jpg")) == {picture: "x.jpg"}
+    for options in ({"suffix": "-large"}, {"extension": "png"}):
+        with pytest.raises(OptionError, match="leave out"):
+            files.tasks([picture], Path("x.jpg"), **options)
 
 
 @pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="signals cannot be sent to a thread here")

@@ -226,6 +226,17 @@ def test_an_impossible_resolution_is_left_out(
 
 
 @pytest.mark.filterwarnings("error")
+def test_damaged_exif_is_left_out(network: Path, astronaut: np.ndarray, caplog: pytest.LogCaptureFixture) -> None:
+    """A tag that says XResolution and holds text."""
+    buffer = io.BytesIO()
+    Image.fromarray(astronaut[:16, :20]).save(buffer, "JPEG", exif=exif(1))
+    damaged = buffer.getvalue().replace(b"\x01\x0f\x00\x02", b"\x01\x1a\x00\x02")
+    assert damaged != buffer.getvalue()
+    result = Image.open(io.BytesIO(sr_infer.upscale(damaged, network)))
+    assert (result.size, dict(result.getexif())) == ((40, 32), {})
+    assert "damaged EXIF" in caplog.text
+
+
 def test_no_pointer_into_the_old_file_is_kept(network: Path, astronaut: np.ndarray, tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[ExifTags.IFD.Exif] = {ExifTags.Base.ISOSpeedRatings: 200, ExifTags.IFD.Interop: {1: "R98"}}

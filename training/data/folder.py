@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from sr_infer.errors import ImageError
+from sr_infer.pillow_modes import is_picture_name
 
 LOG = logging.getLogger(__name__)
 MODES = ("1", "L", "P", "RGB", "CMYK", "YCbCr")
@@ -58,11 +59,8 @@ def picture_names(root: Path) -> list[str]:
     Raises:
         ImageError: there is none.
     """
-    endings = Image.registered_extensions()
     names = sorted(
-        path.relative_to(root).as_posix()
-        for path in root.rglob("*")
-        if path.suffix.lower() in endings and path.is_file()
+        path.relative_to(root).as_posix() for path in root.rglob("*") if is_picture_name(path) and path.is_file()
     )
     if not names:
         raise ImageError(f"no pictures in {root}; expected a folder tree of .png, .jpg, .tif, .webp, ...")
