@@ -69,6 +69,9 @@ class Training:
             raise OptionError(f'precision is "bf16" or "float32", not {self.precision!r}')
         if self.degradation not in get_args(Degradation):
             raise OptionError(f"degradation is one of {', '.join(get_args(Degradation))}, not {self.degradation!r}")
+        for name in ("warmup_steps", "clip_norm", "halve_every"):
+            if not getattr(self, name) >= 0:
+                raise OptionError(f"{name} must not be negative, got {getattr(self, name)}")
         if not all(0 < factor < 1 for factor in self.shrunk):
             raise OptionError(f"shrunk holds factors between 0 and 1, not {self.shrunk}")
         if self.distance not in get_args(Distance):

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
-from typing import Any, TypeVar
+from types import UnionType
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from sr_infer.errors import OptionError
 
@@ -26,12 +27,41 @@ def read_settings(cls: type[_T], values: Mapping[str, Any], *, where: str) -> _T
     required = {name for name, f in known.items() if f.default is MISSING and f.default_factory is MISSING}
     if missing := sorted(required - set(values)):
         raise OptionError(f"{where}: missing key {', '.join(missing)}")
+    settings = {name: _tuples(value) for name, value in values.items()}
+    hints = get_type_hints(cls)
+    for name, value in settings.items():
+        if not _is_of(value, hints[name]):
+            raise OptionError(f"{where}: expected {name} to be {_words(hints[name])}, got {value!r}")
     try:
-        return cls(**{name: _tuples(value) for name, value in values.items()})
+        return cls(**settings)
     except OptionError as error:
         raise OptionError(f"{where}: {error}") from error
-    except TypeError as error:
-        raise OptionError(f"{where}: a value has the wrong type ({error})") from error
+
+
+def _is_of(value: Any, hint: Any) -> bool:
+    """Whether a value is of a kind. Whole numbers are floats, too; which of some literals it is, the class says."""
+    kinds = get_args(hint)
+    if isinstance(hint, UnionType) or get_origin(hint) is Union:
+        return any(_is_of(value, kind) for kind in kinds)
+    if get_origin(hint) is Literal:
+        return isinstance(value, type(kinds[0]))
+    if get_origin(hint) is tuple:
+        if not isinstance(value, tuple):
+            return False
+        each = kinds[:1] * len(value) if kinds[-1] is Ellipsis else kinds
+        return len(value) == len(each) and all(map(_is_of, value, each))
+    if isinstance(value, bool):
+        return hint is bool
+    return isinstance(value, (int, float) if hint is float else hint)
+
+
+def _words(hint: Any) -> str:
+    kinds = get_args(hint)
+    if isinstance(hint, UnionType) or get_origin(hint) is Union:
+        return " or ".join(map(_words, kinds))
+    if get_origin(hint) is Literal:
+        return type(kinds[0]).__name__
+    return str(hint) if kinds else str(hint.__name__)
 
 
 def _tuples(value: Any) -> Any:

@@ -73,6 +73,14 @@ def test_tiles_of_one_source_stay_on_one_side(tmp_path: Path) -> None:
     assert folder.attribution == "mine: CC BY 4.0"
 
 
+def test_lr_pictures_beside_their_hr_pictures_are_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for name in ("DIV2K_train_HR/0001.png", "DIV2K_train_LR_bicubic/X2/0001x2.png", "COLR/a.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8)).save(tmp_path / name)
+    assert picture_names(tmp_path) == ["COLR/a.png", "DIV2K_train_HR/0001.png"]
+    assert "left out 1 pictures" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("row", "message"),
     [

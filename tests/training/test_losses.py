@@ -124,6 +124,12 @@ def test_weights_without_dual_networks_get_some_before_the_first_step(
         ('distance = "cosine"', 'distance is "l1" or "l2"'),
         ('dual = "nearest"', 'dual is true, false or "bicubic"'),
         ("dual_on_hr = true", "dual_on_hr needs dual"),
+        ("dual = 1", "expected dual to be bool or str, got 1"),
+        ("clip_norm = -1.0", "clip_norm must not be negative"),
+        ("betas = [0.9]", "expected betas to be"),
+        ('seed = "one"', "expected seed to be int, got 'one'"),
+        ("warmup_steps = 2.5", "expected warmup_steps to be int, got 2.5"),
+        ("shrunk = [1.5]", "shrunk holds factors between 0 and 1"),
         ('degradation = "rain"', "degradation is one of bicubic, nearest, bd, jpeg"),
     ],
 )

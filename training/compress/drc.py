@@ -69,7 +69,7 @@ class DualRegressionCompression:
             OptionError: the widths, the latency table or the teacher do not fit the network, or no candidate is narrow
                 enough.
         """
-        self.recipe, self.dense = recipe, dense
+        self.recipe, self.dense, self.teacher_path = recipe, dense, teacher
         self.architecture, self.config, self.network, _ = load_network(dense)
         self.inner = find_inner_layers(self.network)
         self.cost = self._cost()
@@ -125,7 +125,12 @@ class DualRegressionCompression:
     def _begin(self, resume: bool) -> None:
         if torch.distributed.is_initialized():
             raise OptionError("compress drc runs in one process; start it without torchrun")
-        began = {"recipe": asdict(self.recipe), "weights": sha256(self.dense.read_bytes()).hexdigest()}
+        began = {
+            "recipe": asdict(self.recipe),
+            "weights": sha256(self.dense.read_bytes()).hexdigest(),
+            "widths": self.given,
+            "teacher": sha256(self.teacher_path.read_bytes()).hexdigest() if self.teacher_path else None,
+        }
         path = self.out / "run.json"
         if not path.exists():
             self.out.mkdir(parents=True, exist_ok=True)
@@ -133,7 +138,10 @@ class DualRegressionCompression:
         elif not resume:
             raise OptionError(f"{self.out} holds a run; go on with --resume, or give another --out")
         elif json.loads(path.read_text(encoding="utf-8")) != json.loads(json.dumps(began)):
-            raise ModelError(f"the run in {self.out} began with other weights or another recipe; give another --out")
+            raise ModelError(
+                f"the run in {self.out} began with other weights, another recipe, other widths or another "
+                "teacher; give another --out"
+            )
 
     def _load_teacher(self, path: Path) -> DRN:
         architecture, config, network, _ = load_network(path)

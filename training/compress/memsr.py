@@ -3,11 +3,12 @@ plain network without skips, begun from a residual teacher and trained beside it
 """
 
 import hashlib
+import json
 import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -128,7 +129,7 @@ class PlainStudent:
 
         Raises:
             OptionError: `out` holds a run and `resume` is not set.
-            ModelError: the run in `out` began with another teacher.
+            ModelError: the run in `out` began with another teacher or recipe.
         """
         initial = self.out / "initial.safetensors"
         if initial.exists() and not resume:
@@ -231,12 +232,16 @@ class PlainStudent:
         for index, bridge in enumerate(bridges):
             tensors |= {f"bridges.{index}.weight": bridge.weight, f"bridges.{index}.bias": bridge.bias}
         tables = self._trainer_recipe(network).tables["network"]
-        save_tensors(path, tensors, {"network": tables, "teacher": self._fingerprint()})
+        save_tensors(
+            path, tensors, {"network": tables, "teacher": self._fingerprint(), "recipe": self._stored_recipe()}
+        )
 
     def _load(self, path: Path) -> tuple[OnesPlain | Plain, list[Convolution]]:
         tensors, header = load_tensors(path)
         if header["teacher"] != self._fingerprint():
             raise ModelError(f"{path} was made from another teacher; resume with the one the run began with")
+        if header.get("recipe") != self._stored_recipe():
+            raise ModelError(f"{path} was made by another recipe; resume with the one the run began with")
         network = cast(OnesPlain | Plain, build_network(*read_config(header["network"], where=str(path))))
         names = [name.removeprefix("network.") for name in tensors if name.startswith("network.")]
         network.load_state_dict({name: tensors[f"network.{name}"] for name in names})
@@ -245,6 +250,10 @@ class PlainStudent:
 
     def _fingerprint(self) -> str:
         return hashlib.sha256(self.teacher_path.read_bytes()).hexdigest()
+
+    def _stored_recipe(self) -> Any:
+        """As it comes back from a header."""
+        return json.loads(json.dumps(asdict(self.recipe)))
 
     def _trainer_recipe(self, network: OnesPlain | Plain) -> Recipe:
         architecture = "plain-ones" if isinstance(network, OnesPlain) else "plain"

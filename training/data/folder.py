@@ -4,6 +4,7 @@ import csv
 import hashlib
 import io
 import logging
+import re
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from sr_infer.pillow_modes import is_picture_name
 
 LOG = logging.getLogger(__name__)
 MODES = ("1", "L", "P", "RGB", "CMYK", "YCbCr")
+_IS_LR = re.compile(r"(^|_)LR(_|$)")
+"""Names of folders with LR pictures, as in the layout of DIV2K and of benchmarks."""
 VALIDATION_SHARE = 40
 """One source picture in so many is kept for validation."""
 
@@ -56,12 +59,15 @@ def scan_folder(root: Path) -> Folder:
 def picture_names(root: Path) -> list[str]:
     """Paths below `root` with the ending of a picture format, relative to it, sorted.
 
+    Those in folders of LR pictures, such as DIV2K_train_LR_bicubic, are left out, with a warning.
+
     Raises:
         ImageError: there is none.
     """
-    names = sorted(
-        path.relative_to(root).as_posix() for path in root.rglob("*") if is_picture_name(path) and path.is_file()
-    )
+    found = sorted(path.relative_to(root) for path in root.rglob("*") if is_picture_name(path) and path.is_file())
+    names = [path.as_posix() for path in found if not any(map(_IS_LR.search, path.parts[:-1]))]
+    if len(names) < len(found):
+        LOG.warning("left out %d pictures in folders of LR pictures below %s", len(found) - len(names), root)
     if not names:
         raise ImageError(f"no pictures in {root}; expected a folder tree of .png, .jpg, .tif, .webp, ...")
     return names

@@ -195,8 +195,9 @@ def test_an_earlier_run_is_neither_overwritten_nor_mixed_with_another(
     arguments = command(recipe, dense, pictures, run)
     assert main(arguments) == 2
     assert "holds a run; go on with --resume" in capsys.readouterr().err
-    assert main([*arguments, "--ratio", "0.3", "--resume"]) == 2
-    assert "began with other weights or another recipe" in capsys.readouterr().err
+    for other in (["--ratio", "0.3"], ["--widths", str(run / "widths.toml")], ["--teacher", str(dense)]):
+        assert main([*arguments, *other, "--resume"]) == 2
+        assert "began with other weights, another recipe, other widths or another teacher" in capsys.readouterr().err
 
 
 def test_show_prints_candidates_and_trains_nothing(
