@@ -14,7 +14,10 @@ from PIL import Image
 
 from sr_infer import Upscaler
 from sr_infer.model_zoo import find
+from sr_infer.onnx_file import import_onnxruntime
 from sr_infer.session import shared
+
+import_onnxruntime()  # now, as other engines do: what imports take is told apart
 
 Levels = NDArray[np.uint8]
 Call = Callable[[], object]
@@ -45,13 +48,13 @@ def upscaler(model: str, height: int, width: int, threads: int, tile: int | None
 
 def files(model: str, height: int, width: int, threads: int) -> Call:
     """From a JPEG file to a PNG file, as the command does."""
-    folder = Path(tempfile.mkdtemp(prefix="sr-infer-benchmark-"))
-    source, target = folder / "photo.jpg", folder / "large.png"
+    folder = tempfile.TemporaryDirectory(prefix="sr-infer-benchmark-")
+    source, target = Path(folder.name) / "photo.jpg", Path(folder.name) / "large.png"
     Image.fromarray(photograph(height, width)).save(source, quality=95)
     one = Upscaler(model, threads=threads)
     one.load()
 
-    def call() -> None:
+    def call(folder: object = folder) -> None:  # which is removed with the call
         one.upscale_file(source, target)
         target.unlink()
 

@@ -30,7 +30,11 @@ def jobs(parts: Sequence[str], folders: Sequence[Path], *, slow: bool) -> list[J
     floats = [model for model in models if model.card.precision != "int8"]
 
     def each(part: str, chosen: Sequence[ShippedModel], measure: Callable[[ShippedModel], dict[str, Any]]) -> list[Job]:
-        return [(part, model.name, model.sha256, lambda model=model: measure(model)) for model in chosen]
+        return [(part, model.name, of_files(model), lambda model=model: measure(model)) for model in chosen]
+
+    def of_files(model: ShippedModel) -> str:
+        int8 = engines.int8_form(model)
+        return model.sha256 if int8 is None else f"{model.sha256} {int8.sha256}"
 
     every = [
         *each("calls", models, calls.measure),
@@ -69,9 +73,13 @@ def main(arguments: list[str] | None = None) -> int:
     unknown = set(options.parts) - set(PARTS)
     if unknown:
         parser.error(f"parts are {', '.join(PARTS)}, not {', '.join(sorted(unknown))}")
+    to_do = jobs(options.parts or PARTS, options.quality, slow=options.slow)
+    subjects = {subject for _, subject, _, _ in to_do}
+    if options.model and not subjects.issuperset(options.model):
+        parser.error(f"models are {', '.join(sorted(subjects))}, not all of {', '.join(options.model)}")
     results = Results()
     failed = False
-    for part, subject, fingerprint, measure in jobs(options.parts or PARTS, options.quality, slow=options.slow):
+    for part, subject, fingerprint, measure in to_do:
         if options.model and subject not in options.model:
             continue
         if part == "quality":

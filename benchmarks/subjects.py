@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from sr_infer.errors import ModelNotFoundError
 
 WEIGHTS = Path(__file__).parent.parent / "weights"
-BUILD = Path("build") / "benchmarks"
+BUILD = Path(__file__).parents[1] / "build" / "benchmarks"
 
 
 def weights_of(subject: str) -> Path | None:

@@ -8,10 +8,11 @@ from numpy.typing import NDArray
 from benchmarks.subjects import noise, unoptimised_onnx
 from sr_infer.onnx_file import import_onnxruntime
 
+onnxruntime = import_onnxruntime()
+
 
 def unoptimised(subject: str, side_px: int, threads: int) -> Callable[[], NDArray[np.float32]]:
     """What torch's exporter gives, without our passes."""
-    onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 4

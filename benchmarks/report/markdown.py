@@ -11,12 +11,12 @@ def write_markdown(blocks: Sequence[Block], path: Path, *, images: Path) -> None
     """Write the text to `path` and the figures into the folder `images`, beside it."""
     images.mkdir(parents=True, exist_ok=True)
     figures = [block for block in blocks if isinstance(block, Figure)]
-    for old in images.iterdir():
-        if old.name not in {figure.file_name for figure in figures}:
-            old.unlink()
     for figure in figures:
         contents = figure.contents
         (images / figure.file_name).write_bytes(contents.encode() if isinstance(contents, str) else contents)
+    for old in images.iterdir():
+        if old.name not in {figure.file_name for figure in figures}:
+            old.unlink()
     text = "\n\n".join(_block(block, images.relative_to(path.parent)) for block in blocks) + "\n"
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
