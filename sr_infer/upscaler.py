@@ -1,6 +1,6 @@
 """`Upscaler`: one model with options, ready for whatever is a picture: in memory, as bytes, or from file to file."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from os import PathLike
 from pathlib import Path
@@ -35,12 +35,18 @@ class Upscaler(Options):
     """
 
     model: str | PathLike[str] = model_zoo.DEFAULT_MODEL
-    """Name of a shipped model, or path to an .onnx file."""
-    _path: Path = field(init=False, repr=False, compare=False)
+    """Name of a shipped model, or path to an .onnx file, kept as an absolute one."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        object.__setattr__(self, "_path", model_zoo.find(self.model))
+        path = model_zoo.find(self.model)
+        if path.parent != model_zoo.MODELS_FOLDER:
+            object.__setattr__(self, "model", path.absolute())
+
+    @property
+    def _path(self) -> Path:
+        """Found anew on the machine that an upscaler is sent to."""
+        return model_zoo.find(self.model)
 
     @property
     def card(self) -> ModelCard:

@@ -17,7 +17,7 @@ element("file").onchange = () => choose(element("file").files[0]);
 document.ondragover = (event) => event.preventDefault();
 document.ondrop = (event) => {
   event.preventDefault();
-  if (event.dataTransfer.files.length > 0) choose(event.dataTransfer.files[0]);
+  if (!element("file").disabled && event.dataTransfer.files.length > 0) choose(event.dataTransfer.files[0]);
 };
 element("split").oninput = () => element("after").style.setProperty("--split", `${element("split").value}%`);
 
@@ -44,7 +44,7 @@ element("start").onclick = () => {
   const model = models.find((row) => row.name === element("model").value);
   const before = element("before");
   const { width, height, data } = before.getContext("2d").getImageData(0, 0, before.width, before.height);
-  element("start").disabled = element("file").disabled = true;
+  setWorking(true);
   element("save").hidden = true;
   element("state").textContent = "Working";
   element("progress").hidden = false;
@@ -73,10 +73,10 @@ function show(result) {
   element("compared").style.width = element("before").style.width = `${result.width}px`;
   element("before").style.height = `${result.height}px`;
   element("compared").hidden = false;
+  element("save").download = `${name}-${element("model").value}.png`;
   after.toBlob((blob) => {
     URL.revokeObjectURL(element("save").href);
     element("save").href = URL.createObjectURL(blob);
-    element("save").download = `${name}-${element("model").value}.png`;
     element("save").hidden = false;
   });
 }
@@ -84,5 +84,9 @@ function show(result) {
 function finish(state) {
   element("state").textContent = state;
   element("progress").hidden = true;
-  element("start").disabled = element("file").disabled = false;
+  setWorking(false);
+}
+
+function setWorking(isWorking) {
+  for (const id of ["start", "file", "model"]) element(id).disabled = isWorking;
 }

@@ -1,6 +1,7 @@
 """Any picture through a model: the type that goes in comes out, tiles equal the whole."""
 
 import io
+import pickle
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from PIL import Image
 
 import sr_infer
 from sr_infer import MemoryBudgetError, ModelNotFoundError, OptionError, Upscaler
+from sr_infer.model_zoo import MODELS_FOLDER
 
 
 def test_importing_is_light() -> None:
@@ -108,6 +110,18 @@ def test_unknown_and_missing_models(tmp_path: Path) -> None:
         Upscaler("srpn-light-x4")
     with pytest.raises(ModelNotFoundError, match=r"expected an \.onnx"):
         Upscaler(tmp_path / "none.onnx")
+
+
+def test_an_upscaler_may_be_sent_elsewhere(
+    network: Path, astronaut: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A shipped model is looked for there; a file keeps its place, whatever the current folder."""
+    assert str(MODELS_FOLDER).encode() not in pickle.dumps(Upscaler())
+    monkeypatch.chdir(network.parent)
+    upscaler = Upscaler(f"./{network.name}")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert pickle.loads(pickle.dumps(upscaler))(astronaut).shape == upscaler(astronaut).shape
 
 
 def test_progress_counts_tiles_and_can_cancel(network: Path, astronaut: np.ndarray) -> None:
