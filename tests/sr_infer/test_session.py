@@ -5,6 +5,7 @@ import multiprocessing
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -195,3 +196,12 @@ def test_networks_of_one_input_size_enlarge_any_picture(
     np.testing.assert_array_equal(sr_infer.upscale(picture, path, tile=500), large)
     with pytest.raises(OptionError, match=r"expected a halo below 20 px.*windows of 40x40 px alone, got 20 px"):
         sr_infer.upscale(picture, path, halo=20)
+
+
+def test_waiting_costs_no_processor_time() -> None:
+    """Between runs threads sleep, also those that spun within one."""
+    upscaler = Upscaler("srpn-lite-x2", threads=2)
+    upscaler(np.zeros((96, 96, 3), np.uint8))
+    before_s = time.process_time()
+    time.sleep(0.3)
+    assert time.process_time() - before_s < 0.1

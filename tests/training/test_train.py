@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -206,6 +207,39 @@ def test_schedules_end_at_the_final_rate(schedule: str, tiny_recipe: Path) -> No
     assert max(rates) == pytest.approx(1e-3, rel=0.01)
     assert rates[0] <= 5e-4
     assert rates[-1] == pytest.approx(1e-6)
+
+
+def test_halving_halves(tiny_recipe: Path) -> None:
+    settings = replace(read_recipe(tiny_recipe).training, schedule="halving", halve_every=10, final_learning_rate=2e-4)
+    rates = [learning_rate(settings, step=step, progress=0.0) for step in (0, 9, 10, 29, 30, 1000)]
+    assert rates == pytest.approx([1e-3, 1e-3, 5e-4, 2.5e-4, 2e-4, 2e-4])
+
+
+def test_gradients_are_clipped_as_a_whole(tiny_recipe: Path, pictures: Path, tmp_path: Path) -> None:
+    norms = []
+    for clip_norm in (0.0, 0.5):
+        recipe = read_recipe(tiny_recipe)
+        recipe = replace(recipe, training=replace(recipe.training, clip_norm=clip_norm))
+        out = tmp_path / str(clip_norm)
+        trainer = Trainer(recipe, scan_folder(pictures), out, device=torch.device("cpu"), limits=Limits())
+        trainer.one_step()
+        norms.append(float(torch.stack([p.grad.norm() for p in trainer.parameters if p.grad is not None]).norm()))
+    assert norms[0] > 1
+    assert norms[1] == pytest.approx(0.5, rel=1e-3)
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.05])
+def test_averaged_weights_follow_at_their_decay(
+    decay: float, tiny_recipe: Path, pictures: Path, tmp_path: Path
+) -> None:
+    recipe = read_recipe(tiny_recipe)
+    recipe = replace(recipe, training=replace(recipe.training, ema_decay=decay))
+    trainer = Trainer(recipe, scan_folder(pictures), tmp_path, device=torch.device("cpu"), limits=Limits())
+    expected = trainer.network.head.weight.detach().clone()
+    for _ in range(3):
+        trainer.one_step()
+        expected = decay * expected + (1 - decay) * trainer.network.head.weight.detach()
+    torch.testing.assert_close(trainer.ema.head.weight, expected)
 
 
 def test_x4_starts_from_x2(tiny_recipe: Path, pictures: Path, tmp_path: Path) -> None:
