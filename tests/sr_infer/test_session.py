@@ -203,5 +203,5 @@ def test_waiting_costs_no_processor_time() -> None:
     upscaler = Upscaler("srpn-lite-x2", threads=2)
     upscaler(np.zeros((96, 96, 3), np.uint8))
     before_s = time.process_time()
-    time.sleep(0.3)
-    assert time.process_time() - before_s < 0.1
+    time.sleep(0.1)
+    assert time.process_time() - before_s < 0.01, "left alone, onnxruntime's threads spin for 0.03 s"
