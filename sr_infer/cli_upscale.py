@@ -56,7 +56,7 @@ def add_commands(commands: "argparse._SubParsersAction[Any]") -> None:
 
 
 def _upscale(parsed: argparse.Namespace) -> int:
-    Image.MAX_IMAGE_PIXELS = parsed.max_pixels  # Pillow's own limit is twice this, so ours decides
+    Image.MAX_IMAGE_PIXELS = None  # max_pixels decides
     upscaler = Upscaler(
         parsed.model,
         tile=parsed.tile,

@@ -164,6 +164,14 @@ def test_mistakes_end_in_one_line_and_code_2(
         assert_one_line_of_ours(command(*arguments))
 
 
+def test_larger_pictures_than_pillow_allows_may_be_trusted(command: Command, network: Path, tmp_path: Path) -> None:
+    """It is then the memory that refuses them, before anything is decoded."""
+    Image.new("1", (20_000, 20_000)).save(tmp_path / "in.png")
+    arguments = ("upscale", "in.png", "-o", "out.png", "-m", network, "--max-memory", "100MB")
+    assert b"400 megapixels, max_pixels allows 179" in command(*arguments).stderr
+    assert b"does not fit in 100MB" in command(*arguments, "--max-pixels", 400_000_000).stderr
+
+
 def test_info_shows_the_card(command: Command, network: Path) -> None:
     done = command("info", network)
     assert done.returncode == 0, done.stderr
