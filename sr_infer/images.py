@@ -107,6 +107,8 @@ def read(image: ImageInput, *, max_pixels: int = MAX_PIXELS, check: Callable[[Pi
         try:
             with Path(image).open("rb") as file:
                 return _decode(file, str(image), max_pixels, check)
+        except SrInferError:
+            raise
         except (OSError, ValueError) as error:
             raise ImageError(f"cannot read {image}: {getattr(error, 'strerror', None) or error}") from error
     if hasattr(image, "read"):

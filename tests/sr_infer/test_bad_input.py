@@ -204,9 +204,11 @@ def test_an_interrupt_leaves_nothing_half_written(network: Path, tmp_path: Path)
         {"width": 10.5},
     ],
 )
-def test_impossible_sizes(network: Path, options: dict[str, Any]) -> None:
-    with pytest.raises(sr_infer.OptionError):
-        sr_infer.upscale(PHOTO, network, **options)
+def test_impossible_sizes(network: Path, tmp_path: Path, options: dict[str, Any]) -> None:
+    Image.fromarray(PHOTO).save(tmp_path / "in.png")
+    for picture in (PHOTO, tmp_path / "in.png", (tmp_path / "in.png").read_bytes()):
+        with pytest.raises(sr_infer.OptionError):
+            sr_infer.upscale(picture, network, **options)
 
 
 def test_an_absurd_output_is_refused_by_memory(network: Path) -> None:
