@@ -28,7 +28,7 @@ _LARGE_WINDOW_PX, _LARGE_WINDOW_COST = 280 * 280, 1.05
 """Measured on SRPN-Lite x4, processor time per px over that at 96x96 px: 1.02 to 1.03 at 229x207 px, 1.01 to 1.03 at
 282x254, 1.03 to 1.05 at 352x330."""
 _PATIENCE = 1.005
-_UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
+_UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "KI": 2**10, "MI": 2**20, "GI": 2**30}
 
 
 def parse_bytes(amount: int | str) -> int:
@@ -38,10 +38,10 @@ def parse_bytes(amount: int | str) -> int:
         OptionError: not a positive amount.
     """
     match = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Z]*)\s*", str(amount).upper())
-    if match is None or match[2].removesuffix("B") not in {unit.removesuffix("B") for unit in _UNITS}:
+    factor = _UNITS.get(match[2].removesuffix("B")) if match else None
+    if match is None or factor is None:
         raise OptionError(f'expected an amount of memory such as "512MB", "1.5GiB" or bytes, got {amount!r}')
-    unit = next(factor for name, factor in _UNITS.items() if name.removesuffix("B") == match[2].removesuffix("B"))
-    parsed = int(float(match[1]) * unit)
+    parsed = int(float(match[1]) * factor)
     if parsed < 1:
         raise OptionError(f"expected a positive amount of memory, got {amount!r}")
     return parsed

@@ -54,6 +54,15 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise ModelError(f"{path} is not a checkpoint that training wrote ({error})") from error
 
 
+def is_ours(path: Path) -> bool:
+    """Whether `save_tensors` wrote this file."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return HEADER_KEY in (file.metadata() or {})
+    except (SafetensorError, OSError):
+        return False
+
+
 def save_network(path: Path, network: nn.Module, recipe: Mapping[str, Any], history: Mapping[str, Any]) -> None:
     """Write a network's weights in float16 with what rebuilds it.
 

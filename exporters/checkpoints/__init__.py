@@ -10,7 +10,7 @@ from exporters.checkpoints import basicsr, community, drn, edsr, memsr, rir
 from exporters.checkpoints.safe_load import load_state
 from exporters.checkpoints.source import Source
 from sr_infer.errors import ModelError
-from training.checkpoint import load_network
+from training.checkpoint import is_ours, load_network
 from training.networks.cost import count_macs, count_parameters
 
 Reader = Callable[[dict[str, Tensor]], Source]
@@ -27,7 +27,7 @@ LAYOUTS: dict[str, tuple[Callable[[dict[str, Tensor]], bool], Reader]] = {
 
 
 def read_checkpoint(path: Path) -> Source:
-    """The network of a checkpoint: .safetensors as training writes it, or .pt, .pth and .ckpt of others.
+    """The network of a checkpoint: .safetensors as training writes it, or .pt, .pth, .ckpt and .safetensors of others.
 
     Nothing that a file holds is executed.
 
@@ -35,7 +35,7 @@ def read_checkpoint(path: Path) -> Source:
         ModelNotFoundError: there is no such file.
         ModelError: it cannot be read, its layout is not known, or its tensors do not fit; the message says which.
     """
-    if path.suffix == ".safetensors" or not path.is_file():
+    if not path.is_file() or is_ours(path):
         architecture, config, network, header = load_network(path)
         return Source(
             architecture=architecture,

@@ -1,4 +1,4 @@
-"""The tensors of a .pt, .pth or .ckpt file, without running anything that the file holds.
+"""The tensors of a .safetensors, .pt, .pth or .ckpt file, without running anything that the file holds.
 
 `torch.load` in its safe mode reads files of tensors. Some authors pickled their whole module beside the tensors; such a
 file is read with every class and function that tensors do not need replaced by an inert stand-in.
@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import IO, Any
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
 
 from sr_infer.errors import ModelError
@@ -71,14 +72,15 @@ def load_state(path: Path) -> dict[str, Tensor]:
     """Tensor name -> tensor, on the CPU.
 
     Raises:
-        ModelError: not a file of torch, a file of dual networks alone, or one without a state dict.
+        ModelError: not a file of torch or safetensors, a file of dual networks alone, or one without a state dict.
     """
     try:
         contents = _read(path)
     except Exception as error:  # what is no pickle raises whatever its bytes happen to mean
         first_line = str(error).strip().partition("\n")[0]
         raise ModelError(
-            f"{path} is not a checkpoint that torch wrote, or only part of one ({first_line}); fetch it again"
+            f"{path} is not a checkpoint that torch or safetensors wrote, or only part of one ({first_line}); fetch it "
+            "again"
         ) from error
     if isinstance(contents, list):
         raise ModelError(
@@ -97,6 +99,8 @@ def load_state(path: Path) -> dict[str, Tensor]:
 
 
 def _read(path: Path) -> Any:
+    if path.suffix == ".safetensors":
+        return load_file(path)
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, interpolate, leaky_relu, pixel_shuffle
 
@@ -346,6 +347,8 @@ def test_msrresnet(tmp_path: Path) -> None:
     other = {name: torch.zeros_like(tensor) for name, tensor in weights.state.items()}
     torch.save({"params": other, "params_ema": weights.state}, tmp_path / "MSRResNet_x4.pth")
     assert_reads(tmp_path / "MSRResNet_x4.pth", weights.state, msrresnet_forward, scale=4)
+    save_file(weights.state, tmp_path / "MSRResNet_x4.safetensors")
+    assert_reads(tmp_path / "MSRResNet_x4.safetensors", weights.state, msrresnet_forward, scale=4)
 
 
 def with_ones(x: Tensor) -> Tensor:
@@ -461,10 +464,12 @@ def test_unknown_layout_and_broken_file(tmp_path: Path, capsys: pytest.CaptureFi
     torch.save({"backbone.0.weight": torch.zeros(3)}, tmp_path / "other.pth")
     (tmp_path / "broken.pt").write_bytes(b"PK\x03\x04 not a checkpoint")
     (tmp_path / "text.pt").write_text("hello")
+    (tmp_path / "text.safetensors").write_text("hello")
     for name, says in (
         ("other.pth", "no known layout begins with backbone.0.weight"),
-        ("broken.pt", "is not a checkpoint that torch wrote"),
-        ("text.pt", "is not a checkpoint that torch wrote"),
+        ("broken.pt", "is not a checkpoint that torch or safetensors wrote"),
+        ("text.pt", "is not a checkpoint that torch or safetensors wrote"),
+        ("text.safetensors", "is not a checkpoint that torch or safetensors wrote"),
     ):
         assert main([str(tmp_path / name), "--output", str(tmp_path / "x.onnx")]) == 2
         error = capsys.readouterr().err
