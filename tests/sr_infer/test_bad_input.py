@@ -283,6 +283,7 @@ def test_what_cannot_be_read_is_said(network: Path, given: Any, says: str) -> No
         sr_infer.upscale(given, network)
 
 
+@pytest.mark.filterwarnings("ignore:the matrix subclass")
 def test_kinds_of_numpy_and_python_that_mean_the_same(network: Path) -> None:
     expected = sr_infer.upscale(PHOTO, network, tile=16, halo=3, width=90)
     counts = {"tile": np.int64(16), "halo": np.int32(3), "width": np.uint16(90)}

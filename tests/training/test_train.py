@@ -292,7 +292,7 @@ def test_a_broken_picture_is_named_and_skipped(
         (("steps = 6", "stepps = 6"), "unknown key stepps"),
         (("steps = 6", "steps = 0"), "steps must be at least 1, got 0"),
         (('"edsr"', '"esdr"'), "architecture is one of drn, edsr"),
-        (("scale = 2", 'scale = "two"'), "not two"),
+        (("scale = 2", 'scale = "two"'), "expected scale to be int, got 'two'"),
         (("steps = 6", "steps ="), "cannot read the recipe"),
         (("[network]", "[netwrok]"), "expected name, perhaps note, [network] and [training]"),
     ],
