@@ -116,6 +116,8 @@ def main() -> None:
             if len(grid) > 1:
                 rows.append(_compared(network, torch.from_numpy(pixels.copy()).float(), grid))
                 print(path.stem, *(f"{kind} {_line([row])}" for kind, row in rows[-1].items()), sep="; ", flush=True)
+    if not rows:
+        parser.error(f"expected .png pictures larger than a tile of {options.tile} px, found none in {options.folder}")
     for kind in rows[0]:
         print(f"{kind:9} {len(rows)} pictures: {_line([row[kind] for row in rows])}")
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from exporters.checkpoints import basicsr, community, drn, edsr, memsr, rir
 from exporters.checkpoints.safe_load import load_state
 from exporters.checkpoints.source import Source
-from sr_infer.errors import ModelError
+from sr_infer.errors import ModelError, SrInferError
 from training.checkpoint import is_ours, load_network
 from training.networks.cost import count_macs, count_parameters
 
@@ -51,10 +51,14 @@ def read_checkpoint(path: Path) -> Source:
     recognised = next((read for recognises, read in LAYOUTS.values() if recognises(state)), None)
     try:
         return (recognised or community.read)(state)
-    except ModelError as error:
+    except SrInferError as error:
         first = ", ".join(list(state)[:4])
         unknown = "" if recognised else f"no known layout begins with {first}; known are {'; '.join(LAYOUTS)}; "
         raise ModelError(f"{path}: {unknown}{error}") from error
+    except Exception as error:  # readers take shapes at their word
+        raise ModelError(
+            f"{path}: its tensors do not fit together ({type(error).__name__}: {error}); fetch it again"
+        ) from error
 
 
 def _training_note(header: dict[str, Any]) -> str:

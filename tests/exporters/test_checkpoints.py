@@ -453,6 +453,17 @@ def test_missing_unexpected_and_misshapen_tensors_are_named(tmp_path: Path) -> N
     assert "misshapen: body.0.conv2.weight (8, 7, 3, 3) instead of (8, 8, 3, 3)" in message
 
 
+def test_tensors_without_the_axes_of_a_kernel(tmp_path: Path) -> None:
+    state = {
+        "head.0.weight": torch.zeros(8, 3, 3, 3),
+        "body.0.body.0.weight": torch.zeros(()),
+        "tail.0.0.weight": torch.zeros(12, 8, 3, 3),
+    }
+    torch.save(state, tmp_path / "edsr.pt")
+    with pytest.raises(ModelError, match=r"edsr\.pt: its tensors do not fit together"):
+        read_checkpoint(tmp_path / "edsr.pt")
+
+
 def test_dual_networks_are_refused_with_advice(tmp_path: Path) -> None:
     one = {"dual_module.0.0.weight": torch.zeros(16, 3, 3, 3), "dual_module.1.weight": torch.zeros(3, 16, 3, 3)}
     torch.save([one, one], tmp_path / "dual_model_best.pt")
