@@ -43,7 +43,7 @@ class PatchBank:
         self.divisors = divisors
         self.lr_patch_px = lr_patch_px
         self.device = device
-        pixels: list[list[Tensor]] = [[] for _ in divisors]
+        pixels = [bytearray() for _ in divisors]  # which grow in place
         sizes = []
         self._pictures = 0
         for picture in pictures:
@@ -54,10 +54,10 @@ class PatchBank:
                 sizes.append((h, w))
                 resized = [degrade(hr, divisors[0], degradation), *(downscale(hr, divisor) for divisor in divisors[1:])]
                 for level, picture_px in zip(pixels, resized, strict=True):
-                    level.append(torch.from_numpy(picture_px.reshape(-1, 3).copy()))
+                    level += picture_px.tobytes()
         if not sizes:
             raise ImageError(f"no picture is large enough for patches of {divisors[0] * lr_patch_px} px")
-        self._pixels = [torch.cat(level).to(device) for level in pixels]
+        self._pixels = [torch.frombuffer(level, dtype=torch.uint8).view(-1, 3).to(device) for level in pixels]
         self._sizes = torch.tensor(sizes)
         self._starts = torch.cat((torch.zeros(1, dtype=torch.long), self._sizes.prod(1).cumsum(0)[:-1]))
         self._positions = (self._sizes - lr_patch_px + 1).prod(1).cumsum(0)
