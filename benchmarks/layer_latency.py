@@ -84,7 +84,7 @@ def measure(network: Network, *, step: int, rounds: int = ROUNDS, threads: int =
             times_ms = _median_ms(graphs, (writer.in_channels, *sizes[layer.writer]), rounds, threads)
             by_kind[kind] = {str(width): ms for width, ms in zip(widths, times_ms, strict=True)}
         table[layer.writer] = by_kind[kind]
-    whole = trace(UnitRange(network, scale=network.config.scale, value_range=network.config.value_range))
+    whole = trace(UnitRange.of(network))
     (network_ms,) = _median_ms([whole], (3, *LR_SIZE_HW), rounds, threads)
     return {
         "cpu": cpu_name(),

@@ -23,8 +23,7 @@ def network_of(subject: str) -> UnitRange:
     if weights is None:
         name, _, scale = subject.rpartition(" x")
         return UnitRange(alternative(name, int(scale)), scale=int(scale), value_range=1.0).eval()
-    _, config, network, _ = load_network(weights)
-    return UnitRange(network, scale=config.scale, value_range=config.value_range).eval()
+    return UnitRange.of(load_network(weights)[2])
 
 
 def torch_result(subject: str, side_px: int) -> NDArray[np.float32]:

@@ -7,7 +7,6 @@ import torch
 
 from exporters import measurements
 from exporters.checkpoints import read_checkpoint
-from exporters.trace import UnitRange
 from sr_infer.replace_file import replacing
 
 
@@ -18,7 +17,7 @@ def save_example(checkpoint: Path, path: Path) -> None:
         SrInferError: the checkpoint cannot be read, or the file cannot be written.
     """
     source = read_checkpoint(checkpoint)
-    unit = UnitRange(source.network, scale=source.scale, value_range=source.value_range).eval()
+    unit = source.unit_range()
     lr = np.ascontiguousarray(measurements.photographs()[0][100:124, 200:232])
     batch = torch.from_numpy(lr.transpose(2, 0, 1).copy())[None].float() / 255
     with torch.no_grad():

@@ -81,7 +81,7 @@ def export(
         temporary = files.enter_context(replacing(output, make_folder=True))
         report_file = files.enter_context(replacing(report, make_folder=True)) if report is not None else None
         pictures = read_calibration(int8.calibration, int8.validation, source.scale) if int8 is not None else None
-        unit = UnitRange(source.network, scale=source.scale, value_range=source.value_range).eval()
+        unit = source.unit_range()
         pairs = references(unit)
         traced = trace(unit)
         verify(traced, pairs)

@@ -39,7 +39,7 @@ def export_windows(source: Source, window_px: int, path: Path, benchmarks: Seque
     Raises:
         SrInferError: the graph differs from the network, or a folder of `benchmarks` holds no picture.
     """
-    unit = UnitRange(source.network, scale=source.scale, value_range=source.value_range).eval()
+    unit = source.unit_range()
     pairs = references(unit, sizes_hw=[(window_px, window_px)], batch=1)
     traced = trace(unit, window_px=window_px)
     verify(traced, pairs)

@@ -7,7 +7,7 @@ from pathlib import Path
 from exporters.checkpoints import read_checkpoint
 from exporters.compare_speed import compare_speed
 from exporters.passes import PASSES, Outcome, apply_passes
-from exporters.trace import UnitRange, trace
+from exporters.trace import trace
 from exporters.verify import references
 from sr_infer.errors import SrInferError
 
@@ -32,7 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _gains(checkpoint: Path) -> dict[str, str]:
     """What each pass gained, by its name; "all" is the traced graph against the last one."""
     source = read_checkpoint(checkpoint)
-    unit = UnitRange(source.network, scale=source.scale, value_range=source.value_range).eval()
+    unit = source.unit_range()
     traced = trace(unit)
     model, outcomes = apply_passes(traced, references(unit), time_all=True)
     return {outcome.name: _cell(outcome) for outcome in outcomes} | {

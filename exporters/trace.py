@@ -2,10 +2,13 @@
 
 import logging
 import warnings
+from typing import Self
 
 import onnx
 import torch
 from torch import Tensor, nn
+
+from training.networks import Network
 
 OPSET = 18
 """What onnxruntime, onnxruntime-web and OpenVINO of the last years all read."""
@@ -19,6 +22,11 @@ class UnitRange(nn.Module):
         self.network = network
         self.scale = scale
         self.value_range = value_range
+
+    @classmethod
+    def of(cls, network: Network) -> Self:
+        """One of our networks, as it is deployed."""
+        return cls(network, scale=network.config.scale, value_range=network.config.value_range).eval()
 
     def forward(self, lr: Tensor) -> Tensor:
         sr: Tensor = self.network(lr * self.value_range) * (1 / self.value_range)

@@ -32,7 +32,7 @@ def measure_memory(name: str, out: Path) -> dict[str, Any]:
     architecture, config = NETWORKS[name]
     torch.manual_seed(0)
     network = build_network(architecture, config)
-    unit = UnitRange(network, scale=config.scale, value_range=config.value_range).eval()
+    unit = UnitRange.of(network)
     path = out / "network.onnx"
     path.write_bytes(trace(unit).SerializeToString())
     height, width = (side // config.scale for side in HR_HW)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from exporters.trace import UnitRange
 from sr_infer.errors import ModelError
 from training.networks import NetworkConfig, build_network
 from training.networks.cost import count_macs, count_parameters
@@ -29,6 +30,10 @@ class Source:
     """Input sides must be multiples of this."""
     window_px: int | None = None
     """Export for squares of this side, since the network depends on the input's size; None exports for any size."""
+
+    def unit_range(self) -> UnitRange:
+        """The network as it is deployed."""
+        return UnitRange(self.network, scale=self.scale, value_range=self.value_range).eval()
 
 
 def foreign(architecture: str, network: nn.Module, *, scale: int, value_range: float, origin: str) -> Source:

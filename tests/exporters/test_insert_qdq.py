@@ -33,7 +33,7 @@ def float_graph(name: str) -> onnx.ModelProto:
         for layer in network.modules():
             if isinstance(layer, nn.Conv2d):
                 layer.weight.mul_(2)
-    return simplify(trace(UnitRange(network, scale=config.scale, value_range=config.value_range).eval()))
+    return simplify(trace(UnitRange.of(network)))
 
 
 def photograph(name: str, side_px: int) -> np.ndarray:

@@ -32,9 +32,7 @@ SIZES_HW = [(1, 1), (1, 5), (2, 2), (3, 7), (16, 11)]
 def simplified(architecture: str, config: DRNConfig | EDSRConfig | PlainConfig) -> onnx.ModelProto:
     """The graph of one of our networks with random weights, as the passes get it."""
     torch.manual_seed(1)
-    return simplify(
-        trace(UnitRange(build_network(architecture, config), scale=config.scale, value_range=config.value_range).eval())
-    )
+    return simplify(trace(UnitRange.of(build_network(architecture, config))))
 
 
 class Layers(nn.Module):
@@ -273,7 +271,7 @@ def test_bicubic_as_convolution_gives_torchs_numbers(scale: int) -> None:
 def test_enlargement_is_timed_by_itself() -> None:
     """Beside it the whole network takes so long that noise would decide."""
     network = build_network("drn", DRNConfig(scale=4, blocks=1, features=16))
-    unit = UnitRange(network, scale=4, value_range=255.0).eval()
+    unit = UnitRange.of(network)
     enlarging = [one for one in PASSES if one.rewrite is bicubic_as_convolution]
     kept, (outcome,) = apply_passes(simplify(trace(unit)), references(unit), passes=enlarging)
     assert outcome.kept
@@ -322,7 +320,7 @@ def test_channelwise_constants_are_padded_too() -> None:
 
 def test_pass_that_changes_the_result_is_left_out_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     config = PlainConfig(scale=2, widths=(4,))
-    network = UnitRange(build_network("plain", config), scale=config.scale, value_range=config.value_range).eval()
+    network = UnitRange.of(build_network("plain", config))
 
     def brighten(model: onnx.ModelProto) -> Rewrite:
         bias = next(tensor for tensor in model.graph.initializer if list(tensor.dims) == [3])
@@ -342,7 +340,7 @@ def test_pass_that_changes_the_result_is_left_out_with_a_warning(caplog: pytest.
 
 def test_measured_pass_that_slows_down_is_left_out() -> None:
     config = PlainConfig(scale=2, widths=(4,))
-    network = UnitRange(build_network("plain", config), scale=config.scale, value_range=config.value_range).eval()
+    network = UnitRange.of(build_network("plain", config))
 
     def detour(model: onnx.ModelProto) -> Rewrite:
         names = ["lr", *(f"detour_{step}" for step in range(400))]

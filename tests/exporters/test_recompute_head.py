@@ -17,7 +17,7 @@ from training.networks import EDSRConfig, NetworkConfig, PlainConfig, build_netw
 def unit_network(architecture: str, config: NetworkConfig) -> UnitRange:
     torch.manual_seed(1)
     network = build_network(architecture, config)
-    return UnitRange(network, scale=config.scale, value_range=config.value_range).eval()
+    return UnitRange.of(network)
 
 
 def folded(network: UnitRange) -> onnx.ModelProto:

@@ -19,7 +19,7 @@ CONFIG = PlainConfig(scale=2, widths=(4, 4))
 @pytest.fixture(scope="module")
 def network() -> UnitRange:
     torch.manual_seed(0)
-    return UnitRange(Plain(CONFIG), scale=2, value_range=255.0).eval()
+    return UnitRange.of(Plain(CONFIG))
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +81,7 @@ def test_naive_fold_of_the_mean_is_found(network: UnitRange) -> None:
 def test_output_of_another_size(network: UnitRange) -> None:
     other = PlainConfig(scale=3, widths=(4, 4))
     with pytest.raises(VerificationError, match="differs from the network by inf"):
-        verify(trace(UnitRange(Plain(other), scale=3, value_range=255.0).eval()), references(network))
+        verify(trace(UnitRange.of(Plain(other))), references(network))
 
 
 def test_graph_that_does_not_load(network: UnitRange, model: onnx.ModelProto) -> None:
@@ -99,7 +99,7 @@ def test_halo_holds_and_one_less_does_not(model: onnx.ModelProto) -> None:
 
 
 def test_network_that_is_not_finite(network: UnitRange) -> None:
-    broken = UnitRange(Plain(CONFIG), scale=2, value_range=255.0).eval()
+    broken = UnitRange.of(Plain(CONFIG))
     with torch.no_grad():
         next(broken.parameters()).fill_(np.inf)
     with pytest.raises(VerificationError, match="not finite at 1x1"):

@@ -60,5 +60,4 @@ def save_checkpoint(path: Path, network: dict[str, Any], **history: Any) -> Path
 
 def unit_network(checkpoint: Path) -> UnitRange:
     """The network of a checkpoint, taking and giving [0, 1]."""
-    _, config, network, _ = load_network(checkpoint)
-    return UnitRange(network, scale=config.scale, value_range=config.value_range).eval()
+    return UnitRange.of(load_network(checkpoint)[2])
