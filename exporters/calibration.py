@@ -9,7 +9,7 @@ import numpy as np
 from exporters.watch import Batch
 from sr_infer.errors import ImageError
 from sr_infer.resize import downscale
-from training.data.folder import picture_names, read_pictures, scan_folder, warn_of
+from training.data.folder import picture_names, read_pictures, scan_folder
 from training.evaluate import Pair, picture_pairs
 
 CROP_PX = 48
@@ -56,13 +56,12 @@ def read_calibration(folder: Path, validation: Path | None, scale: int) -> Calib
 
 
 def _crops(folder: Path, names: Sequence[str], scale: int) -> list[Batch]:
-    crops, skipped = [], dict[str, str]()
-    for pixels in read_pictures(folder, _spread(names, CROPS), least_px=scale, skipped=skipped):
+    crops = []
+    for pixels in read_pictures(folder, _spread(names, CROPS), least_px=scale):
         side = [min(CROP_PX * scale, length // scale * scale) for length in pixels.shape[:2]]
         top, left = ((length - part) // 2 for length, part in zip(pixels.shape[:2], side, strict=True))
         lr = downscale(pixels[top : top + side[0], left : left + side[1]], scale)
         crops.append(np.ascontiguousarray(lr.transpose(2, 0, 1)[None], np.float32) / np.float32(255))
-    warn_of(skipped)
     if not crops:
         raise ImageError(f"expected pictures of at least {scale}x{scale} px to calibrate with, found none in {folder}")
     return crops

@@ -18,7 +18,7 @@ from sr_infer.errors import OptionError
 from training.checkpoint import find_weights, load_network
 from training.command import check_out, run_command
 from training.data.bank import PatchBank
-from training.data.folder import Folder, picture_names, read_pictures, scan_folder, warn_of
+from training.data.folder import Folder, picture_names, read_pictures, scan_folder
 from training.dual_start import start_duals
 from training.loop import Limits, Trainer
 from training.networks import images_of
@@ -57,10 +57,8 @@ def read_adaptation(path: Path) -> Adaptation:
         OptionError: the file is missing or not TOML, or a key is unknown, missing or refused; the message names it.
     """
     tables = read_tables(path)
-    if set(tables) != {"name", "rho", "training"}:
-        raise OptionError(f"{path}: expected name, rho and [training], got {', '.join(tables) or 'nothing'}")
-    settings = read_settings(Training, tables["training"], where=f"{path} [training]")
-    return Adaptation(name=tables["name"], rho=float(tables["rho"]), training=settings)
+    training = read_settings(Training, tables.get("training", {}), where=f"{path} [training]")
+    return read_settings(Adaptation, {**tables, "training": training}, where=str(path))
 
 
 class AdaptationTrainer(Trainer):
@@ -158,18 +156,16 @@ def _adapt(options: argparse.Namespace) -> None:
         adaptation = replace(adaptation, rho=options.rho)
     out = options.out or Path("runs") / f"{options.weights.stem}-{adaptation.name}"
     check_out(out, resume=options.resume)
-    skipped: dict[str, str] = {}
-    least_px = adaptation.training.lr_patch_px
+    real = picture_names(options.real, lr_too=True)
     trainer = AdaptationTrainer(
         options.weights,
         adaptation,
         scan_folder(options.data),
-        read_pictures(options.real, picture_names(options.real), least_px=least_px, skipped=skipped),
+        read_pictures(options.real, real, least_px=adaptation.training.lr_patch_px),
         out,
         device=choose_device(options.device),
         limits=Limits(steps=options.max_steps),
     )
-    warn_of(skipped)
     print(trainer.run())
 
 

@@ -89,7 +89,7 @@ def load_network(path: Path) -> tuple[str, NetworkConfig, Network, dict[str, Any
     try:
         network.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
     except RuntimeError as error:
-        raise ModelError(f"{path}: {error}") from error
+        raise ModelError(f"{path}: {' '.join(str(error).split())}") from error
     return architecture, config, network.eval(), header
 
 

@@ -8,18 +8,23 @@ from pathlib import Path
 
 import torch.distributed as dist
 
-from sr_infer.errors import OptionError, SrInferError
+from sr_infer.errors import OptionError, OutputError, SrInferError
 
 
 def check_out(out: Path, *, resume: bool) -> None:
     """
     Raises:
         OptionError: `out` is a file, or holds a run that is not to be resumed.
+        OutputError: `out` cannot be made.
     """
     if out.exists() and not out.is_dir():
         raise OptionError(f"{out} is a file; expected the folder of a run in --out")
     if (out / "checkpoint.safetensors").exists() and not resume:
         raise OptionError(f"{out} holds a run; go on with --resume, or give another --out")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot make {out}: {error.strerror}") from error
 
 
 def run_command(work: Callable[[], None]) -> int:

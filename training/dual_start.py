@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from training.checkpoint import dual_path, load_matching
+from training.checkpoint import dual_path, load_tensors
 from training.loop import Trainer
 
 LOG = logging.getLogger(__name__)
@@ -24,9 +24,13 @@ def start_duals(trainer: Trainer, weights: Path) -> None:
     if not parameters:
         return
     if dual_path(weights).is_file():
-        load_matching(duals, dual_path(weights))
-        return
-    LOG.info("no %s; learning dual networks for %d steps", dual_path(weights).name, STEPS)
+        stored, _ = load_tensors(dual_path(weights))
+        if {name: tensor.shape for name, tensor in stored.items()} == {
+            name: tensor.shape for name, tensor in duals.state_dict().items()
+        }:
+            duals.load_state_dict(stored)
+            return
+    LOG.info("no %s of this kind; learning dual networks for %d steps", dual_path(weights).name, STEPS)
     optimizer = torch.optim.Adam(parameters, lr=LEARNING_RATE)
     for step in range(STEPS):
         generator = torch.Generator().manual_seed(trainer.settings.seed * 1_000_003 - 1 - step)

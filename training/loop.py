@@ -9,18 +9,28 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 from tqdm import tqdm
 
+from sr_infer.ensemble import TURNS
 from sr_infer.errors import ModelError, OptionError
 from sr_infer.measure import peak_resident_bytes
-from training.checkpoint import dual_path, load_matching, load_tensors, provenance, save_network, save_tensors
+from training.began import without_lengths
+from training.checkpoint import (
+    dual_path,
+    load_matching,
+    load_network,
+    load_tensors,
+    provenance,
+    save_network,
+    save_tensors,
+)
 from training.data.bank import PatchBank
-from training.data.folder import Folder, read_pictures, warn_of
+from training.data.folder import Folder, read_pictures
 from training.losses import ReconstructionLoss
 from training.networks import build_network
 from training.processes import Processes
@@ -29,6 +39,7 @@ from training.recorded_step import RecordedGradients
 from training.run_log import RunLog
 from training.run_state import below, collect_state, restore_state
 from training.schedule import learning_rate
+from training.self_ensemble import SelfEnsemble
 from training.signals import signals_held
 from training.validation import mean_psnr_y_db, validation_pictures
 
@@ -100,9 +111,11 @@ class Trainer:
         self.parameters = [p for p in (*self.network.parameters(), *self.loss.parameters()) if p.requires_grad]
         self.optimizer = torch.optim.Adam(self.parameters, lr=0.0, betas=self.settings.betas, fused=True)
         self.penalty: Penalty | None = None
+        self.self_ensemble: SelfEnsemble | None = None
         self.step = 0
         self.elapsed_s = 0.0
         self.started_from = ""
+        self.taught_by = ""
         self.attribution = folder.attribution
         self.log = RunLog(out / "log.csv")
         self._read_data(folder)
@@ -119,17 +132,14 @@ class Trainer:
             ImageError: none of them can be used.
         """
         divisors, patch_px = self.loss.divisors, self.settings.lr_patch_px
-        skipped: dict[str, str] = {}
-        bank = PatchBank(
-            read_pictures(root, names, least_px=divisors[0] * patch_px, skipped=skipped),
+        return PatchBank(
+            read_pictures(root, names, least_px=divisors[0] * patch_px),
             divisors=divisors,
             lr_patch_px=patch_px,
             device=self.device,
             degradation=self.settings.degradation,
             shrunk=self.settings.shrunk,
         )
-        warn_of(skipped)
-        return bank
 
     @property
     def last_step(self) -> int:
@@ -142,16 +152,31 @@ class Trainer:
         return max(self.step / self.last_step, by_minutes)
 
     def start_from(self, weights: Path) -> None:
-        """Take over the fitting tensors of an earlier network (x4 from x2, or a narrower one), with a fresh schedule.
-
-        So those of its dual networks, if they lie beside it.
-        """
+        """Take over the fitting tensors of earlier weights (another scale, a narrower network), with a new schedule."""
         fresh = load_matching(self.network, weights, scale=self.recipe.network.scale)
         self.ema.load_state_dict(self.network.state_dict())
-        if self.loss.duals.state_dict() and dual_path(weights).is_file():
-            load_matching(self.loss.duals, dual_path(weights))
         self.started_from = provenance(weights)
         LOG.info("started from %s; left fresh: %s", weights, ", ".join(fresh) or "nothing")
+
+    def learn_from(self, teacher: Path) -> None:
+        """Blend the targets with the self-ensemble of these weights, as the recipe's `teacher_share` says.
+
+        Raises:
+            ModelNotFoundError, ModelError: there are no such weights.
+            OptionError: they are of another scale or range, or the recipe leaves no share to a teacher.
+        """
+        _, config, network, _ = load_network(teacher)
+        mine = self.recipe.network
+        if (config.scale, config.value_range) != (mine.scale, mine.value_range):
+            raise OptionError(
+                f"expected a teacher of x{mine.scale} in 0..{mine.value_range:g}, {teacher.name} is of x{config.scale} "
+                f"in 0..{config.value_range:g}"
+            )
+        if not self.settings.teacher_share:
+            raise OptionError(f"{self.recipe.name} leaves nothing to a teacher; set teacher_share in [training]")
+        network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.self_ensemble = SelfEnsemble(network, self.settings.teacher_share)
+        self.taught_by = provenance(teacher)
 
     def use_loss(self, loss: nn.Module) -> None:
         """Train with a loss around this trainer's; parameters of its own are learnt along."""
@@ -167,6 +192,8 @@ class Trainer:
         Measured on DRN-S50 x4 and one thread of an AMD EPYC: 1.3 times as fast.
         """
         self._compiled = torch.compile(self.objective)
+        if self.self_ensemble:
+            self.self_ensemble.compile()
 
     def record(self) -> None:
         """On a GPU, replay every step's loss and gradients as one CUDA graph; nothing changes elsewhere."""
@@ -188,17 +215,20 @@ class Trainer:
         KeyboardInterrupt leaves a checkpoint from which `resume` goes on, and is passed on.
 
         Raises:
-            ModelError: the loss is no longer finite; the last checkpoint is kept.
+            ModelError: loss or weights are no longer finite; the last checkpoint is kept.
+            OptionError: the recipe leaves a share to a teacher, and there is none.
         """
+        if self.settings.teacher_share and not self.self_ensemble:
+            raise OptionError(f"{self.recipe.name} has teacher_share = {self.settings.teacher_share}; give --teacher")
         self.network.train()
         bar = tqdm(total=self.last_step, initial=self.step, unit="step", disable=None if self.rank == 0 else True)
         try:
             with bar:
                 self._steps(bar)
         except KeyboardInterrupt:
-            self.save()
+            if self._is_finite():
+                self.save()
             raise
-        self.save()
         path = self.out / f"{self.recipe.name}.safetensors"
         if self.rank == 0:
             LOG.info("peak memory of the training: %.0f MB", peak_memory_bytes(self.device) / 1e6)
@@ -220,11 +250,11 @@ class Trainer:
             if self.step % self.settings.validate_every == 0 or self.progress >= 1:
                 loss = self.processes.mean(torch.stack(losses).mean()).item()
                 losses.clear()
-                if not isfinite(loss):
+                if not (isfinite(loss) and self._is_finite()):
                     rate = self.optimizer.param_groups[0]["lr"]
                     raise ModelError(
-                        f"the loss at step {self.step} is {loss}, at a rate of {rate:.3g}; the last checkpoint is "
-                        "kept; start anew with a lower learning_rate, or with a clip_norm"
+                        f"at step {self.step} the loss ({loss:g}) or the weights are no longer finite, at a rate of "
+                        f"{rate:.3g}; the last checkpoint is kept; start anew with a lower rate, or with a clip_norm"
                     )
                 psnr_db = self.validate()
                 self.elapsed_s = self._seconds_since(began)
@@ -239,6 +269,10 @@ class Trainer:
                         elapsed_s=self.elapsed_s,
                     )
                 self.save()
+
+    def _is_finite(self) -> bool:
+        shipped = (parameter.half() for parameter in self.ema.parameters())
+        return all(bool(tensor.isfinite().all()) for tensor in (*self.parameters, *shipped))
 
     def _seconds_since(self, began: float) -> float:
         """The same in all processes where it decides on rates and on the end."""
@@ -275,15 +309,21 @@ class Trainer:
         return self._loss_of(self._draw(generator))
 
     def _draw(self, generator: torch.Generator) -> list[Tensor]:
-        return self.bank.draw(self.settings.batch, generator, share=self._share)
+        patches = self.bank.draw(self.settings.batch, generator, share=self._share)
+        pyramid = [self.to_range(patch) for patch in patches]
+        if self.self_ensemble:
+            turns = torch.randint(TURNS, (self.settings.batch,), generator=generator)[self._share]
+            with self.autocast():
+                pyramid = self.self_ensemble.blended(pyramid, turns.tolist())
+        return pyramid
 
-    def _loss_of(self, patches: Sequence[Tensor]) -> Tensor:
+    def _loss_of(self, pyramid: Sequence[Tensor]) -> Tensor:
         objective = self.objective if self._compiled is None else self._compiled
-        return objective(self.network, [self.to_range(patch) for patch in patches])
+        return objective(self.network, pyramid)
 
-    def _loss_to_record(self, patches: Sequence[Tensor]) -> Tensor:
+    def _loss_to_record(self, pyramid: Sequence[Tensor]) -> Tensor:
         with self.autocast():  # entered within the recording, so that no cast weights from before are reused
-            return self._loss_of(patches)
+            return self._loss_of(pyramid)
 
     def _update_average(self) -> None:
         """Exponential moving average; its decay rises from 0.1, so that short runs forget their start."""
@@ -316,6 +356,7 @@ class Trainer:
             "minutes": round(self.elapsed_s / 60, 1),
             "device": self.device.type,
             "started_from": self.started_from,
+            "taught_by": self.taught_by,
             "pictures": len(self.bank),
             "data": self.attribution,
         }
@@ -332,6 +373,7 @@ class Trainer:
             "step": self.step,
             "elapsed_s": self.elapsed_s,
             "started_from": self.started_from,
+            "taught_by": self.taught_by,
         }
         save_tensors(self.out / "checkpoint.safetensors", tensors, header)
 
@@ -344,12 +386,14 @@ class Trainer:
         """
         path = self.out / "checkpoint.safetensors"
         tensors, header = load_tensors(path)
-        if _what_matters(header["recipe"]) != _what_matters(self.recipe.tables):
+        if without_lengths(header["recipe"]) != json.loads(json.dumps(without_lengths(self.recipe.tables))):
             raise ModelError(f"{path} belongs to another recipe; resume with the one the run began with")
+        if header.get("taught_by", "") != self.taught_by:
+            raise ModelError(f"{path} was taught by {header['taught_by']}; give the same --teacher")
         try:
             restore_state(tensors, self._modules, self.optimizer)
         except RuntimeError as error:
-            raise ModelError(f"{path} belongs to another recipe: {error}") from error
+            raise ModelError(f"{path} belongs to another recipe: {' '.join(str(error).split())}") from error
         if self.penalty:
             self.penalty.load_state(below("penalty.", tensors))
         self.step, self.elapsed_s = header["step"], header["elapsed_s"]
@@ -358,12 +402,6 @@ class Trainer:
     @property
     def _modules(self) -> dict[str, nn.Module]:
         return {"network": self.network, "ema": self.ema, "loss": self.objective}
-
-
-def _what_matters(tables: Mapping[str, Any]) -> Any:
-    """A recipe's tables as they come back from a checkpoint, without what may change in a run."""
-    settings = {k: v for k, v in tables.get("training", {}).items() if k not in ("steps", "validate_every")}
-    return json.loads(json.dumps({**tables, "training": settings}))
 
 
 def peak_memory_bytes(device: torch.device) -> int:

@@ -20,16 +20,24 @@ def choose_device(name: str) -> torch.device:
         return device
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
+    wanted = f"expected a device of this machine (auto, cpu, cuda, cuda:1, ...), got {name!r}"
     try:
-        return torch.empty(0, device=name).device
+        device = torch.empty(0, device=name).device
     except (RuntimeError, AssertionError) as error:
-        raise OptionError(f"expected a device of this machine (auto, cpu, cuda, cuda:1, ...), got {name!r}") from error
+        raise OptionError(wanted) from error
+    if device.type not in ("cpu", "cuda"):
+        raise OptionError(wanted)
+    return device
 
 
 def join_processes() -> torch.device | None:
     """Under torchrun, join the process group and return this process's device; None when run alone."""
     if "LOCAL_RANK" not in os.environ:
         return None
+    # Optimizers import it. Behind the process group it would keep that and its threads beyond the interpreter's end,
+    # where they now and then abort.
+    import torch._dynamo
+
     if torch.cuda.is_available():
         device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(device)

@@ -3,6 +3,7 @@
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -50,6 +51,8 @@ class Training:
     """Lambda, the weight of what the dual networks miss."""
     dual_on_hr: bool = False
     """Whether HR pictures are shrunk and upscaled again, too (table 7); doubles the work."""
+    teacher_share: float = 0.0
+    """Share of the targets that a teacher's self-ensemble gives, for a last stage."""
     precision: Literal["bf16", "float32"] = "bf16"
     validate_every: int = 500
     """Steps between two validations, each followed by a checkpoint."""
@@ -59,7 +62,7 @@ class Training:
         for name in ("steps", "batch", "lr_patch_px", "validate_every"):
             if getattr(self, name) < 1:
                 raise OptionError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if not self.learning_rate >= self.final_learning_rate >= 0:
+        if not inf > self.learning_rate >= self.final_learning_rate >= 0:
             raise OptionError(f"learning_rate {self.learning_rate} must not be below {self.final_learning_rate=}")
         if self.schedule not in ("cosine", "one-cycle", "halving"):
             raise OptionError(f'schedule is "cosine", "one-cycle" or "halving", not {self.schedule!r}')
@@ -78,8 +81,14 @@ class Training:
             raise OptionError(f'distance is "l1" or "l2", not {self.distance!r}')
         if self.dual not in (False, True, "bicubic"):
             raise OptionError(f'dual is true, false or "bicubic", not {self.dual!r}')
-        if self.dual_weight < 0 or (self.dual_on_hr and not self.dual):
+        if not 0 <= self.dual_weight < inf or (self.dual_on_hr and not self.dual):
             raise OptionError(f"dual_weight must not be negative and dual_on_hr needs dual, got {self.dual_weight=}")
+        if not 0 <= self.teacher_share <= 1:
+            raise OptionError(f"teacher_share must be in [0, 1], got {self.teacher_share}")
+        if not all(0 <= beta < 1 for beta in self.betas):
+            raise OptionError(f"betas must be in [0, 1), got {self.betas}")
+        if not 0 <= self.seed < 2**32:
+            raise OptionError(f"seed must be in 0 .. 2**32 - 1, got {self.seed}")
         if not 0 <= self.ema_decay < 1:
             raise OptionError(f"ema_decay must be in [0, 1), got {self.ema_decay}")
 
@@ -142,6 +151,8 @@ def parse_recipe(tables: Mapping[str, Any], *, where: str) -> Recipe:
         raise OptionError(
             f"{where}: expected name, perhaps note, [network] and [training], got {', '.join(tables) or 'nothing'}"
         )
+    if not isinstance(tables["name"], str) or Path(tables["name"]).name != tables["name"]:
+        raise OptionError(f"{where}: expected name to be that of a file without its ending, got {tables['name']!r}")
     architecture, network = read_config(tables["network"], where=f"{where} [network]")
     training = read_settings(Training, tables["training"], where=f"{where} [training]")
     return Recipe(tables["name"], architecture, network, training, tables)

@@ -19,8 +19,9 @@ def read_settings(cls: type[_T], values: Mapping[str, Any], *, where: str) -> _T
         where: what the values belong to, for the error message.
 
     Raises:
-        OptionError: a key is unknown or missing, or a value is refused; the message names it.
+        OptionError: this is no table, a key is unknown or missing, or a value is refused; the message names it.
     """
+    check_table(values, where=where)
     known = {f.name: f for f in fields(cls)}  # type: ignore[arg-type]
     if unknown := sorted(set(values) - set(known)):
         raise OptionError(f"{where}: unknown key {', '.join(unknown)}; known are {', '.join(known)}")
@@ -36,6 +37,12 @@ def read_settings(cls: type[_T], values: Mapping[str, Any], *, where: str) -> _T
         return cls(**settings)
     except OptionError as error:
         raise OptionError(f"{where}: {error}") from error
+
+
+def check_table(values: Any, *, where: str) -> None:
+    """Raises OptionError for what is no mapping."""
+    if not isinstance(values, Mapping):
+        raise OptionError(f"{where}: expected a table, got {values!r}")
 
 
 def _is_of(value: Any, hint: Any) -> bool:

@@ -22,6 +22,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--from", dest="weights", type=find_weights, help="start from the fitting tensors of these weights"
     )
+    parser.add_argument(
+        "--teacher",
+        type=find_weights,
+        help="weights whose self-ensemble gives the recipe's teacher_share of the targets",
+    )
     parser.add_argument("--max-steps", type=int, help="end the schedule after so many steps")
     parser.add_argument("--max-minutes", type=float, help="end the schedule after so many minutes of training")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, ... (default: auto)")
@@ -41,6 +46,8 @@ def _train(options: argparse.Namespace) -> None:
         device=choose_device(options.device),
         limits=Limits(steps=options.max_steps, minutes=options.max_minutes),
     )
+    if options.teacher:
+        trainer.learn_from(options.teacher)
     if options.resume:
         trainer.resume()
     elif options.weights:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sr_infer.errors import ImageError
 from sr_infer.metrics import psnr_y
 from training.data.degradations import Degradation, degrade
-from training.data.folder import Folder, read_pictures, warn_of
+from training.data.folder import Folder, read_pictures
 from training.networks import Network
 
 Pixels = NDArray[np.uint8]
@@ -26,11 +26,7 @@ def validation_pictures(folder: Folder, *, multiple: int) -> list[Pixels]:
         ImageError: none has sides of 16 times `multiple`.
     """
     chosen = folder.validation[:: max(1, len(folder.validation) // PICTURES)][:PICTURES]
-    skipped: dict[str, str] = {}
-    pictures = [
-        _middle(p, multiple) for p in read_pictures(folder.root, chosen, least_px=16 * multiple, skipped=skipped)
-    ]
-    warn_of(skipped)
+    pictures = [_middle(p, multiple) for p in read_pictures(folder.root, chosen, least_px=16 * multiple)]
     if not pictures:
         raise ImageError(f"{folder.root} leaves no picture for validation; add more pictures")
     return pictures

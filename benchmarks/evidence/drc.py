@@ -153,7 +153,7 @@ def _adapt(row: Row, dense: Path, folder: Folder, out: Path) -> Path:
     """Paired pictures are one half, the others lose their HR; the pairs are bicubic, or "like" the real pictures."""
     kind = cast(Degradation, row.of)
     share, _, pairs = row.tried.removeprefix("rho ").partition(", ")
-    real = read_pictures(folder.root, folder.train[1::2], least_px=4 * 24, skipped={})
+    real = read_pictures(folder.root, folder.train[1::2], least_px=4 * 24)
     training = replace(_training(ADAPTED_STEPS, row.seed, rate=1e-3), batch=6, degradation=kind if pairs else "bicubic")
     return AdaptationTrainer(
         dense,
@@ -173,7 +173,7 @@ def _psnr_y_db(weights: Path, folder: Folder, kind: Degradation) -> float:
         h, w = (min(side, 256) // DRN.scale * DRN.scale for side in picture.shape[:2])
         return psnr_y(upscale(degrade(picture[:h, :w], DRN.scale, kind)), picture[:h, :w], border=DRN.scale)
 
-    pictures = read_pictures(folder.root, folder.validation, least_px=64, skipped={})
+    pictures = read_pictures(folder.root, folder.validation, least_px=64)
     return mean(psnr_y_db(picture) for picture in pictures)
 
 

@@ -61,8 +61,9 @@ def train_dense(pictures: Path, folder: Path, architecture: str) -> Path:
 def real(tmp_path_factory: pytest.TempPathFactory, photographs: list[np.ndarray]) -> Path:
     """LR pictures whose pixels were dropped, with no HR ones."""
     root = tmp_path_factory.mktemp("real")
+    (root / "camera_LR").mkdir()
     for index, photograph in enumerate(photographs):
-        Image.fromarray(degrade(photograph, 4, "nearest")).save(root / f"{index}.png")
+        Image.fromarray(degrade(photograph, 4, "nearest")).save(root / "camera_LR" / f"{index}.png")
     return root
 
 
@@ -126,7 +127,7 @@ def test_networks_with_one_image_adapt_too_and_resume(recipe: Path, pictures: Pa
         (("rho = 0.5", "rho = 1.0"), "rho must be in [0, 1)"),
         (("dual = true", "dual = false"), "set dual = true"),
         (("batch = 8", "batch = 1"), "a batch of 1 cannot hold a share of 0.5"),
-        (("name", "title"), "expected name, rho and [training]"),
+        (("name", "title"), "unknown key title; known are name, rho, training"),
     ],
 )
 def test_a_wrong_recipe_is_one_line_and_exit_code_2(

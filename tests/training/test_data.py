@@ -96,19 +96,21 @@ def test_a_wrong_row_of_sources_is_named(row: bytes, message: str, tmp_path: Pat
         scan_folder(tmp_path)
 
 
-def test_pictures_that_would_come_out_wrong_are_skipped(tmp_path: Path, photographs: list[np.ndarray]) -> None:
+def test_pictures_that_would_come_out_wrong_are_skipped(
+    tmp_path: Path, photographs: list[np.ndarray], caplog: pytest.LogCaptureFixture
+) -> None:
     picture = Image.fromarray(photographs[1])
     picture.save(tmp_path / "opaque.png")
     picture.convert("P").save(tmp_path / "palette.png")
     picture.convert("P").save(tmp_path / "holes.png", transparency=3)
     picture.convert("RGBA").save(tmp_path / "alpha.png")
     Image.fromarray(photographs[1][..., 0].astype(np.uint16) * 257).save(tmp_path / "deep.png")
-    skipped: dict[str, str] = {}
-    kept = list(read_pictures(tmp_path, picture_names(tmp_path), least_px=8, skipped=skipped))
+    kept = list(read_pictures(tmp_path, picture_names(tmp_path), least_px=8))
     assert len(kept) == 2
-    assert skipped.keys() == {"holes.png", "alpha.png", "deep.png"}
-    assert "deep.png is of mode I;16; expected 8 bits" in skipped["deep.png"]
-    assert "holes.png is transparent" in skipped["holes.png"]
+    alpha, deep, holes = caplog.messages
+    assert "alpha.png is of mode RGBA; expected 8 bits" in alpha
+    assert "deep.png is of mode I;16; expected 8 bits" in deep
+    assert "holes.png is transparent" in holes
 
 
 def test_the_report_names_what_is_broken_and_what_is_a_benchmark_picture(

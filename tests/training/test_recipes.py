@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 import training
+from training.checkpoint import save_network
 from training.data.folder import Folder
 from training.loop import Limits, Trainer
 from training.recipe import parse_recipe, read_recipe, read_tables
@@ -44,6 +45,9 @@ def test_every_recipe_trains(path: Path, folder: Folder, tmp_path: Path) -> None
     tables["training"] |= {"batch": 2, "lr_patch_px": 8}
     recipe = parse_recipe(tables, where=path.name)
     trainer = Trainer(recipe, folder, tmp_path, device=torch.device("cpu"), limits=Limits(steps=2))
+    if recipe.training.teacher_share:
+        save_network(tmp_path / "teacher.safetensors", trainer.network, recipe.tables, {})
+        trainer.learn_from(tmp_path / "teacher.safetensors")
     before = [parameter.detach().clone() for parameter in trainer.parameters]
     assert trainer.run().is_file()
     moved = [not torch.equal(one, other) for one, other in zip(before, trainer.parameters, strict=True)]

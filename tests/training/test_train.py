@@ -147,12 +147,13 @@ def test_training_learns(tiny_recipe: Path, pictures: Path, tmp_path: Path) -> N
     assert losses[-1] < 0.7 * losses[0]
 
 
+@pytest.mark.parametrize(("steps", "loss"), [(6, "at step 3 the loss (nan)"), (1, "at step 1 the loss (")])
 def test_a_run_that_diverges_is_an_error_and_leaves_no_weights(
-    tiny_recipe: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    steps: int, loss: str, tiny_recipe: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    tiny_recipe.write_text(tiny_recipe.read_text().replace("1e-3", "1e30"))
+    tiny_recipe.write_text(tiny_recipe.read_text().replace("1e-3", "1e30").replace("steps = 6", f"steps = {steps}"))
     assert main([str(tiny_recipe), "--data", str(pictures), "--out", str(tmp_path / "run")]) == 2
-    assert "error: the loss at step 3 is nan, at a rate of" in capsys.readouterr().err
+    assert f"error: {loss}" in capsys.readouterr().err
     assert not list((tmp_path / "run").glob("*.safetensors"))
 
 
@@ -242,7 +243,9 @@ def test_averaged_weights_follow_at_their_decay(
     torch.testing.assert_close(trainer.ema.head.weight, expected)
 
 
-def test_x4_starts_from_x2(tiny_recipe: Path, pictures: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("dual", ["false", "true"])
+def test_x4_starts_from_x2(dual: str, tiny_recipe: Path, pictures: Path, tmp_path: Path) -> None:
+    tiny_recipe.write_text(tiny_recipe.read_text() + f"dual = {dual}\n")
     assert main([str(tiny_recipe), "--data", str(pictures), "--out", str(tmp_path / "x2")]) == 0
     tiny_recipe.write_text(tiny_recipe.read_text().replace("scale = 2", "scale = 4").replace("_px = 16", "_px = 8"))
     arguments = ["--out", str(tmp_path / "x4"), "--from", str(tmp_path / "x2" / "tiny.safetensors")]
@@ -295,8 +298,25 @@ def test_a_broken_picture_is_named_and_skipped(
         (("scale = 2", 'scale = "two"'), "expected scale to be int, got 'two'"),
         (("steps = 6", "steps ="), "cannot read the recipe"),
         (("[network]", "[netwrok]"), "expected name, perhaps note, [network] and [training]"),
+        (("[network]", "[[network]]"), "expected a table, got"),
+        (('"edsr"', '["edsr"]'), "architecture is one of drn, edsr"),
+        (('"tiny"', '"../tiny"'), "expected name to be that of a file without its ending, got '../tiny'"),
+        (("steps = 6", "steps = 6\nbetas = [1.5, 0.9]"), "betas must be in [0, 1), got (1.5, 0.9)"),
+        (("width = 8", "width = 8\ninner_widths = [-3]"), "inner_widths needs entries of at least 1, got -3"),
     ],
-    ids=["unknown key", "range", "architecture", "type", "not TOML", "table"],
+    ids=[
+        "unknown key",
+        "range",
+        "architecture",
+        "type",
+        "not TOML",
+        "table",
+        "list of tables",
+        "type of architecture",
+        "name",
+        "betas",
+        "inner widths",
+    ],
 )
 def test_a_wrong_recipe_is_one_line_and_exit_code_2(
     change: tuple[str, str], message: str, tiny_recipe: Path, pictures: Path, capsys: pytest.CaptureFixture[str]

@@ -10,13 +10,13 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from sr_infer.errors import ModelError, OptionError
+from training.began import begin, fingerprint
 from training.checkpoint import dual_path, load_network, provenance, save_network, save_tensors
 from training.compress.cost import Cost, CountedCost, read_latency_table
 from training.compress.curves import draw_search, write_curve
@@ -36,7 +36,6 @@ from training.recipe import Recipe, Training, parse_recipe
 LOG = logging.getLogger(__name__)
 RECORDED_POINTS = 200
 """Points of the search curve."""
-"""For which dual networks are learnt where the dense weights have none beside them."""
 
 
 class DualRegressionCompression:
@@ -127,21 +126,11 @@ class DualRegressionCompression:
             raise OptionError("compress drc runs in one process; start it without torchrun")
         began = {
             "recipe": asdict(self.recipe),
-            "weights": sha256(self.dense.read_bytes()).hexdigest(),
-            "widths": self.given,
-            "teacher": sha256(self.teacher_path.read_bytes()).hexdigest() if self.teacher_path else None,
+            "network": fingerprint(self.dense),
+            "list of widths": self.given,
+            "teacher": fingerprint(self.teacher_path),
         }
-        path = self.out / "run.json"
-        if not path.exists():
-            self.out.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps(began, indent=2), encoding="utf-8")
-        elif not resume:
-            raise OptionError(f"{self.out} holds a run; go on with --resume, or give another --out")
-        elif json.loads(path.read_text(encoding="utf-8")) != json.loads(json.dumps(began)):
-            raise ModelError(
-                f"the run in {self.out} began with other weights, another recipe, other widths or another "
-                "teacher; give another --out"
-            )
+        begin(self.out, began, resume=resume)
 
     def _load_teacher(self, path: Path) -> DRN:
         architecture, config, network, _ = load_network(path)
@@ -227,7 +216,8 @@ class DualRegressionCompression:
         if self.teacher:
             teacher = self.teacher.to(device)
             trainer.use_loss(TailDistillation(trainer.loss, teacher, self.recipe.distillation_weight))
-        trainer.resume_or_start(pruned)
+        if not trainer.resume_or_start(pruned):
+            start_duals(trainer, pruned)
         trainer.started_from = provenance(self.dense)
         trainer.record()
         return trainer.run(), trainer.validate()

@@ -42,4 +42,4 @@ def read_drc_recipe(path: Path) -> DRCRecipe:
     }
     if table := settings["widths"].latency_table:
         settings["widths"] = replace(settings["widths"], latency_table=str(path.parent / table))
-    return DRCRecipe(distillation_weight=float(tables.get("distillation_weight", 1.0)), **settings)
+    return read_settings(DRCRecipe, {**tables, **settings}, where=str(path))

@@ -15,6 +15,7 @@ from training.compress.cost import LR_SIZE_HW, Cost, Unit
 from training.compress.inner_layers import InnerLayers
 from training.networks import Network, images_of
 from training.networks.cost import count_macs, count_parameters
+from training.settings import check_table
 
 UNIFORM_STEPS = 1000
 
@@ -162,9 +163,10 @@ def read_widths(path: Path, inner: InnerLayers) -> tuple[int, ...]:
         OptionError: the file is missing or not TOML, or does not fit the network.
     """
     try:
-        given = tomllib.loads(path.read_text(encoding="utf-8"))["widths"]
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, KeyError) as error:
+        given = tomllib.loads(path.read_text(encoding="utf-8")).get("widths", {})
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise OptionError(f"cannot read the widths in {path}: {error!r}") from error
+    check_table(given, where=f"{path} [widths]")
     dense = {layer.writer: layer.width for layer in inner.layers}
     if given.keys() != dense.keys():
         wrong = ", ".join(sorted(given.keys() ^ dense.keys())[:4])

@@ -2,18 +2,17 @@
 plain network without skips, begun from a residual teacher and trained beside it.
 """
 
-import hashlib
-import json
 import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import Tensor
 
 from sr_infer.errors import ModelError, OptionError
+from training.began import begin, fingerprint
 from training.checkpoint import load_network, load_tensors, provenance, save_network, save_tensors
 from training.compress.memsr_conversion import (
     carrying_constant,
@@ -129,11 +128,15 @@ class PlainStudent:
 
         Raises:
             OptionError: `out` holds a run and `resume` is not set.
-            ModelError: the run in `out` began with another teacher or recipe.
+            ModelError: the run in `out` began with another teacher, student or recipe.
         """
         initial = self.out / "initial.safetensors"
-        if initial.exists() and not resume:
-            raise OptionError(f"{self.out} holds a run; go on with --resume, or give another --out")
+        began = {
+            "recipe": asdict(self.recipe),
+            "teacher": fingerprint(self.teacher_path),
+            "student": fingerprint(self.student_path),
+        }
+        begin(self.out, began, resume=resume)
         if not initial.exists():
             winner = self.initialise(folder) if self.student_path is None else self.go_on(self.student_path, folder)
             LOG.info("relative errors %s", " ".join(f"{error:.2f}" for error in winner.relative_errors))
@@ -213,7 +216,7 @@ class PlainStudent:
         scale = self.teacher.config.scale
         names = folder.train[:: max(1, len(folder.train) // count)][:count]
         bank = PatchBank(
-            read_pictures(folder.root, names, least_px=scale * training.lr_patch_px, skipped={}),
+            read_pictures(folder.root, names, least_px=scale * training.lr_patch_px),
             divisors=(scale, 1),
             lr_patch_px=training.lr_patch_px,
             device=torch.device("cpu"),
@@ -232,28 +235,15 @@ class PlainStudent:
         for index, bridge in enumerate(bridges):
             tensors |= {f"bridges.{index}.weight": bridge.weight, f"bridges.{index}.bias": bridge.bias}
         tables = self._trainer_recipe(network).tables["network"]
-        save_tensors(
-            path, tensors, {"network": tables, "teacher": self._fingerprint(), "recipe": self._stored_recipe()}
-        )
+        save_tensors(path, tensors, {"network": tables})
 
     def _load(self, path: Path) -> tuple[OnesPlain | Plain, list[Convolution]]:
         tensors, header = load_tensors(path)
-        if header["teacher"] != self._fingerprint():
-            raise ModelError(f"{path} was made from another teacher; resume with the one the run began with")
-        if header.get("recipe") != self._stored_recipe():
-            raise ModelError(f"{path} was made by another recipe; resume with the one the run began with")
         network = cast(OnesPlain | Plain, build_network(*read_config(header["network"], where=str(path))))
         names = [name.removeprefix("network.") for name in tensors if name.startswith("network.")]
         network.load_state_dict({name: tensors[f"network.{name}"] for name in names})
         layers = range(len(network.config.widths))
         return network, [Convolution(tensors[f"bridges.{i}.weight"], tensors[f"bridges.{i}.bias"]) for i in layers]
-
-    def _fingerprint(self) -> str:
-        return hashlib.sha256(self.teacher_path.read_bytes()).hexdigest()
-
-    def _stored_recipe(self) -> Any:
-        """As it comes back from a header."""
-        return json.loads(json.dumps(asdict(self.recipe)))
 
     def _trainer_recipe(self, network: OnesPlain | Plain) -> Recipe:
         architecture = "plain-ones" if isinstance(network, OnesPlain) else "plain"

@@ -57,14 +57,10 @@ class DistillationLoss(nn.Module):
             progress: how far the run is, t: one number, which the run changes.
         """
         super().__init__()
-        self.loss, self.divisors = loss, loss.divisors
+        self.loss = loss
         self.settings, self._progress = settings, progress
         self._teacher = [teacher.eval().requires_grad_(False)]
         self.bridges = nn.ModuleList(_module(bridge, is_random=not settings.bridges) for bridge in bridges)
-
-    @property
-    def duals(self) -> nn.ModuleList:
-        return self.loss.duals
 
     def forward(self, network: OnesPlain | Plain, pyramid: Sequence[Tensor]) -> Tensor:
         features = network.features(pyramid[0])

@@ -8,14 +8,16 @@ from pathlib import Path
 
 import torch
 
-from sr_infer.errors import ModelError, OptionError
-from training.checkpoint import load_network, provenance, save_network
+from sr_infer.errors import OptionError
+from training.began import begin, fingerprint
+from training.checkpoint import dual_path, load_network, provenance, save_network, save_tensors
 from training.compress.curves import draw_curves
 from training.compress.penalty import GrowingPenalty, Growth
 from training.compress.removal import remove_channels
 from training.compress.selection import Selection, select_channels
 from training.compress.structure import trace_structure
 from training.data.folder import Folder
+from training.dual_start import start_duals
 from training.loop import Limits, Trainer
 from training.networks import Network, NetworkConfig
 from training.networks.cost import count_parameters
@@ -101,24 +103,21 @@ class StructuredPruning:
 
         Raises:
             OptionError: `out` holds a run and `resume` is not set.
-            ModelError: the run in `out` began with other weights or another selection.
+            ModelError: the run in `out` began with another network or recipe.
         """
         removed = self.out / "removed.safetensors"
-        begun = removed.exists() or (self._regularised / "checkpoint.safetensors").exists()
-        if begun and not resume:
-            raise OptionError(f"{self.out} holds a run; go on with --resume, or give another --out")
+        begin(self.out, {"recipe": asdict(self.recipe), "network": fingerprint(self.dense)}, resume=resume)
         if not removed.exists():
             narrow, steps = self.narrow, 0
             if self.recipe.growth.ceiling:
-                narrow, steps = self._regularise(folder, device, limits)
+                narrow, steps = self._regularise(folder, device, limits, removed)
             recipe = self._trainer_recipe(narrow.config, self.recipe.fine_tuning)
-            history = {"removed_filters": self._removed_filters(), "regularised_steps": steps}
-            save_network(removed, narrow, recipe.tables, history)
+            save_network(removed, narrow, recipe.tables, {"regularised_steps": steps})
             LOG.info("removed the filters: %s", removed)
         return self._fine_tune(removed, folder, device, limits)
 
-    def _regularise(self, folder: Folder, device: torch.device, limits: Limits) -> tuple[Network, int]:
-        """The pruned network, and the steps of the penalty."""
+    def _regularise(self, folder: Folder, device: torch.device, limits: Limits, removed: Path) -> tuple[Network, int]:
+        """The pruned network, and the steps of the penalty; its dual networks go beside `removed`."""
         recipe = self._trainer_recipe(self.config, self.recipe.regularisation)
         trainer = Trainer(recipe, folder, self._regularised, device=device, limits=limits)
         watched = self._watched_layers()
@@ -130,9 +129,12 @@ class StructuredPruning:
             record_every=max(1, self.recipe.regularisation.steps // RECORDED_POINTS),
         )
         trainer.penalty = penalty
-        trainer.resume_or_start(self.dense)
+        if not trainer.resume_or_start(self.dense):
+            start_duals(trainer, self.dense)
         trainer.record()
-        _, _, network, _ = load_network(trainer.run())
+        network = load_network(trainer.run())[2]
+        if duals := trainer.loss.duals.state_dict():
+            save_tensors(dual_path(removed), duals, {"of": removed.name})
         if trainer.rank == 0:
             draw_curves(penalty.record, list(watched.items()), self._regularised / "filters.png")
         return remove_channels(network, self.structure, self.removed), trainer.step
@@ -147,18 +149,14 @@ class StructuredPruning:
 
     def _fine_tune(self, removed: Path, folder: Folder, device: torch.device, limits: Limits) -> Path:
         _, config, _, header = load_network(removed)
-        if header["history"]["removed_filters"] != self._removed_filters():
-            raise ModelError(f"{removed} lacks other filters; resume with the weights and settings the run began with")
         recipe = self._trainer_recipe(config, self.recipe.fine_tuning)
         trainer = Trainer(recipe, folder, self.out, device=device, limits=limits)
-        trainer.resume_or_start(removed)
+        if not trainer.resume_or_start(removed):
+            start_duals(trainer, removed)
         steps = header["history"]["regularised_steps"]
         trainer.started_from = f"{steps:,} regularised steps on {provenance(self.dense)}"
         trainer.record()
         return trainer.run()
-
-    def _removed_filters(self) -> dict[str, list[int]]:
-        return {layer: filters.tolist() for layer, filters in self.filters.items()}
 
     def _trainer_recipe(self, config: NetworkConfig, training: Training) -> Recipe:
         selection = self.recipe.selection

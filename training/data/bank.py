@@ -56,7 +56,7 @@ class PatchBank:
                 for level, picture_px in zip(pixels, resized, strict=True):
                     level += picture_px.tobytes()
         if not sizes:
-            raise ImageError(f"no picture is large enough for patches of {divisors[0] * lr_patch_px} px")
+            raise ImageError(f"no picture can be used for patches of {divisors[0] * lr_patch_px} px")
         self._pixels = [torch.frombuffer(level, dtype=torch.uint8).view(-1, 3).to(device) for level in pixels]
         self._sizes = torch.tensor(sizes)
         self._starts = torch.cat((torch.zeros(1, dtype=torch.long), self._sizes.prod(1).cumsum(0)[:-1]))

@@ -4,9 +4,10 @@ import csv
 import hashlib
 import io
 import logging
+import os
 import re
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,16 +57,16 @@ def scan_folder(root: Path) -> Folder:
     return Folder(root, tuple(train), tuple(validation), "; ".join(sets))
 
 
-def picture_names(root: Path) -> list[str]:
+def picture_names(root: Path, *, lr_too: bool = False) -> list[str]:
     """Paths below `root` with the ending of a picture format, relative to it, sorted.
 
-    Those in folders of LR pictures, such as DIV2K_train_LR_bicubic, are left out, with a warning.
+    Those in folders of LR pictures, such as DIV2K_train_LR_bicubic, are left out, with a warning, unless `lr_too`.
 
     Raises:
         ImageError: there is none.
     """
     found = sorted(path.relative_to(root) for path in root.rglob("*") if is_picture_name(path) and path.is_file())
-    names = [path.as_posix() for path in found if not any(map(_IS_LR.search, path.parts[:-1]))]
+    names = [path.as_posix() for path in found if lr_too or not any(map(_IS_LR.search, path.parts[:-1]))]
     if len(names) < len(found):
         LOG.warning("left out %d pictures in folders of LR pictures below %s", len(found) - len(names), root)
     if not names:
@@ -74,24 +75,22 @@ def picture_names(root: Path) -> list[str]:
 
 
 def is_validation(source: str) -> bool:
-    return int(hashlib.sha1(source.encode()).hexdigest(), 16) % VALIDATION_SHARE == 0
+    return int(hashlib.sha1(os.fsencode(source)).hexdigest(), 16) % VALIDATION_SHARE == 0
 
 
-def read_pictures(
-    root: Path, names: Iterable[str], *, least_px: int, skipped: dict[str, str]
-) -> Iterator[NDArray[np.uint8]]:
+def read_pictures(root: Path, names: Iterable[str], *, least_px: int) -> Iterator[NDArray[np.uint8]]:
     """The pictures as (H, W, 3) uint8 RGB, orientation applied.
 
-    Broken ones and those with a side below `least_px` are left out and noted in `skipped`, name -> reason.
+    Broken ones and those with a side below `least_px` are left out, each with a warning.
     """
     for name in names:
         try:
             picture = read_pixels(root / name)
         except ImageError as error:
-            skipped[name] = str(error)
+            LOG.warning("skipped %s: %s", name, error)
             continue
         if min(picture.shape[:2]) < least_px:
-            skipped[name] = f"{picture.shape[1]}x{picture.shape[0]} is smaller than {least_px} px"
+            LOG.warning("skipped %s: %dx%d is smaller than %d px", name, *picture.shape[1::-1], least_px)
             continue
         yield picture if picture.ndim == 3 else np.repeat(picture[:, :, None], 3, axis=2)
 
@@ -114,12 +113,6 @@ def read_pixels(path: Path) -> NDArray[np.uint8]:
             return np.asarray(upright if upright.mode == "L" else upright.convert("RGB"))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Warning) as error:
         raise ImageError(f"cannot read {path}: {error}") from error
-
-
-def warn_of(skipped: Mapping[str, str]) -> None:
-    """Log what `read_pictures` left out."""
-    for name, reason in skipped.items():
-        LOG.warning("skipped %s: %s", name, reason)
 
 
 def _read_sources(path: Path) -> dict[str, dict[str, str]]:

@@ -12,7 +12,7 @@ from training.networks.plain import Plain, PlainConfig
 from training.networks.plain_ones import OnesPlain, OnesPlainConfig
 from training.networks.rir import RIR, RIRConfig
 from training.networks.srresnet import SRResNet, SRResNetConfig
-from training.settings import read_settings
+from training.settings import check_table, read_settings
 
 __all__ = [
     "ARCHITECTURES",
@@ -55,9 +55,10 @@ def read_config(values: Mapping[str, Any], *, where: str) -> tuple[str, NetworkC
     Raises:
         OptionError: the architecture is unknown, or a setting is unknown, missing or refused.
     """
+    check_table(values, where=where)
     settings = dict(values)
     architecture = settings.pop("architecture", None)
-    if architecture not in ARCHITECTURES:
+    if not isinstance(architecture, str) or architecture not in ARCHITECTURES:
         raise OptionError(f"{where}: architecture is one of {', '.join(ARCHITECTURES)}, not {architecture!r}")
     return architecture, read_settings(ARCHITECTURES[architecture][0], settings, where=where)
 

@@ -195,9 +195,14 @@ def test_an_earlier_run_is_neither_overwritten_nor_mixed_with_another(
     arguments = command(recipe, dense, pictures, run)
     assert main(arguments) == 2
     assert "holds a run; go on with --resume" in capsys.readouterr().err
-    for other in (["--ratio", "0.3"], ["--widths", str(run / "widths.toml")], ["--teacher", str(dense)]):
+    others = {
+        "recipe": ["--ratio", "0.3"],
+        "list of widths": ["--widths", str(run / "widths.toml")],
+        "teacher": ["--teacher", str(dense)],
+    }
+    for name, other in others.items():
         assert main([*arguments, *other, "--resume"]) == 2
-        assert "began with other weights, another recipe, other widths or another teacher" in capsys.readouterr().err
+        assert f"began with another {name}; give another --out" in capsys.readouterr().err
 
 
 def test_show_prints_candidates_and_trains_nothing(

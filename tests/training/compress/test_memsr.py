@@ -165,12 +165,12 @@ def test_an_earlier_run_is_neither_overwritten_nor_mixed_with_another_teacher(
     assert "holds a run; go on with --resume" in capsys.readouterr().err
     recipe.write_text(RECIPE.replace("width = 16", "width = 24"))
     assert main([*arguments, "--resume"]) == 2
-    assert "was made by another recipe" in capsys.readouterr().err
+    assert "began with another recipe; give another --out" in capsys.readouterr().err
     other = tmp_path / "other.safetensors"
     other.write_bytes(dense.read_bytes().replace(b'"minutes\\": 0', b'"minutes\\": 1', 1))
     arguments[arguments.index(str(dense))] = str(other)
     assert main([*arguments, "--resume"]) == 2
-    assert "was made from another teacher" in capsys.readouterr().err
+    assert "began with another recipe and another teacher; give another --out" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("path", sorted(RECIPES.rglob("memsr/*.toml")), ids=lambda path: str(path.relative_to(RECIPES)))

@@ -89,6 +89,15 @@ def test_chosen_filters_are_driven_to_zero_and_no_others(run: Path, dense: Path)
             assert now[kept].mean() > 0.6 * then[kept].mean()
 
 
+def test_dual_networks_outlive_the_removal(recipe: Path, dense: Path, pictures: Path, tmp_path: Path) -> None:
+    recipe.write_text(RECIPE.replace('precision = "float32"', 'precision = "float32"\ndual = true'))
+    out = tmp_path / "run"
+    assert main([*command(recipe, dense, pictures, out), "--max-steps", "2"]) == 0
+    name = "tiny-x2-dual.safetensors"
+    driven, tuned = (load_tensors(folder / name)[0] for folder in (out / "regularised", out))
+    assert all((driven[key] - tuned[key]).abs().max() < 3e-3 for key in driven), "two steps of 1e-3"
+
+
 def test_the_result_is_narrow_fine_tuned_and_says_where_it_comes_from(run: Path) -> None:
     _, config, pruned, header = load_network(run / "tiny-x2.safetensors")
     assert (config.width, config.inner_widths) == (5, (5,))
@@ -165,7 +174,7 @@ def test_a_target_that_removes_nothing_is_refused(
     assert "removes nothing from this network" in capsys.readouterr().err
 
 
-def test_an_earlier_run_is_neither_overwritten_nor_mixed_with_another_selection(
+def test_an_earlier_run_is_neither_overwritten_nor_mixed_with_another(
     recipe: Path, dense: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = [*command(recipe, dense, pictures, tmp_path / "run"), "--max-steps", "2"]
@@ -173,10 +182,10 @@ def test_an_earlier_run_is_neither_overwritten_nor_mixed_with_another_selection(
     assert main(arguments) == 2
     assert "holds a run; go on with --resume" in capsys.readouterr().err
     assert main([*arguments, "--width", "6", "--resume"]) == 2
-    assert "lacks other filters; resume with the weights" in capsys.readouterr().err
-    (tmp_path / "run" / "removed.safetensors").unlink()
-    assert main([*arguments, "--width", "6", "--resume"]) == 2
-    assert "drives other filters; resume with the weights" in capsys.readouterr().err
+    assert "began with another recipe; give another --out" in capsys.readouterr().err
+    (tmp_path / "run" / "run.json").write_text("{")
+    assert main([*arguments, "--resume"]) == 2
+    assert "cannot read" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("path", sorted((Path(training.__file__).parent / "recipes").rglob("srp/*.toml")), ids=str)
