@@ -28,17 +28,14 @@ def bench_peak_memory(
 ) -> None:
     """Tiles that a budget chooses, or the picture in one piece."""
     height, width = size_hw
-    tile = None
+    tile, budget = None, BUDGETS.get(division)
     if division == "whole":
-        tile = max(size_hw)
+        tile, budget = max(size_hw), str(available_memory_bytes())
         needed = height * width * model.card.bytes_per_px * 1.2
         if needed > available_memory_bytes() * 0.8:
             pytest.skip(f"one piece needs {needed / 1e9:.0f} GB")
-    budget = BUDGETS.get(division)
-    if budget and model.card.global_pooling:
+    elif budget and model.card.global_pooling:
         budget = BUDGET_OF_ATTENTION
-    if division == "whole":
-        budget = str(available_memory_bytes())
     _measure(benchmark, "sr_infer.measure:upscale_case", model.name, height, width, budget, tile)
 
 

@@ -143,6 +143,9 @@ def main() -> int:
     parser.add_argument("models", nargs="*", help="names of shipped models; all otherwise")
     parser.add_argument("--only", choices=("arrays", "options", "large"), help="one kind of calls; all otherwise")
     chosen = parser.parse_args()
+    shipped = {model.name for model in available_models()}
+    if unknown := set(chosen.models) - shipped:
+        parser.error(f"models are {', '.join(sorted(shipped))}, not {', '.join(sorted(unknown))}")
     groups = {"arrays": _ARRAYS, "options": _OPTIONS, "large": _LARGE}
     cases = groups[chosen.only] if chosen.only else [case for group in groups.values() for case in group]
     print("| model | call | budget | added | of the budget | time |")

@@ -29,8 +29,15 @@ def jobs(parts: Sequence[str], folders: Sequence[Path], *, slow: bool) -> list[J
     models = available_models()
     floats = [model for model in models if model.card.precision != "int8"]
 
-    def each(part: str, chosen: Sequence[ShippedModel], measure: Callable[[ShippedModel], dict[str, Any]]) -> list[Job]:
-        return [(part, model.name, of_files(model), lambda model=model: measure(model)) for model in chosen]
+    def each(
+        part: str,
+        chosen: Sequence[ShippedModel],
+        measure: Callable[[ShippedModel], dict[str, Any]],
+        fingerprint: str = "",
+    ) -> list[Job]:
+        return [
+            (part, model.name, of_files(model) + fingerprint, lambda model=model: measure(model)) for model in chosen
+        ]
 
     def of_files(model: ShippedModel) -> str:
         int8 = engines.int8_form(model)
@@ -40,7 +47,7 @@ def jobs(parts: Sequence[str], folders: Sequence[Path], *, slow: bool) -> list[J
         *each("calls", models, calls.measure),
         *each("engines", _one_of_each_network(floats), engines.measure),
         *each("alternatives", [m for m in floats if m.name == SHOWN_IN_FULL], engines.measure_alternatives),
-        *each("large", models, lambda model: large.measure(model, slow=slow)),
+        *each("large", models, lambda model: large.measure(model, slow=slow), fingerprint=" slow" if slow else ""),
         *each("tiles", _one_of_each_network(floats), tiles.measure),
         *each("breakdown", floats, breakdown.measure),
         *each("ways", [m for m in models if m.name == choosing.MODEL], lambda model: choosing.measure()),

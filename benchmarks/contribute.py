@@ -15,6 +15,7 @@ from benchmarks.machine import machine_card
 from benchmarks.parts import calls
 from benchmarks.race import from_json
 from sr_infer import available_models
+from sr_infer.replace_file import replacing
 
 MACHINES = Path(__file__).parent / "machines"
 
@@ -34,9 +35,9 @@ def main() -> int:
             "grown_bytes": found["first_call"]["peak_bytes"] - found["first_call"]["imported_bytes"],
         }
         print(f"{model.name:24} {rows[model.name]['p50_ms']:8.1f} ms")
-    MACHINES.mkdir(exist_ok=True)
     path = MACHINES / f"{_slug(card)}.json"
-    path.write_text(json.dumps({"machine": card, "models": rows}, indent=1) + "\n", encoding="utf-8")
+    with replacing(path, make_folder=True) as temporary:
+        temporary.write_text(json.dumps({"machine": card, "models": rows}, indent=1) + "\n", encoding="utf-8")
     print(path)
     return 0
 

@@ -24,15 +24,15 @@ from tqdm import tqdm
 
 from benchmarks.machine import cpu_name
 from exporters.trace import OPSET, UnitRange, trace
-from sr_infer.errors import OutputError
 from sr_infer.limits import usable_cpus
+from sr_infer.replace_file import replacing
 from training.checkpoint import load_network
 from training.command import run_command
+from training.compress.cost import LR_SIZE_HW
 from training.compress.inner_layers import InnerLayer, find_inner_layers
 from training.networks import Network
 from training.networks.blocks import convolution_of
 
-LR_SIZE_HW = (96, 96)
 ROUNDS = 15
 IR_VERSION = 8
 """Of opset 18's time, which every onnxruntime reads."""
@@ -148,18 +148,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"times that each is timed (default: {ROUNDS})")
     parser.add_argument("--threads", type=int, default=0, help="of onnxruntime (default: its own choice)")
     options = parser.parse_args(arguments)
+    if min(options.step, options.rounds) < 1:
+        parser.error("--step and --rounds must be at least 1")
     return run_command(lambda: _write(options))
 
 
 def _write(options: argparse.Namespace) -> None:
-    _, _, network, _ = load_network(options.weights)
-    table = measure(network, step=options.step, rounds=options.rounds, threads=options.threads)
-    temporary = options.output.with_name(f".{options.output.name}.tmp")
-    try:
+    table = measure(load_network(options.weights)[2], step=options.step, rounds=options.rounds, threads=options.threads)
+    with replacing(options.output) as temporary:
         temporary.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
-        temporary.replace(options.output)
-    except OSError as error:
-        raise OutputError(f"cannot write {options.output}: {error}") from error
     print(f"{len(table['layers'])} layers, {table['network_ms']} ms the network: {options.output}")
 
 

@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from sr_infer.errors import SrInferError
 from sr_infer.measure import Latency, summarised
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -53,6 +54,12 @@ class Finish:
 
     @property
     def latency(self) -> Latency:
+        """
+        Raises:
+            SrInferError: it failed.
+        """
+        if self.failure:
+            raise SrInferError(f"{self.name}: {self.failure}")
         return summarised(self.times_ms)
 
 

@@ -151,6 +151,7 @@ def breakdown(results: Results, models: Sequence[ShippedModel]) -> list[Block]:
             "network": of["network_ms"],
             "halo": of["halo_ms"],
             "session": of["session_ms"],
+            "averages of channel attention": of["averages_ms"],
             "conversion and pictures": of["conversion_ms"],
         }
         for name, of in found.items()

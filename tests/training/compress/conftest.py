@@ -57,9 +57,9 @@ def compress_until() -> Callable[[Sequence[str], Path], None]:
         command = [sys.executable, "-m", "training.compress", *arguments]
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
         process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 180
         while not checkpoint.exists() and process.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.02)
+            time.sleep(0.005)
         assert checkpoint.exists()
         process.kill()
         process.wait()

@@ -2,11 +2,8 @@
 
 import csv
 import json
-import os
-import subprocess
-import sys
-import time
 import tomllib
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -27,6 +24,7 @@ from training.losses import ReconstructionLoss
 from training.networks import DRNConfig, build_network
 from training.recipe import read_recipe
 
+KilledRun = Callable[[Sequence[str], Path], None]
 RECIPES = Path(training.__file__).parent / "recipes"
 DENSE = """
 name = "tiny"
@@ -133,29 +131,18 @@ def test_the_result_is_exported_and_upscales(run: Path, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_run_killed_in_each_stage_ends_where_an_unbroken_one_does(
-    run: Path, recipe: Path, dense: Path, pictures: Path, tmp_path: Path
+    run: Path, recipe: Path, dense: Path, pictures: Path, tmp_path: Path, compress_until: KilledRun
 ) -> None:
     killed = tmp_path / "killed"
     arguments = command(recipe, dense, pictures, killed)
     for place in ("search", "pruning", "."):
-        _kill_once_there([sys.executable, "-m", "training.compress", *arguments, "--resume"], killed / place)
+        compress_until([*arguments, "--resume"], killed / place / "checkpoint.safetensors")
     assert main([*arguments, "--resume"]) == 0
     assert (run / "widths.toml").read_text() == (killed / "widths.toml").read_text()
     for name in ("search/checkpoint", "pruning/checkpoint", "tiny50-x4"):
         one, other = (load_tensors(out / f"{name}.safetensors")[0] for out in (run, killed))
         assert one.keys() == other.keys()
         assert all(torch.equal(one[key], other[key]) for key in one)
-
-
-def _kill_once_there(arguments: list[str], folder: Path) -> None:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(arguments, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 180
-    while not (folder / "checkpoint.safetensors").exists() and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.005)
-    assert (folder / "checkpoint.safetensors").exists()
-    process.kill()
-    process.wait()
 
 
 def test_a_widths_file_takes_the_place_of_the_search(
