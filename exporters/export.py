@@ -15,6 +15,7 @@ from exporters.carry_in_float import carry_in_float
 from exporters.checkpoints import read_checkpoint
 from exporters.checkpoints.source import Source
 from exporters.compare_speed import Comparison, compare_speed
+from exporters.example import write_example
 from exporters.fixed_window import export_windows
 from exporters.model_file import tool_versions, write_model
 from exporters.passes import apply_passes
@@ -53,6 +54,7 @@ def export(
     int8: Int8Options | None = None,
     benchmarks: Sequence[Path] = (),
     report: Path | None = None,
+    example: Path | None = None,
 ) -> Exported:
     """Write `output` from `checkpoint`.
 
@@ -62,26 +64,34 @@ def export(
         int8: quantise; None stays in float32.
         benchmarks: folders on which PSNR and SSIM are measured for the card.
         report: where to write what was measured on the way, as JSON; every pass is timed for it.
+        example: where to write an input and torch's output, as .npz.
 
     Raises:
-        SrInferError: the checkpoint cannot be read, the graph differs from the network, int8 loses too much, int8 or a
-            report is asked of a network for windows of one size, a folder holds no picture, or a file cannot be
-            written.
+        SrInferError: the checkpoint cannot be read, the graph differs from the network, int8 loses too much, int8, a
+            report or an example is asked of a network for windows of one size, a folder holds no picture, or a file
+            cannot be written.
     """
+    paths = [path.resolve() for path in (checkpoint, output, report, example) if path is not None]
+    if len(set(paths)) < len(paths):
+        raise OptionError(f"expected different files to read and write, got {', '.join(map(str, paths))}")
+    measurements.by_name(benchmarks)
     source = read_checkpoint(checkpoint)
     if source.window_px is not None:
-        if int8 is not None or report is not None:
+        if int8 is not None or report is not None or example is not None:
             raise OptionError(
-                f"{source.architecture} is exported for windows of {source.window_px}x{source.window_px} px; int8 and "
-                "the report are for networks of any size"
+                f"{source.architecture} is exported for windows of {source.window_px}x{source.window_px} px; int8, "
+                "report and example are for networks of any size"
             )
         with replacing(output, make_folder=True) as temporary:
             return Exported(*export_windows(source, source.window_px, temporary, benchmarks))
     with ExitStack() as files:
         temporary = files.enter_context(replacing(output, make_folder=True))
         report_file = files.enter_context(replacing(report, make_folder=True)) if report is not None else None
+        example_file = files.enter_context(replacing(example, make_folder=True)) if example is not None else None
         pictures = read_calibration(int8.calibration, int8.validation, source.scale) if int8 is not None else None
         unit = source.unit_range()
+        if example_file is not None:
+            write_example(unit, example_file)
         pairs = references(unit)
         traced = trace(unit)
         verify(traced, pairs)

@@ -25,7 +25,7 @@ class Rewrite:
 
 
 class Graph:
-    """A model's graph by tensor name. Made anew after every change."""
+    """A model's graph by tensor name, as it was found: what asks for nodes that a change brought makes another."""
 
     def __init__(self, model: onnx.ModelProto) -> None:
         self.proto = model.graph

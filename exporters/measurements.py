@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sr_infer.errors import OptionError
+from sr_infer.errors import ImageError, OptionError
 from sr_infer.measure import peak_memory
 from sr_infer.model_card import Quality
 from sr_infer.session import Session
@@ -124,15 +124,31 @@ def quality(upscale: Upscale, folders: Sequence[Path], *, scale: int) -> dict[st
 
     Raises:
         OptionError: two folders have the same name.
-        ImageError: a folder holds no picture.
+        ImageError: a folder is not there or holds no picture.
     """
     figures: dict[str, Quality] = {}
-    for folder in folders:
-        if folder.name in figures:
-            raise OptionError(f"expected benchmark folders with different names, got another {folder.name}: {folder}")
+    for name, folder in by_name(folders).items():
         mean = mean_score(evaluate(through_rgb(upscale), folder, scale))
-        figures[folder.name] = Quality(psnr_y=round(mean.psnr_y, 3), ssim_y=round(mean.ssim_y, 4))
+        figures[name] = Quality(psnr_y=round(mean.psnr_y, 3), ssim_y=round(mean.ssim_y, 4))
     return figures
+
+
+def by_name(folders: Sequence[Path]) -> dict[str, Path]:
+    """Benchmark folders by the names under which they go into the card.
+
+    Raises:
+        OptionError: two have the same name.
+        ImageError: one is not there.
+    """
+    named: dict[str, Path] = {}
+    for folder in folders:
+        name = folder.resolve().name
+        if name in named:
+            raise OptionError(f"expected benchmark folders with different names, got another {name}: {folder}")
+        if not folder.is_dir():
+            raise ImageError(f"expected a benchmark folder, found none at {folder}")
+        named[name] = folder
+    return named
 
 
 @dataclass(frozen=True)

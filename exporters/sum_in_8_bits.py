@@ -20,14 +20,12 @@ TO_LAST = (0, 2, 3, 1)
 
 def sum_in_8_bits(model: onnx.ModelProto) -> Rewrite:
     """Rewrite the means of a graph with 8-bit convolutions in place."""
-    rewrite = Rewrite()
-    for name in [node.output[0] for node in model.graph.node]:
-        graph = Graph(model)
-        mean = graph.maker[name]
+    rewrite, graph = Rewrite(), Graph(model)
+    for mean in list(model.graph.node):
         dequantised = graph.maker.get(mean.input[0]) if graph.is_spatial_mean(mean) else None
         if dequantised is not None and dequantised.op_type == "DequantizeLinear":
             eight_bits, scale, zero = dequantised.input
-            graph.replace(mean, *_summed(graph, eight_bits, scale, zero, name))
+            graph.replace(mean, *_summed(graph, eight_bits, scale, zero, mean.output[0]))
             rewrite.places += 1
     drop_unused(model)
     return rewrite

@@ -5,7 +5,6 @@ import logging
 import sys
 from pathlib import Path
 
-from exporters.example import save_example
 from exporters.export import Exported, export
 from exporters.quantize import Int8Options
 from sr_infer.errors import OptionError, SrInferError
@@ -58,14 +57,13 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(format="warning: %(message)s", level=logging.WARNING)
     output = options.output or Path(options.checkpoint.stem + ("-int8.onnx" if options.int8 else ".onnx"))
     try:
-        if options.example:
-            save_example(options.checkpoint, options.example)
         exported = export(
             options.checkpoint,
             output,
             int8=_int8_options(options),
             benchmarks=options.benchmark,
             report=options.report,
+            example=options.example,
         )
     except SrInferError as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)

@@ -47,8 +47,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except KeyboardInterrupt:
         print("\nsr-infer: interrupted", file=sys.stderr)
         code = NOTHING_DONE
-    except BrokenPipeError:
+    except OSError as error:
         standard_output.let_go()
+        if not isinstance(error, BrokenPipeError):
+            print(f"sr-infer: cannot write to standard output: {error.strerror}", file=sys.stderr)
         code = NOTHING_DONE
     sys.exit(code)
 
@@ -78,6 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("a", metavar="A")
     compare.add_argument("b", metavar="B")
     compare.add_argument("--border", type=int, default=0, help="px left out on each side (%(default)s)")
+    compare.add_argument("--max-pixels", type=int, default=images.MAX_PIXELS, help="files with more are refused")
     compare.add_argument("-o", "--output", type=Path, metavar="PNG", help="write the difference as a picture")
     compare.add_argument("--amplify", type=int, default=20, help="factor on the difference picture (%(default)s)")
     compare.set_defaults(run=_compare)
@@ -129,7 +132,8 @@ def _bench(parsed: argparse.Namespace) -> int:
 
 
 def _compare(parsed: argparse.Namespace) -> int:
-    (a, opacity_a), (b, opacity_b) = (_rgb_and_opacity(name) for name in (parsed.a, parsed.b))
+    Image.MAX_IMAGE_PIXELS = None  # --max-pixels decides
+    (a, opacity_a), (b, opacity_b) = (_rgb_and_opacity(name, parsed.max_pixels) for name in (parsed.a, parsed.b))
     facts = {
         "psnr_y": psnr_y(a, b, border=parsed.border),
         "ssim_y": ssim_y(a, b, border=parsed.border),
@@ -144,9 +148,9 @@ def _compare(parsed: argparse.Namespace) -> int:
     return DONE
 
 
-def _rgb_and_opacity(name: str) -> tuple[_Levels, _Levels]:
+def _rgb_and_opacity(name: str, max_pixels: int) -> tuple[_Levels, _Levels]:
     """(H, W, 3) and (H, W), 255 where the picture has no alpha."""
-    pixels = images.read(name).pixels
+    pixels = images.read(name, max_pixels=max_pixels).pixels
     if pixels.dtype != np.uint8:
         raise ImageError(f"{name}: expected 8 bits per channel to compare, got {pixels.dtype}; convert it first")
     colour = pixels[..., : 1 if pixels.shape[2] < 3 else 3]

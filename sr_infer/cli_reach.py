@@ -11,6 +11,7 @@ from sr_infer.encode import DEFAULT_QUALITY
 from sr_infer.errors import OptionError, OutputError
 from sr_infer.exit_codes import DONE, NOTHING_DONE, SOME_FAILED
 from sr_infer.files import OutputOptions
+from sr_infer.images import MAX_PIXELS
 from sr_infer.model_zoo import DEFAULT_MODEL
 from sr_infer.progress import Progress
 from sr_infer.upscaler import Upscaler
@@ -27,11 +28,13 @@ def size_hw(text: str) -> tuple[int, int]:
     """Height and width of a size such as "640x360".
 
     Raises:
-        OptionError: not two positive whole numbers.
+        OptionError: not two positive whole numbers, or more pixels than pictures may have.
     """
     width, _, height = text.partition("x")
     if not (width.isdecimal() and height.isdecimal() and int(width) and int(height)):
         raise OptionError(f"expected a size such as 640x360, got {text!r}")
+    if int(height) * int(width) > MAX_PIXELS:
+        raise OptionError(f"expected a size of at most {MAX_PIXELS / 1e6:.0f} megapixels, got {text}")
     return int(height), int(width)
 
 

@@ -89,7 +89,10 @@ def _upscale(parsed: argparse.Namespace) -> int:
         elif len(work) > 1:
             progress.finished(outcome.source, "failed")
         if parsed.json:
-            print(json.dumps(asdict(outcome), default=str), flush=True)
+            try:
+                print(json.dumps(asdict(outcome), default=str), flush=True)
+            except BrokenPipeError:
+                standard_output.let_go()
 
     try:
         files.run(upscaler, work, options, jobs=parsed.jobs, on_tile=progress.tile, on_outcome=tell)
@@ -115,9 +118,9 @@ def _upscale_pipe(parsed: argparse.Namespace, upscaler: Upscaler, options: files
     if len(parsed.inputs) != 1:
         raise OptionError(f'expected one input beside "-", got {len(parsed.inputs)}')
     (name,) = parsed.inputs
-    extension = parsed.format
-    if parsed.output != _PIPE:
-        extension = Path(parsed.output).suffix or extension
+    if parsed.suffix or (parsed.format and parsed.output != _PIPE):
+        raise OptionError('--suffix and --format are for folders, and --format for the output "-"; leave them out')
+    extension = parsed.format if parsed.output == _PIPE else Path(parsed.output).suffix
     start = time.perf_counter()
     try:
         data = sys.stdin.buffer.read() if name == _PIPE else Path(name).read_bytes()

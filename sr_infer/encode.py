@@ -1,6 +1,7 @@
 """Pixels into picture files, with their metadata. What is written appears whole or not at all."""
 
 import io
+import math
 from numbers import Integral
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -19,7 +20,8 @@ DEFAULT_QUALITY = 95
 
 _ENCODER_BYTES_PER_PX = {"WEBP": 30, "AVIF": 46, "JPEG2000": 56}
 """The most that was measured, on noise and photographs of 1.2 to 6 megapixels. Other encoders work row by row."""
-_MOST_SIDE_PX = {"WEBP": 16_383, "JPEG": 65_500, "AVIF": 65_535, "TGA": 65_535, "PCX": 65_535, "SGI": 65_535}
+_MOST_SIDE_PX = {"WEBP": 16_383, "JPEG": 65_500, "AVIF": 32_768, "TGA": 65_535, "PCX": 65_534, "SGI": 65_535}
+"""AVIF files may have more, but what reads them refuses it."""
 _BYTES_FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "BMP", "JPEG2000", "AVIF", "PPM")
 """Formats in which bytes are given back; others, such as palette files, come back as PNG."""
 _WRITTEN = (*_BYTES_FORMATS, "TGA", "PCX", "QOI", "SGI", "DDS")
@@ -105,9 +107,10 @@ def check(
         OptionError: the quality is out of range.
         OutputError: the format cannot hold such pixels, or not so many.
     """
-    if max(size_hw) > _MOST_SIDE_PX.get(name, max(size_hw)):
+    most_px = _MOST_SIDE_PX.get(name, math.inf)
+    if max(size_hw) > most_px:
         raise OutputError(
-            f"{name} files hold at most {_MOST_SIDE_PX[name]} px a side, and {size_hw[1]}x{size_hw[0]} px are to come; "
+            f"{name} files hold at most {most_px} px a side, and {size_hw[1]}x{size_hw[0]} px are to come; "
             "choose .png or .tif"
         )
     pixel = encode(np.zeros((1, 1, channels), dtype), name, Metadata(), quality=quality)
@@ -135,7 +138,7 @@ def _save(image: Image.Image | Pixels, file: BinaryIO, name: str, metadata: Meta
         raise OutputError(f"{name} files cannot hold 16-bit grey; choose .png or .tif")
     options: dict[str, Any] = metadata.save_options(name)
     if name in ("JPEG", "WEBP", "AVIF"):
-        options["quality"] = quality
+        options["quality"] = int(quality)
     if name == "JPEG":
         options["subsampling"] = 0
     try:

@@ -14,7 +14,7 @@ from typing import Literal, TypeVar
 from PIL import Image
 
 from sr_infer import memory
-from sr_infer.encode import DEFAULT_QUALITY
+from sr_infer.encode import DEFAULT_QUALITY, file_format
 from sr_infer.errors import CancelledError, OptionError, SrInferError
 from sr_infer.pillow_modes import is_picture_name
 from sr_infer.upscaler import Upscaler
@@ -65,18 +65,22 @@ def tasks(inputs: Sequence[str], output: Path, *, suffix: str = "", extension: s
         extension: of all results, such as "png"; None keeps each file's own, PNG standing in for palette formats.
 
     Raises:
-        OptionError: there are no pictures, two results would be one file, or a result would replace its picture.
+        OptionError: there are no pictures, a name cannot be one, two results would be one file, or a result would
+            replace a picture that is given.
     """
+    for part in (suffix, extension or ""):
+        if set(part) & {"/", os.sep, "\0"}:
+            raise OptionError(f"expected a part of a file's name, got {part!r}")
     given = [path for name in inputs for path in _expanded(name)]
+    named = {Path(name).resolve() for name in inputs if os.path.isfile(name)}
     if len(given) == 1 and not given[0].is_dir() and not output.is_dir() and output.suffix:
-        if suffix or (extension and renamed(output, "", extension) != output):
+        if suffix or (extension and file_format(output) != file_format(renamed(output, "", extension))):
             raise OptionError(f"{output} is a file's whole name; leave out --suffix and --format, or name a folder")
         found = [Task(given[0], output)]
     else:
         pictures = [picture for path in given for picture in _pictures(path, output)]
         results = all_renamed([relative for _, relative in pictures], suffix, extension)
         found = [Task(source, output / result) for (source, _), result in zip(pictures, results, strict=True)]
-        found = _without_results(found)
     if len(found) > 1 and output.suffix.lower() in Image.registered_extensions() and not output.is_dir():
         raise OptionError(f"expected a folder for the results of {len(found)} pictures, got {output}")
     if not found:
@@ -86,10 +90,12 @@ def tasks(inputs: Sequence[str], output: Path, *, suffix: str = "", extension: s
         target = task.target.resolve()
         if target == task.source.resolve():
             raise OptionError(f"{task.target} would replace its own picture; give a --suffix or another output")
+        if target in named:
+            raise OptionError(f"{task.target} would replace a picture that is given; choose another --suffix or output")
         if target in taken:
             raise OptionError(f"{taken[target]} and {task.source} would both become {task.target}; rename one")
         taken[target] = task.source
-    return found
+    return _without_results(found)
 
 
 def renamed(path: _Path, suffix: str, extension: str | None) -> _Path:

@@ -120,12 +120,12 @@ def read(image: ImageInput, *, max_pixels: int = MAX_PIXELS, check: Callable[[Pi
     )
 
 
-def _content(file: BinaryIO, name: str) -> bytes:
+def _content(file: BinaryIO, name: str) -> bytes | bytearray | memoryview:
     try:
         content = file.read()
-    except (OSError, ValueError) as error:
-        raise ImageError(f"cannot read {name}: {error}") from error
-    if not isinstance(content, bytes):
+    except Exception as error:  # of whatever it reads from
+        raise ImageError(f"cannot read {name}: {type(error).__name__}: {error}") from error
+    if not isinstance(content, bytes | bytearray | memoryview):
         raise ImageError(f"expected {name} to be opened for bytes ('rb'), got {type(content).__name__}")
     return content
 

@@ -41,10 +41,10 @@ def parse_bytes(amount: int | str) -> int:
     factor = _UNITS.get(match[2].removesuffix("B")) if match else None
     if match is None or factor is None:
         raise OptionError(f'expected an amount of memory such as "512MB", "1.5GiB" or bytes, got {amount!r}')
-    parsed = int(float(match[1]) * factor)
-    if parsed < 1:
+    parsed = float(match[1]) * factor
+    if not 1 <= parsed < math.inf:
         raise OptionError(f"expected a positive amount of memory, got {amount!r}")
-    return parsed
+    return int(parsed)
 
 
 def budget_bytes(max_memory: int | str | None) -> int:

@@ -64,7 +64,7 @@ class Metadata:
         xmp = info.get("xmp")
         if xmp is None and _XMP_TEXT_KEY in info:
             xmp = info[_XMP_TEXT_KEY].encode()
-        dpi = info.get("dpi")
+        dpi = info.get("dpi") if isinstance(info.get("dpi"), tuple) else None
         text: dict[str, str] = image.text if isinstance(image, PngImagePlugin.PngImageFile) else {}
         comment = info.get("comment") or text.get(_COMMENT)
         return cls(

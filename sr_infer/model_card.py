@@ -63,7 +63,9 @@ class ModelCard:
     def __post_init__(self) -> None:
         for name in ("scale", "multiple_of_px", "min_size_px", "halo_px", "halo_8bit_px"):
             value = getattr(self, name)
-            if not isinstance(value, int) and (name, value) != ("halo_8bit_px", None):
+            if value is None and name == "halo_8bit_px":
+                continue
+            if not isinstance(value, int):
                 raise ModelError(f"model card: {name} must be a whole number, got {value!r}")
         for name in ("scale", "multiple_of_px", "min_size_px"):
             if getattr(self, name) < 1:

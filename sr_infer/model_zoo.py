@@ -83,8 +83,12 @@ def find(model: str | os.PathLike[str]) -> Path:
     """
     separators = tuple(filter(None, (os.sep, os.altsep)))
     if not isinstance(model, str) or any(separator in model for separator in separators):
-        path = Path(model).expanduser()
-        if not path.is_file():
+        try:
+            path = Path(model).expanduser()
+            is_there = path.is_file()
+        except (TypeError, ValueError, RuntimeError, OSError) as error:
+            raise ModelNotFoundError(f"expected a model's name or the path of an .onnx file, got {model!r}") from error
+        if not is_there:
             raise ModelNotFoundError(f"expected an .onnx file at {path}, but there is none")
         return path
     name = model.removesuffix(".onnx")

@@ -47,10 +47,15 @@ class Options:
         for name in ("tile", "threads", "max_pixels"):
             value = getattr(self, name)
             is_left_out = value is None and name != "max_pixels"
-            if not is_left_out and not (isinstance(value, Integral) and int(value) >= 1):
+            if is_left_out:
+                continue
+            if not (isinstance(value, Integral) and int(value) >= 1):
                 raise OptionError(f"expected {name} to be a whole number of at least 1, got {value!r}")
-        if self.halo not in ("8bit", "exact") and not (isinstance(self.halo, Integral) and int(self.halo) >= 0):
-            raise OptionError(f'expected halo to be "8bit", "exact" or a number of px, got {self.halo!r}')
+            object.__setattr__(self, name, int(value))  # numpy's would overflow in what is computed of them
+        if self.halo not in ("8bit", "exact"):
+            if not (isinstance(self.halo, Integral) and int(self.halo) >= 0):
+                raise OptionError(f'expected halo to be "8bit", "exact" or a number of px, got {self.halo!r}')
+            object.__setattr__(self, "halo", int(self.halo))
         if not isinstance(self.ensemble, bool):
             raise OptionError(f"expected ensemble to be True or False, got {self.ensemble!r}")
         if self.alpha not in ("bicubic", "model"):
@@ -88,8 +93,8 @@ class Options:
         )
 
     def _halo_px(self, card: ModelCard, dtype: np.dtype[Any]) -> int:
-        if isinstance(self.halo, Integral):
-            return int(self.halo)
+        if isinstance(self.halo, int):
+            return self.halo
         if self.halo == "8bit" and dtype == np.uint8 and card.halo_8bit_px is not None:
             return card.halo_8bit_px
         return card.halo_px

@@ -32,10 +32,14 @@ def output_size(
             raise OptionError(f"expected {name} to be a positive {what}, got {value!r}")
     if scale is not None and (width is not None or height is not None):
         raise OptionError("expected either scale or a width and height, got both")
-    if width is not None or height is not None:
-        return (
-            height if height is not None else max(1, round(lr_height * (width or 0) / lr_width)),
-            width if width is not None else max(1, round(lr_width * (height or 0) / lr_height)),
-        )
-    factor = model_scale if scale is None else scale
-    return max(1, round(lr_height * factor)), max(1, round(lr_width * factor))
+    width, height = (None if side is None else int(side) for side in (width, height))  # numpy's would overflow
+    try:
+        if width is not None or height is not None:
+            return (
+                height if height is not None else max(1, round(lr_height * (width or 0) / lr_width)),
+                width if width is not None else max(1, round(lr_width * (height or 0) / lr_height)),
+            )
+        factor = float(model_scale if scale is None else scale)
+        return max(1, round(lr_height * factor)), max(1, round(lr_width * factor))
+    except OverflowError as error:
+        raise OptionError(f"expected a size that a picture can have, got {scale=}, {width=}, {height=}") from error

@@ -111,7 +111,7 @@ class Upscaler(Options):
             CancelledError: `progress` returned False.
         """
         if isinstance(image, bytes | bytearray | memoryview):
-            return self.upscale_bytes(bytes(image), scale=scale, width=width, height=height, progress=progress)
+            return self.upscale_bytes(image, scale=scale, width=width, height=height, progress=progress)
         size_of = partial(output_size, scale=scale, width=width, height=height)
         picture, result = pipeline.in_memory(self._path, self, image, size_of, progress, lambda picture, size_hw: 0)
         return images.given_back(result, picture)
@@ -158,7 +158,7 @@ class Upscaler(Options):
 
     def upscale_bytes(
         self,
-        data: bytes,
+        data: bytes | bytearray | memoryview,
         *,
         extension: str | None = None,
         scale: float | None = None,

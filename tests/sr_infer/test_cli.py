@@ -113,6 +113,18 @@ def test_a_pipe_that_closes_early_is_no_traceback(network: Path, astronaut: np.n
     assert done.stderr.decode().startswith("sr-infer: cannot write to the pipe")
 
 
+def test_pictures_are_done_though_nobody_reads_what_is_told(network: Path, photos: Path, tmp_path: Path) -> None:
+    arguments = [sys.executable, "-m", "sr_infer", "upscale", "in", "-o", "out", "-m", str(network), "--json"]
+    reader, writer = os.pipe()
+    os.close(reader)
+    environment = {"PYTHONPATH": str(Path(sr_infer.__file__).parents[1]), "PATH": ""}
+    done = subprocess.run(arguments, cwd=tmp_path, env=environment, stdout=writer, stderr=subprocess.PIPE, timeout=60)
+    os.close(writer)
+    assert done.returncode == 1, "one is broken"
+    assert "4 done, 0 skipped, 1 failed" in done.stderr.decode()
+    assert results(tmp_path / "out") == {"a.png", "deep/b.jpg", "deep/c.tif", "deep/er/d.png"}
+
+
 def test_a_list_that_nobody_reads_is_no_traceback(tmp_path: Path) -> None:
     listing = f"{sys.executable} -m sr_infer models | true"
     done = subprocess.run(listing, shell=True, capture_output=True, timeout=60, check=False)
@@ -157,6 +169,9 @@ def test_mistakes_end_in_one_line_and_code_2(
         ("upscale", "in.png", "-o", "out.png", "-m", network, "--max-memory", "1KB"),
         ("upscale", "in.png", "-o", "out.png", "-m", network, "--halo", "²"),
         ("bench", network, "--size", "²x3"),
+        ("bench", network, "--size", "999999x999999"),
+        ("upscale", "in.png", "-o", "out", "-m", network, "--suffix=/x"),
+        ("upscale", "in.png", "-o", "-", "-m", network, "--suffix=-x"),
         ("upscale", "in.png", "-o", "out.png", "-m", network, "--quality", "0"),
         ("info", "./corrupt.onnx"),
         ("compare", "in.png", "broken.png"),

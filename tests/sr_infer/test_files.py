@@ -47,9 +47,28 @@ def test_results_beside_their_pictures_are_not_enlarged_again(photos: Path, give
     assert names(files.tasks([given], photos, suffix="-large")) == first
 
 
+@pytest.mark.parametrize(
+    ("given", "suffix"),
+    [(["photos/a.png", "other/a.png"], ""), (["photos", "other"], ""), (["photos/a.png", "photos/b.png"], "/../b")],
+    ids=["files", "folders", "suffix with a path"],
+)
+def test_pictures_are_not_replaced_by_results(photos: Path, given: list[str], suffix: str) -> None:
+    Path("other").mkdir()
+    Image.new("RGB", (8, 8)).save("other/a.png")
+    with pytest.raises(OptionError):
+        files.tasks(given, photos, suffix=suffix)
+
+
+def test_a_picture_that_is_named_is_not_taken_for_an_earlier_result(photos: Path) -> None:
+    Image.new("RGB", (8, 8)).save(photos / "a-large.png")
+    with pytest.raises(OptionError, match=r"a-large.png would replace a picture that is given"):
+        files.tasks(["photos/a.png", "photos/a-large.png"], photos, suffix="-large")
+
+
 def test_a_whole_file_name_allows_no_other_ending(photos: Path) -> None:
     picture = str(photos / "a.png")
-    assert names(files.tasks([picture], Path("x.jpg"), extension="jpg")) == {picture: "x.jpg"}
+    for same in ("jpg", "jpeg"):
+        assert names(files.tasks([picture], Path("x.jpg"), extension=same)) == {picture: "x.jpg"}
     for options in ({"suffix": "-large"}, {"extension": "png"}):
         with pytest.raises(OptionError, match="leave out"):
             files.tasks([picture], Path("x.jpg"), **options)
