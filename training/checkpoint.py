@@ -133,9 +133,9 @@ def dual_path(weights: Path) -> Path:
     return weights.with_name(f"{weights.stem}-dual.safetensors")
 
 
-def provenance(weights: Path) -> str:
-    """The name of earlier weights, how long they were trained, and what they started from in turn."""
+def provenance(weights: Path, *, with_earlier: bool = True) -> str:
+    """The name of weights, how long they were trained, and `with_earlier` what they started from in turn."""
     _, header = load_tensors(weights)
     history = header.get("history", {})
-    earlier = f", itself from {history['started_from']}" if history.get("started_from") else ""
-    return f"{weights.stem} after {history.get('steps', 0):,} steps{earlier}"
+    earlier = history.get("started_from") if with_earlier else ""
+    return f"{weights.stem} after {history.get('steps', 0):,} steps" + (f", itself from {earlier}" if earlier else "")

@@ -176,7 +176,7 @@ class Trainer:
             raise OptionError(f"{self.recipe.name} leaves nothing to a teacher; set teacher_share in [training]")
         network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.self_ensemble = SelfEnsemble(network, self.settings.teacher_share)
-        self.taught_by = provenance(teacher)
+        self.taught_by = provenance(teacher, with_earlier=False)
 
     def use_loss(self, loss: nn.Module) -> None:
         """Train with a loss around this trainer's; parameters of its own are learnt along."""

@@ -23,7 +23,7 @@ element("split").oninput = () => element("after").style.setProperty("--split", `
 
 async function choose(file) {
   if (file === undefined) return;
-  element("compared").hidden = element("save").hidden = true;
+  element("compared").hidden = element("save").hidden = element("start").disabled = true;
   try {
     const bitmap = await createImageBitmap(file, { colorSpaceConversion: "none", premultiplyAlpha: "none" });
     if (bitmap.width * bitmap.height > MOST_PX) {
