@@ -70,6 +70,7 @@ def _training_note(header: dict[str, Any]) -> str:
         else "",
         f"from {history['started_from']}" if history.get("started_from") else "",
         f"towards the self-ensemble of {history['taught_by']}" if history.get("taught_by") else "",
+        f"averaged with {history['averaged_with']}" if history.get("averaged_with") else "",
         f"on {history['pictures']:,} pictures" if "pictures" in history else "",
         f"with {history['benchmark_check']}" if "benchmark_check" in history else "",
         f"({history['data']})" if history.get("data") else "",
