@@ -15,7 +15,7 @@ from sr_infer.tiling import plan
 
 EXAMPLES = Path(__file__).parent / "models"
 LEAST_SET5_DB = {
-    "drn-s50-x4": 32.1,
+    "drn-s50-x4": 32.15,
     "memsr-plain-m-x4": 31.6,
     "srpn-lite-x2": 37.7,
     "srpn-lite-x3": 34.0,
