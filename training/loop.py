@@ -201,10 +201,13 @@ class Trainer:
             torch.backends.cudnn.benchmark = True
             self._recorded = RecordedGradients(self._loss_to_record, self.parameters)
 
-    def resume_or_start(self, weights: Path) -> bool:
-        """Go on from the checkpoint in `out` if there is one, else start from `weights`; returns whether there was."""
+    def resume_or_start(self, weights: Path | None) -> bool:
+        """Go on from the checkpoint in `out` if there is one, else start, from `weights` if given; returns which."""
         there = (self.out / "checkpoint.safetensors").exists()
-        self.resume() if there else self.start_from(weights)
+        if there:
+            self.resume()
+        elif weights:
+            self.start_from(weights)
         return there
 
     def run(self) -> Path:

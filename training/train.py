@@ -18,7 +18,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("recipe", type=Path, help="TOML file; see training/recipes")
     parser.add_argument("--data", type=Path, required=True, help="folder tree of HR pictures")
     parser.add_argument("--out", type=Path, help="folder of the run (default: runs/<name>)")
-    parser.add_argument("--resume", action="store_true", help="go on from the run's checkpoint")
+    parser.add_argument("--resume", action="store_true", help="go on from the run's checkpoint, if there is one")
     parser.add_argument(
         "--from", dest="weights", type=find_weights, help="start from the fitting tensors of these weights"
     )
@@ -48,10 +48,7 @@ def _train(options: argparse.Namespace) -> None:
     )
     if options.teacher:
         trainer.learn_from(options.teacher)
-    if options.resume:
-        trainer.resume()
-    elif options.weights:
-        trainer.start_from(options.weights)
+    if not trainer.resume_or_start(options.weights) and options.weights:
         start_duals(trainer, options.weights)
     if options.compile:
         trainer.compile()

@@ -36,7 +36,7 @@ def test_a_resumed_run_ends_where_an_unbroken_one_does(tiny_recipe: Path, pictur
     tiny_recipe.write_text(text)
     common = [str(tiny_recipe), "--data", str(pictures), "--out"]
     assert main([*common, str(tmp_path / "unbroken")]) == 0
-    assert main([*common, str(tmp_path / "resumed"), "--max-steps", "3"]) == 0
+    assert main([*common, str(tmp_path / "resumed"), "--max-steps", "3", "--resume"]) == 0, "nothing there: a start"
     assert main([*common, str(tmp_path / "resumed"), "--resume"]) == 0
     assert _losses(tmp_path / "unbroken") == _losses(tmp_path / "resumed")
     _assert_same_weights(tmp_path / "unbroken", tmp_path / "resumed")
