@@ -4,6 +4,7 @@ Needs `sr-infer[ray]`, which brings both.
 """
 
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path, PurePosixPath
@@ -103,11 +104,9 @@ def _opened(uri: str) -> tuple[fs.FileSystem, str]:
     """The file system, and the folder's path on it."""
     if ":/" not in uri:
         return fs.LocalFileSystem(), Path(uri).resolve().as_posix()
-    try:
+    with suppress(pa.ArrowInvalid, pa.ArrowNotImplementedError):  # not a scheme of pyarrow's own
         opened: tuple[fs.FileSystem, str] = fs.FileSystem.from_uri(uri)
         return opened
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        pass  # not a scheme of pyarrow's own
     try:
         filesystem, root = fsspec.core.url_to_fs(uri)
     except (ValueError, ImportError, OSError) as error:

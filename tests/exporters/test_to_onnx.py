@@ -68,7 +68,8 @@ def test_halo_is_the_kernels_reach(exported: Callable[[str], Exported]) -> None:
 
 
 def test_a_window_too_small_to_be_seen_in_memory_counts_its_input(exported: Callable[[str], Exported]) -> None:
-    assert bytes_per_px(exported("plain-x3").path, side_px=4) >= 12
+    path = exported("plain-x3").path
+    assert min(bytes_per_px(path, side_px=4) for _ in range(4)) == 12, "some runs touch a page of something else"
 
 
 def test_another_process_prints_the_card_and_measures_quality(tmp_path: Path) -> None:

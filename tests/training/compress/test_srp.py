@@ -183,9 +183,14 @@ def test_an_earlier_run_is_neither_overwritten_nor_mixed_with_another(
     assert "holds a run; go on with --resume" in capsys.readouterr().err
     assert main([*arguments, "--width", "6", "--resume"]) == 2
     assert "began with another recipe; give another --out" in capsys.readouterr().err
-    (tmp_path / "run" / "run.json").write_text("{")
+    began = tmp_path / "run" / "run.json"
+    began.write_text("{")
     assert main([*arguments, "--resume"]) == 2
     assert "cannot read" in capsys.readouterr().err
+    began.unlink()
+    (tmp_path / "run" / "removed.safetensors").unlink()
+    assert main([*arguments, "--width", "6", "--resume"]) == 2
+    assert "drives other filters; resume with the weights" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("path", sorted((Path(training.__file__).parent / "recipes").rglob("srp/*.toml")), ids=str)
