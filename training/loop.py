@@ -30,6 +30,7 @@ from training.checkpoint import (
     save_tensors,
 )
 from training.data.bank import PatchBank
+from training.data.degraded_bank import DegradedBank, least_side_px
 from training.data.folder import Folder, read_pictures
 from training.losses import ReconstructionLoss
 from training.networks import build_network
@@ -41,7 +42,7 @@ from training.run_state import below, collect_state, restore_state
 from training.schedule import learning_rate
 from training.self_ensemble import SelfEnsemble
 from training.signals import signals_held
-from training.validation import mean_psnr_y_db, validation_pictures
+from training.validation import mean_psnr_y_db, mean_psnr_y_of_conditions_db, validation_pictures
 
 LOG = logging.getLogger(__name__)
 
@@ -125,13 +126,21 @@ class Trainer:
         self.validation = validation_pictures(folder, multiple=self.loss.divisors[0])
         LOG.info("%d pictures to train on, %d to validate", len(self.bank), len(self.validation))
 
-    def read_bank(self, root: Path, names: Iterable[str]) -> PatchBank:
+    def read_bank(self, root: Path, names: Iterable[str]) -> PatchBank | DegradedBank:
         """Patches of these pictures at the resolutions that the loss needs.
 
         Raises:
             ImageError: none of them can be used.
         """
         divisors, patch_px = self.loss.divisors, self.settings.lr_patch_px
+        if self.recipe.degradations:
+            return DegradedBank(
+                read_pictures(root, names, least_px=least_side_px(divisors[0], patch_px)),
+                divisors=divisors,
+                lr_patch_px=patch_px,
+                chain=self.recipe.degradations,
+                device=self.device,
+            )
         return PatchBank(
             read_pictures(root, names, least_px=divisors[0] * patch_px),
             divisors=divisors,
@@ -337,6 +346,8 @@ class Trainer:
     def validate(self) -> float:
         """Mean PSNR-Y in dB of the averaged weights over the validation pictures."""
         with self.autocast():
+            if self.recipe.degradations:
+                return mean_psnr_y_of_conditions_db(self.ema, self.validation)
             return mean_psnr_y_db(self.ema, self.validation, self.settings.degradation)
 
     def to_range(self, levels: Tensor) -> Tensor:

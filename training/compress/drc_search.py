@@ -17,6 +17,7 @@ from training.compress.cost import Cost
 from training.compress.drc_widths import Widths
 from training.compress.inner_layers import InnerLayer, InnerLayers
 from training.data.bank import PatchBank
+from training.data.degraded_bank import DegradedBank
 from training.loop import Trainer
 from training.networks import Network
 from training.run_state import below
@@ -61,7 +62,7 @@ class ChannelSearch:
         self,
         trainer: Trainer,
         inner: InnerLayers,
-        validation: PatchBank,
+        validation: PatchBank | DegradedBank,
         *,
         widths: Widths,
         alpha: Alpha,
