@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sr_infer import Upscaler
+from sr_infer.engine.onnxruntime_engine import import_onnxruntime
+from sr_infer.engine.session import shared
 from sr_infer.model_zoo import find
-from sr_infer.onnx_file import import_onnxruntime
-from sr_infer.session import shared
 
 import_onnxruntime()  # now, as other engines do: what imports take is told apart
 

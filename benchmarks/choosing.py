@@ -20,7 +20,7 @@ from PIL import Image
 from skimage import data
 
 from benchmarks.machine import cpu_name
-from sr_infer.limits import usable_cpus
+from sr_infer.resources import usable_cpus
 
 MODEL = "srpn-lite-x2"
 WIDTH, HEIGHT = 160, 120

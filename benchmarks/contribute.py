@@ -15,7 +15,7 @@ from benchmarks.machine import machine_card
 from benchmarks.parts import calls
 from benchmarks.race import from_json
 from sr_infer import available_models
-from sr_infer.replace_file import replacing
+from sr_infer.atomic_file import replacing
 
 MACHINES = Path(__file__).parent / "machines"
 

@@ -24,8 +24,8 @@ from tqdm import tqdm
 
 from benchmarks.machine import cpu_name
 from exporters.trace import OPSET, UnitRange, trace
-from sr_infer.limits import usable_cpus
-from sr_infer.replace_file import replacing
+from sr_infer.atomic_file import replacing
+from sr_infer.resources import usable_cpus
 from training.checkpoint import load_network
 from training.command import run_command
 from training.compress.cost import LR_SIZE_HW

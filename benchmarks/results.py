@@ -9,7 +9,7 @@ from typing import Any
 from benchmarks.machine import machine_card
 from benchmarks.subjects import BUILD
 from sr_infer import ShippedModel
-from sr_infer.replace_file import replacing
+from sr_infer.atomic_file import replacing
 
 
 class Results:

@@ -28,11 +28,11 @@ from exporters.store_half import store_half
 from exporters.sum_in_8_bits import sum_in_8_bits
 from exporters.trace import UnitRange, trace
 from exporters.verify import Reference, confirm_halo, differences_from, references, verify
+from sr_infer.atomic_file import replacing
+from sr_infer.engine.session import shared
 from sr_infer.errors import OptionError
 from sr_infer.model_card import ModelCard
 from sr_infer.model_zoo import MODELS_FOLDER, write_catalogue
-from sr_infer.replace_file import replacing
-from sr_infer.session import shared
 from training.networks import Plain
 
 

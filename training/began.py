@@ -6,8 +6,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from sr_infer.atomic_file import replacing
 from sr_infer.errors import ModelError, OptionError
-from sr_infer.replace_file import replacing
 from training.processes import Processes
 
 LENGTHS = ("steps", "validate_every")

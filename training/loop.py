@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 from tqdm import tqdm
 
-from sr_infer.ensemble import TURNS
 from sr_infer.errors import ModelError, OptionError
 from sr_infer.measure import peak_resident_bytes
+from sr_infer.tiling.self_ensemble import TURNS
 from training.began import without_lengths
 from training.checkpoint import (
     dual_path,

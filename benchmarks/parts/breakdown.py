@@ -4,8 +4,8 @@ from typing import Any
 
 from benchmarks.race import Contender, race
 from sr_infer import ShippedModel
-from sr_infer.averages import patches
-from sr_infer.tiling import plan
+from sr_infer.tiling.geometry import plan
+from sr_infer.tiling.pooled_statistics import patches
 
 SIDE_PX = 192
 TILE_PX = 96

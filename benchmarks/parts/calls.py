@@ -5,8 +5,8 @@ from typing import Any
 
 from benchmarks.race import Contender, as_json, race
 from sr_infer import ShippedModel
-from sr_infer.limits import usable_cpus
 from sr_infer.measure import peak_memory
+from sr_infer.resources import usable_cpus
 
 SIDE_PX = 96
 SECONDS = 5

@@ -9,7 +9,7 @@ from benchmarks.race import Contender, Finish, as_json, race
 from benchmarks.subjects import ncnn_files, reference_file, unoptimised_onnx, weights_of
 from sr_infer import ShippedModel, available_models
 from sr_infer.errors import ModelNotFoundError
-from sr_infer.limits import usable_cpus
+from sr_infer.resources import usable_cpus
 
 SIDE_PX = 96
 SECONDS = 40

@@ -13,10 +13,10 @@ import numpy as np
 from benchmarks.parts import SHOWN_IN_FULL
 from benchmarks.race import Contender, race
 from sr_infer import ShippedModel
-from sr_infer.blocks import block_bytes_per_px
-from sr_infer.limits import available_memory_bytes, usable_cpus
 from sr_infer.measure import peak_memory
 from sr_infer.memory import fit
+from sr_infer.resources import available_memory_bytes, usable_cpus
+from sr_infer.tiling.tile_runner import block_bytes_per_px
 
 SIZE_HW = (1080, 1920)
 SQUARE_PX = 96

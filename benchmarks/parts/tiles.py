@@ -5,9 +5,9 @@ from typing import Any
 
 from benchmarks.race import Contender, race
 from sr_infer import ShippedModel
-from sr_infer.limits import usable_cpus
 from sr_infer.measure import peak_memory
-from sr_infer.tiling import plan
+from sr_infer.resources import usable_cpus
+from sr_infer.tiling.geometry import plan
 
 TILES_PX = (32, 64, 96, 128, 192, 256, 384)
 PICTURE_PX, SMALL_PICTURE_PX = 384, 192

@@ -13,7 +13,7 @@ from skimage import data
 
 from exporters.calibration import read_calibration
 from exporters.to_onnx import main
-from sr_infer.session import shared
+from sr_infer.engine.session import shared
 from tests.exporters.tiny import save_checkpoint
 from training.checkpoint import load_tensors, save_tensors
 

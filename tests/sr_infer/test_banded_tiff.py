@@ -11,7 +11,8 @@ import tifffile
 from PIL import ExifTags, Image
 
 import sr_infer
-from sr_infer import banded_tiff, measure, upscaler
+from sr_infer import measure, upscaler
+from sr_infer.image_io import tiff_reader
 from sr_infer.resize import imresize
 
 
@@ -104,7 +105,7 @@ def test_files_that_cannot_be_read_in_bands_are_left_to_be_read_whole(tmp_path: 
     large = np.broadcast_to(np.uint8(7), (1100, 9, 3))
     tifffile.imwrite(tmp_path / "one strip.tif", large, photometric="rgb", rowsperstrip=1100)
     for name in ("photo.png", "palette.tif", "damaged.tif", "one strip.tif"):
-        assert banded_tiff.TiffRows.open(tmp_path / name, least_px=1) is None
+        assert tiff_reader.TiffRows.open(tmp_path / name, least_px=1) is None
 
 
 def large_file(folder: str, network: str, scale: float) -> Callable[[], object]:

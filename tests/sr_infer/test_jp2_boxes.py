@@ -75,7 +75,7 @@ def test_boxes_of_other_writers_are_read(network: Path, astronaut: np.ndarray, t
     large = Image.open(io.BytesIO(sr_infer.upscale(data, network)))
     assert large.size == (256, 320)
     np.testing.assert_array_equal(np.asarray(large), np.asarray(sr_infer.upscale(turned, network)))
-    picture = sr_infer.images.read(data)
+    picture = sr_infer.image_io.reader.read(data)
     assert picture.metadata.icc_profile == PROFILE
     assert picture.metadata.xmp == XMP
     assert b"Camera works" in (picture.metadata.exif or b"")

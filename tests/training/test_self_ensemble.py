@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from exporters.checkpoints import read_checkpoint
-from sr_infer import ensemble
+from sr_infer.tiling import self_ensemble
 from training.checkpoint import load_network, load_tensors
 from training.networks import Network
 from training.self_ensemble import SelfEnsemble, turned, turned_back
@@ -40,8 +40,8 @@ def teacher(train: Train, tmp_path: Path) -> str:
 
 def test_turns_are_those_of_the_runtime() -> None:
     image = torch.arange(3 * 4 * 4).reshape(3, 4, 4)
-    for turn in range(ensemble.TURNS):
-        np.testing.assert_array_equal(turned(image, turn), ensemble.turned(image.numpy(), turn))
+    for turn in range(self_ensemble.TURNS):
+        np.testing.assert_array_equal(turned(image, turn), self_ensemble.turned(image.numpy(), turn))
         assert torch.equal(turned_back(turned(image, turn), turn), image)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sr_infer.replace_file import replacing
+from sr_infer.atomic_file import replacing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -9,8 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
+from sr_infer.atomic_file import replacing
 from sr_infer.errors import OptionError
-from sr_infer.replace_file import replacing
 from training.compress.cost import LR_SIZE_HW, Cost, Unit
 from training.compress.inner_layers import InnerLayers
 from training.networks import Network, images_of

@@ -9,11 +9,11 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image
 
-from sr_infer import deep_colour, images, jp2_boxes, tiff_writer
+from sr_infer.atomic_file import replacing
 from sr_infer.errors import OptionError, OutputError
-from sr_infer.metadata import Metadata
-from sr_infer.pillow_modes import Pixels, has_pillow_mode, pillow_image, pixels_of
-from sr_infer.replace_file import replacing
+from sr_infer.image_io import high_bit_depth, jpeg2000, reader, tiff_writer
+from sr_infer.image_io.metadata import Metadata
+from sr_infer.image_io.pillow_modes import Pixels, has_pillow_mode, pillow_image, pixels_of
 
 DEFAULT_QUALITY = 95
 """Of JPEG, WebP and AVIF, 1 to 100."""
@@ -28,7 +28,7 @@ _WRITTEN = (*_BYTES_FORMATS, "TGA", "PCX", "QOI", "SGI", "DDS")
 """Others would lose colours (GIF), pixels (ICO, ICNS) or be no pictures (PDF)."""
 _BAND_PX = 256
 _CLASSIC_TIFF_BYTES = 4_000_000_000
-_GREY_16_FORMATS = (*deep_colour.FORMATS, "PPM")
+_GREY_16_FORMATS = (*high_bit_depth.FORMATS, "PPM")
 
 
 def file_format(path: Path) -> str:
@@ -114,7 +114,7 @@ def check(
             "choose .png or .tif"
         )
     pixel = encode(np.zeros((1, 1, channels), dtype), name, Metadata(), quality=quality)
-    if channels in (2, 4) and images.read(pixel).channels != channels:
+    if channels in (2, 4) and reader.read(pixel).channels != channels:
         raise OutputError(f"{name} files cannot hold transparency; choose .png, .webp or .tif")
     compressed = 1.1 * channels * dtype.itemsize
     kept_whole = name == "JPEG2000" or (name == "PNG" and dtype.itemsize > 1)
@@ -131,7 +131,7 @@ def _save(image: Image.Image | Pixels, file: BinaryIO, name: str, metadata: Meta
         return
     if not isinstance(image, Image.Image):
         if not has_pillow_mode(image.shape[2], image.dtype):
-            deep_colour.write(image, file, name, metadata)
+            high_bit_depth.write(image, file, name, metadata)
             return
         image = pillow_image(image)
     if image.mode == "I;16" and name not in _GREY_16_FORMATS:
@@ -144,7 +144,7 @@ def _save(image: Image.Image | Pixels, file: BinaryIO, name: str, metadata: Meta
     try:
         if name == "JPEG2000":
             image.save(buffer := io.BytesIO(), name, **options)
-            jp2_boxes.write(buffer.getbuffer(), file, metadata)
+            jpeg2000.write(buffer.getbuffer(), file, metadata)
         else:
             image.save(file, name, **options)
     except (OSError, ValueError, SystemError, RuntimeError) as error:

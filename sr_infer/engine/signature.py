@@ -1,6 +1,6 @@
 """Where a network takes a picture in and gives it out, and whether it is a super-resolution network at all.
 
-Networks with channel attention may bring their averages out and in (see `sr_infer.averages`):
+Networks with channel attention may bring their averages out and in (see `sr_infer.tiling.pooled_statistics`):
 
     output `pooled_out`  float32 (N, C_total, 1, 1): all averages over the input, channel by channel, layer after layer
     input  `pooled`      float32 (1, C_total, 1, 1), an initialiser that the caller may override

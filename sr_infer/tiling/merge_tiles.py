@@ -6,12 +6,12 @@ from collections.abc import Iterator
 import numpy as np
 from PIL import Image
 
-from sr_infer.blocks import Block
-from sr_infer.images import Picture
-from sr_infer.pillow_modes import Pixels, pillow_image, pillow_mode
+from sr_infer.image_io.pillow_modes import Pixels, pillow_image, pillow_mode
+from sr_infer.image_io.reader import Picture
 from sr_infer.resize import band_working_bytes, imresize_bands
-from sr_infer.tiling import Grid
-from sr_infer.windows import Source
+from sr_infer.tiling.geometry import Grid
+from sr_infer.tiling.tile_runner import Block
+from sr_infer.tiling.windows import Source
 
 
 def needed_bytes(

@@ -11,8 +11,8 @@ import numpy as np
 from PIL import TiffTags
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
-from sr_infer.metadata import DIRECTORIES, Metadata
-from sr_infer.pillow_modes import Pixels
+from sr_infer.image_io.metadata import DIRECTORIES, Metadata
+from sr_infer.image_io.pillow_modes import Pixels
 
 _TILE_PX = 256
 _LITTLE_ENDIAN = b"II*\0" + bytes(4)

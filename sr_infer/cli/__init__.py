@@ -14,14 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from sr_infer import __version__, cli_reach, cli_upscale, doctor, encode, images, measure, standard_output
+from sr_infer import __version__, measure
+from sr_infer.cli import doctor, reach, standard_output, upscale
+from sr_infer.cli.exit_codes import DONE, NOTHING_DONE
+from sr_infer.engine.session import shared
 from sr_infer.errors import ImageError, SrInferError
-from sr_infer.exit_codes import DONE, NOTHING_DONE
-from sr_infer.limits import usable_cpus
-from sr_infer.metadata import Metadata
+from sr_infer.image_io import reader, writer
+from sr_infer.image_io.metadata import Metadata
 from sr_infer.metrics import psnr_y, ssim_y
 from sr_infer.model_zoo import DEFAULT_MODEL, available_models, find
-from sr_infer.session import shared
+from sr_infer.resources import usable_cpus
 
 _Levels: TypeAlias = NDArray[np.uint8]
 
@@ -59,8 +61,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="sr-infer", description="Super-resolution on a plain CPU.", epilog=_EPILOG)
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    cli_upscale.add_commands(commands)
-    cli_reach.add_commands(commands)
+    upscale.add_commands(commands)
+    reach.add_commands(commands)
 
     models = commands.add_parser("models", help="list the shipped models")
     models.set_defaults(run=_models)
@@ -80,7 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("a", metavar="A")
     compare.add_argument("b", metavar="B")
     compare.add_argument("--border", type=int, default=0, help="px left out on each side (%(default)s)")
-    compare.add_argument("--max-pixels", type=int, default=images.MAX_PIXELS, help="files with more are refused")
+    compare.add_argument("--max-pixels", type=int, default=reader.MAX_PIXELS, help="files with more are refused")
     compare.add_argument("-o", "--output", type=Path, metavar="PNG", help="write the difference as a picture")
     compare.add_argument("--amplify", type=int, default=20, help="factor on the difference picture (%(default)s)")
     compare.set_defaults(run=_compare)
@@ -110,7 +112,7 @@ def _info(parsed: argparse.Namespace) -> int:
 
 
 def _bench(parsed: argparse.Namespace) -> int:
-    height, width = cli_reach.size_hw(parsed.size)
+    height, width = reach.size_hw(parsed.size)
     took = measure.latency(
         measure.upscale_case(parsed.model, height, width, None, None, parsed.threads), repeats=parsed.repeats
     )
@@ -143,14 +145,14 @@ def _compare(parsed: argparse.Namespace) -> int:
         facts["largest_difference_of_alpha"] = int(np.abs(opacity_a.astype(int) - opacity_b).max())
     if parsed.output is not None:
         difference = np.clip(np.abs(a.astype(int) - b) * parsed.amplify, 0, 255).astype(np.uint8)
-        encode.write(Image.fromarray(difference), parsed.output, Metadata())
+        writer.write(Image.fromarray(difference), parsed.output, Metadata())
     _print_facts(facts, as_json=parsed.json)
     return DONE
 
 
 def _rgb_and_opacity(name: str, max_pixels: int) -> tuple[_Levels, _Levels]:
     """(H, W, 3) and (H, W), 255 where the picture has no alpha."""
-    pixels = images.read(name, max_pixels=max_pixels).pixels
+    pixels = reader.read(name, max_pixels=max_pixels).pixels
     if pixels.dtype != np.uint8:
         raise ImageError(f"{name}: expected 8 bits per channel to compare, got {pixels.dtype}; convert it first")
     colour = pixels[..., : 1 if pixels.shape[2] < 3 else 3]

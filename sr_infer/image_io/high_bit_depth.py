@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
-from sr_infer import jp2_boxes
 from sr_infer.errors import ImageError, OutputError
-from sr_infer.metadata import Metadata
+from sr_infer.image_io import jpeg2000
+from sr_infer.image_io.metadata import Metadata
 
 FORMATS = ("PNG", "TIFF", "JPEG2000")
 """That are read and written with 16 bits per channel."""
@@ -174,7 +174,7 @@ def write(pixels: NDArray[np.uint16], file: BinaryIO, image_format: str, metadat
     pixels = np.ascontiguousarray(pixels, "<u2")
     if image_format == "JPEG2000":
         encoded = imagecodecs.jpeg2k_encode(pixels, level=0, codecformat="jp2", reversible=True)
-        jp2_boxes.write(encoded, file, metadata)
+        jpeg2000.write(encoded, file, metadata)
         return
     shell = io.BytesIO()
     Image.new(("LA", "RGB", "RGBA")[pixels.shape[2] - 2], (1, 1)).save(shell, "PNG", **metadata.save_options("PNG"))

@@ -14,9 +14,9 @@ from typing import Literal, TypeVar
 from PIL import Image
 
 from sr_infer import memory
-from sr_infer.encode import DEFAULT_QUALITY, file_format
 from sr_infer.errors import CancelledError, OptionError, SrInferError
-from sr_infer.pillow_modes import is_picture_name
+from sr_infer.image_io.pillow_modes import is_picture_name
+from sr_infer.image_io.writer import DEFAULT_QUALITY, file_format
 from sr_infer.upscaler import Upscaler
 
 _WRITTEN_AS_PNG = (".gif", ".ico", ".icns", ".cur", ".mpo", ".psd", ".tga", ".pcx")

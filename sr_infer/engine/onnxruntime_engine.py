@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sr_infer import arena
+from sr_infer.engine import arena
 from sr_infer.errors import ModelError, SrInferError
 from sr_infer.model_card import METADATA_KEY, ModelCard
 

@@ -1,4 +1,4 @@
-"""The page of `sr_infer.web`: a picture in, before and after beside each other, the result out."""
+"""The page of `sr_infer.web.server`: a picture in, before and after beside each other, the result out."""
 
 import tempfile
 import time
@@ -9,8 +9,9 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
-from sr_infer import files, images, measure, pillow_modes
+from sr_infer import folders, measure
 from sr_infer.errors import SrInferError
+from sr_infer.image_io import pillow_modes, reader
 from sr_infer.memory import format_bytes
 from sr_infer.model_zoo import DEFAULT_MODEL, available_models
 from sr_infer.upscaler import Upscaler
@@ -38,7 +39,7 @@ def build(*, max_memory: int | str | None, max_pixels: int, threads: int | None,
         upscaler = Upscaler(model, max_memory=max_memory, max_pixels=max_pixels, threads=threads)
         source = Path(upload)
         with tempfile.TemporaryDirectory() as folder:
-            target = Path(folder) / files.renamed(Path(source.name), f"-{model}", None)
+            target = Path(folder) / folders.renamed(Path(source.name), f"-{model}", None)
             try:
                 cost = _upscale_file(upscaler, source, target, bar)
                 before, after = _compared(source, target)
@@ -117,7 +118,7 @@ def _compared(source: Path, target: Path) -> tuple[Image.Image, Image.Image]:
 
 def _rgb(path: Path) -> Image.Image:
     """A picture with 8 bits a channel, upright."""
-    pixels = images.read(path, max_pixels=images.MAX_PIXELS * 16).pixels
+    pixels = reader.read(path, max_pixels=reader.MAX_PIXELS * 16).pixels
     if pixels.dtype != "uint8":
         pixels = (pixels // 257).astype("uint8")
     return pillow_modes.pillow_image(pixels).convert("RGB")

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from sr_infer import __version__, limits, memory, model_zoo, onnx_file
+from sr_infer import __version__, memory, model_zoo, resources
+from sr_infer.engine import onnxruntime_engine
 from sr_infer.errors import SrInferError
 from sr_infer.measure import latency
 from sr_infer.upscaler import Upscaler
@@ -32,8 +33,8 @@ _FULL_HD_PX = 1920 * 1080
 
 def report() -> dict[str, Any]:
     """Facts by name, each a string, number or list that JSON can hold."""
-    onnxruntime = onnx_file.import_onnxruntime()
-    available = limits.available_memory_bytes()
+    onnxruntime = onnxruntime_engine.import_onnxruntime()
+    available = resources.available_memory_bytes()
     facts: dict[str, Any] = {
         "sr-infer": __version__,
         "python": platform.python_version(),
@@ -42,7 +43,7 @@ def report() -> dict[str, Any]:
         "system": platform.platform(),
         "cpu features": cpu_features(),
         "processors": os.cpu_count(),
-        "threads by default": limits.usable_cpus(),
+        "threads by default": resources.usable_cpus(),
         "memory available": memory.format_bytes(available),
         "memory of a call by default": memory.format_bytes(int(available * memory.DEFAULT_SHARE)),
         "16-bit colour": _hdr_state(),

@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 from PIL import Image
 
-from sr_infer.metadata import Metadata
+from sr_infer.image_io.metadata import Metadata
 
 _EXIF = b"JpgTiffExif->JP2"
 _XMP = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")

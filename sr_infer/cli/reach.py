@@ -6,14 +6,15 @@ import time
 from pathlib import Path
 from typing import Any
 
-from sr_infer import pipe, standard_output
-from sr_infer.encode import DEFAULT_QUALITY
+from sr_infer import pipe
+from sr_infer.cli import standard_output
+from sr_infer.cli.exit_codes import DONE, NOTHING_DONE, SOME_FAILED
+from sr_infer.cli.progress import Progress
 from sr_infer.errors import OptionError, OutputError
-from sr_infer.exit_codes import DONE, NOTHING_DONE, SOME_FAILED
-from sr_infer.files import OutputOptions
-from sr_infer.images import MAX_PIXELS
+from sr_infer.folders import OutputOptions
+from sr_infer.image_io.reader import MAX_PIXELS
+from sr_infer.image_io.writer import DEFAULT_QUALITY
 from sr_infer.model_zoo import DEFAULT_MODEL
-from sr_infer.progress import Progress
 from sr_infer.upscaler import Upscaler
 
 
@@ -106,9 +107,9 @@ def _batch(parsed: argparse.Namespace) -> int:
 
 
 def _web(parsed: argparse.Namespace) -> int:
-    from sr_infer import web
+    from sr_infer.web import server
 
-    web.serve(port=parsed.port, max_upload=parsed.max_upload, max_memory=parsed.max_memory, threads=parsed.threads)
+    server.serve(port=parsed.port, max_upload=parsed.max_upload, max_memory=parsed.max_memory, threads=parsed.threads)
     return DONE
 
 

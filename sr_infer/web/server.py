@@ -46,13 +46,13 @@ def serve(*, port: int, max_upload: str, max_memory: int | str | None, threads: 
             import gradio as gr
             from starlette.middleware import Middleware
 
-            from sr_infer import web_page
+            from sr_infer.web import page
         except ImportError as error:
             raise MissingExtraError("the page stands on Gradio: pip install 'sr-infer[web]'") from error
-        page = web_page.build(max_memory=max_memory, max_pixels=MAX_PIXELS, threads=threads, keep_s=_KEEP_S)
-        page.queue(max_size=_WAITING, default_concurrency_limit=1, api_open=False)
+        demo = page.build(max_memory=max_memory, max_pixels=MAX_PIXELS, threads=threads, keep_s=_KEEP_S)
+        demo.queue(max_size=_WAITING, default_concurrency_limit=1, api_open=False)
         try:
-            page.launch(
+            demo.launch(
                 server_name="127.0.0.1",
                 server_port=port,
                 share=False,
@@ -60,14 +60,14 @@ def serve(*, port: int, max_upload: str, max_memory: int | str | None, threads: 
                 footer_links=[],
                 run_history=False,
                 ssr_mode=False,
-                css=web_page.STYLE,
+                css=page.STYLE,
                 theme=gr.themes.Default(font="sans-serif", font_mono="monospace"),
                 app_kwargs={"middleware": [Middleware(_WithPolicy)]},
             )
         except OSError as error:
             raise OptionError(f"cannot listen at 127.0.0.1:{port}: {error}") from error
         finally:
-            page.close()
+            demo.close()
 
 
 class _WithPolicy:

@@ -10,8 +10,8 @@ import numpy as np
 from PIL import Image
 
 from sr_infer.errors import ImageError
-from sr_infer.metadata import Metadata, orientation
-from sr_infer.pillow_modes import Pixels
+from sr_infer.image_io.metadata import Metadata, orientation
+from sr_infer.image_io.pillow_modes import Pixels
 
 _log = logging.getLogger(__name__)
 
@@ -21,7 +21,7 @@ _MOST_SEGMENT_PX = 1024
 
 @dataclass(frozen=True)
 class TiffRows:
-    """The first page of an open TIFF file, decoded where it is asked for; a source of `sr_infer.blocks`."""
+    """The first page of an open TIFF file, decoded where it is asked for; a source of `sr_infer.tiling.tile_runner`."""
 
     size_hw: tuple[int, int]
     channels: int

@@ -25,10 +25,10 @@ import PIL
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from sr_infer import deep_colour, jp2_boxes
 from sr_infer.errors import ImageError, SrInferError
-from sr_infer.metadata import Metadata, orientation
-from sr_infer.pillow_modes import Pixels, has_pillow_mode, pixels_of, taken_as
+from sr_infer.image_io import high_bit_depth, jpeg2000
+from sr_infer.image_io.metadata import Metadata, orientation
+from sr_infer.image_io.pillow_modes import Pixels, has_pillow_mode, pixels_of, taken_as
 
 ImageInput: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | Image.Image | NDArray[Any]
 ImageOutput: TypeAlias = bytes | Image.Image | NDArray[Any]
@@ -131,7 +131,7 @@ def _content(file: BinaryIO, name: str) -> bytes | bytearray | memoryview:
 
 
 def given_back(result: Image.Image | Pixels, picture: Picture) -> Image.Image | NDArray[Any]:
-    """A result of `canvas.assembled` as the caller gets it; bytes are left to `sr_infer.encode`."""
+    """A result of `canvas.assembled` as the caller gets it; bytes are left to `sr_infer.image_io.writer`."""
     if picture.array_ndim == 2:
         assert isinstance(result, np.ndarray)
         return result[..., 0]
@@ -179,19 +179,19 @@ def _decode(file: BinaryIO, name: str, max_pixels: int, check: Callable[[Picture
     with _decoder_errors(name):
         if not file.read(1):
             raise ImageError(f"{name} is empty")
-        image, is_deep = deep_colour.opened(file)
+        image, is_deep = high_bit_depth.opened(file)
         with image:
             check_pixels(image.width * image.height, name, max_pixels)
             if image.format == "JPEG2000":
-                jp2_boxes.note(image, file)
+                jpeg2000.note(image, file)
             frames = getattr(image, "n_frames", 1)
             if frames > 1 and image.format != "MPO":
                 _log.warning("%s has %d frames; only the first is used", name, frames)
             if not is_deep:
                 return _from_pillow(image, check)
-            check(_blank(image, deep_colour.mode(image)))
+            check(_blank(image, high_bit_depth.mode(image)))
             file.seek(0)
-            pixels = _upright(deep_colour.decode(file.read(), name, image), orientation(image))
+            pixels = _upright(high_bit_depth.decode(file.read(), name, image), orientation(image))
             return Picture(pixels=pixels, metadata=Metadata.of(image), file_format=image.format)
 
 

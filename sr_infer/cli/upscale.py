@@ -11,12 +11,14 @@ from typing import Any
 
 from PIL import Image
 
-from sr_infer import encode, files, images, standard_output
+from sr_infer import folders
+from sr_infer.atomic_file import replacing
+from sr_infer.cli import standard_output
+from sr_infer.cli.exit_codes import DONE, NOTHING_DONE, SOME_FAILED
+from sr_infer.cli.progress import Progress
 from sr_infer.errors import ImageError, OptionError, OutputError
-from sr_infer.exit_codes import DONE, NOTHING_DONE, SOME_FAILED
+from sr_infer.image_io import reader, writer
 from sr_infer.model_zoo import DEFAULT_MODEL
-from sr_infer.progress import Progress
-from sr_infer.replace_file import replacing
 from sr_infer.upscaler import Upscaler
 
 _PIPE = "-"
@@ -34,12 +36,12 @@ def add_commands(commands: "argparse._SubParsersAction[Any]") -> None:
     upscale.add_argument("--suffix", default="", help="put behind each file name, as in --suffix=-large")
     upscale.add_argument("--format", metavar="EXT", help="of all results, such as png; each file's own otherwise")
     upscale.add_argument(
-        "--quality", type=int, default=encode.DEFAULT_QUALITY, help="of JPEG, WebP, AVIF (%(default)s)"
+        "--quality", type=int, default=writer.DEFAULT_QUALITY, help="of JPEG, WebP, AVIF (%(default)s)"
     )
     upscale.add_argument("--skip-existing", action="store_true", help="leave out pictures whose result is there")
     upscale.add_argument("--jobs", type=int, default=1, help="pictures at once (%(default)s)")
     upscale.add_argument("--max-memory", metavar="SIZE", help='what all jobs together may add, such as "512MB"')
-    upscale.add_argument("--max-pixels", type=int, default=images.MAX_PIXELS, help="files with more are refused")
+    upscale.add_argument("--max-pixels", type=int, default=reader.MAX_PIXELS, help="files with more are refused")
     upscale.add_argument("--tile", type=int, metavar="PX", help="side of the tiles; chosen by memory otherwise")
     upscale.add_argument("--halo", default="8bit", help='"8bit", "exact" or px (%(default)s)')
     upscale.add_argument("--threads", type=int, help="processors to keep busy; all that may be used otherwise")
@@ -67,7 +69,7 @@ def _upscale(parsed: argparse.Namespace) -> int:
         alpha=parsed.alpha,
         ensemble=parsed.ensemble,
     )
-    options = files.OutputOptions(
+    options = folders.OutputOptions(
         scale=parsed.scale,
         width=parsed.width,
         height=parsed.height,
@@ -76,12 +78,12 @@ def _upscale(parsed: argparse.Namespace) -> int:
     )
     if _PIPE in (*parsed.inputs, parsed.output):
         return _upscale_pipe(parsed, upscaler, options)
-    work = files.tasks(parsed.inputs, Path(parsed.output), suffix=parsed.suffix, extension=parsed.format)
+    work = folders.tasks(parsed.inputs, Path(parsed.output), suffix=parsed.suffix, extension=parsed.format)
     upscaler.load()
     progress = Progress(len(work))
-    outcomes: list[files.Outcome] = []
+    outcomes: list[folders.Outcome] = []
 
-    def tell(outcome: files.Outcome) -> None:
+    def tell(outcome: folders.Outcome) -> None:
         outcomes.append(outcome)
         if outcome.status != "failed":
             result = f"{outcome.target}, {outcome.seconds:.1f} s" if outcome.status == "done" else "skipped"
@@ -95,13 +97,13 @@ def _upscale(parsed: argparse.Namespace) -> int:
                 standard_output.let_go()
 
     try:
-        files.run(upscaler, work, options, jobs=parsed.jobs, on_tile=progress.tile, on_outcome=tell)
+        folders.run(upscaler, work, options, jobs=parsed.jobs, on_tile=progress.tile, on_outcome=tell)
     except KeyboardInterrupt:
         print("\nsr-infer: interrupted", file=sys.stderr)
     return _summed_up(outcomes, len(work))
 
 
-def _summed_up(outcomes: list[files.Outcome], total: int) -> int:
+def _summed_up(outcomes: list[folders.Outcome], total: int) -> int:
     """Print what failed and why, and tell the exit code."""
     failed = [outcome for outcome in outcomes if outcome.status == "failed"]
     counts = Counter(outcome.status for outcome in outcomes)
@@ -114,7 +116,7 @@ def _summed_up(outcomes: list[files.Outcome], total: int) -> int:
     return DONE if finished == total else SOME_FAILED if finished else NOTHING_DONE
 
 
-def _upscale_pipe(parsed: argparse.Namespace, upscaler: Upscaler, options: files.OutputOptions) -> int:
+def _upscale_pipe(parsed: argparse.Namespace, upscaler: Upscaler, options: folders.OutputOptions) -> int:
     if len(parsed.inputs) != 1:
         raise OptionError(f'expected one input beside "-", got {len(parsed.inputs)}')
     (name,) = parsed.inputs
@@ -140,7 +142,7 @@ def _upscale_pipe(parsed: argparse.Namespace, upscaler: Upscaler, options: files
         with replacing(Path(parsed.output)) as temporary:
             temporary.write_bytes(result)
     if parsed.json:
-        outcome = files.Outcome(
+        outcome = folders.Outcome(
             source=Path(name), target=Path(parsed.output), status="done", seconds=time.perf_counter() - start
         )
         print(json.dumps(asdict(outcome), default=str), file=sys.stderr if parsed.output == _PIPE else sys.stdout)

@@ -15,11 +15,11 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from sr_infer import onnx_file
+from sr_infer.engine import onnxruntime_engine
+from sr_infer.engine.signature import NetworkEnds
 from sr_infer.errors import ModelError, ModelNotFoundError, OptionError
-from sr_infer.limits import usable_cpus
 from sr_infer.model_card import ModelCard
-from sr_infer.network_ends import NetworkEnds
+from sr_infer.resources import usable_cpus
 
 Batch = NDArray[np.float32]
 
@@ -73,7 +73,7 @@ class Session:
         except Exception as error:
             shape = tuple(feed[self._ends.lr].shape)
             raise ModelError(
-                f"{self.path.name} failed on an input of {shape}: {onnx_file.first_line(error)}"
+                f"{self.path.name} failed on an input of {shape}: {onnxruntime_engine.first_line(error)}"
             ) from error
         return result
 
@@ -127,8 +127,8 @@ def shared(path: Path, *, threads: int | None = None) -> Session:
         by_threads = _cache.sessions.setdefault(file, {})
         if threads not in by_threads:
             checked = next(iter(by_threads.values()), None)
-            with onnx_file.errors(path):
-                runtime = onnx_file.load(path, threads=threads)
+            with onnxruntime_engine.errors(path):
+                runtime = onnxruntime_engine.load(path, threads=threads)
                 by_threads[threads] = _checked(path, runtime) if checked is None else replace(checked, _runtime=runtime)
         return by_threads[threads]
 
@@ -136,7 +136,7 @@ def shared(path: Path, *, threads: int | None = None) -> Session:
 def _checked(path: Path, runtime: Any) -> Session:
     """A session whose card, stored or taken by default, agrees with what the network does."""
     ends = NetworkEnds.of(runtime, path.name)
-    stored = onnx_file.card(runtime)
+    stored = onnxruntime_engine.card(runtime)
     card = stored or ModelCard(scale=1, architecture="unknown", colour=ends.colour, halo_px=_foreign_halo_px(ends))
     card = replace(card, window_px=ends.window_px)
     session = Session(card, path, runtime, ends)

@@ -8,10 +8,10 @@ import numpy as np
 
 from sr_infer import colour
 from sr_infer.colour import Planes
+from sr_infer.image_io.pillow_modes import Pixels
 from sr_infer.model_card import ModelCard
-from sr_infer.pillow_modes import Pixels
 from sr_infer.resize import imresize
-from sr_infer.tiling import Grid, Span
+from sr_infer.tiling.geometry import Grid, Span
 
 _BICUBIC_PX = 3
 """More than the bicubic kernel reaches, so that resized parts equal the resized whole."""

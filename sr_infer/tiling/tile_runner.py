@@ -10,15 +10,15 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from sr_infer import colour
-from sr_infer.averages import shared_averages
 from sr_infer.colour import Planes
-from sr_infer.ensemble import TURNS, turned, turned_back
+from sr_infer.engine.session import Batch, Session
 from sr_infer.errors import CancelledError
-from sr_infer.in_order import in_order
-from sr_infer.pillow_modes import Pixels
-from sr_infer.session import Batch, Session
-from sr_infer.tiling import Grid, Span
-from sr_infer.windows import Source, Window, windows
+from sr_infer.image_io.pillow_modes import Pixels
+from sr_infer.tiling.geometry import Grid, Span
+from sr_infer.tiling.ordered_map import in_order
+from sr_infer.tiling.pooled_statistics import shared_averages
+from sr_infer.tiling.self_ensemble import TURNS, turned, turned_back
+from sr_infer.tiling.windows import Source, Window, windows
 
 Progress: TypeAlias = Callable[[int, int], bool | None]
 """Called as progress(done_tiles, total_tiles); returning False cancels."""

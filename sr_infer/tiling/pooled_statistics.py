@@ -9,12 +9,12 @@ import math
 
 import numpy as np
 
-from sr_infer.ensemble import turned
-from sr_infer.in_order import in_order
+from sr_infer.engine.session import Batch, Session
 from sr_infer.model_card import ModelCard
-from sr_infer.session import Batch, Session
-from sr_infer.tiling import Grid, Span
-from sr_infer.windows import Source, Window, windows
+from sr_infer.tiling.geometry import Grid, Span
+from sr_infer.tiling.ordered_map import in_order
+from sr_infer.tiling.self_ensemble import turned
+from sr_infer.tiling.windows import Source, Window, windows
 
 _SAMPLE_SHARE = 0.1
 """Of the pixels, that averages are taken from."""

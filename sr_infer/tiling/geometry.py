@@ -5,7 +5,7 @@ border to border: the first starts at the picture's border and the last ends at 
 whole picture sees, and there are no slivers. Neighbours overlap by at least two halos and share a seam in the middle.
 
 With a halo of at least the receptive-field radius every kept pixel is what the whole picture would have given. Networks
-that average over their whole input (channel attention) cannot be made equal by a halo; `sr_infer.averages` feeds all
+that average over their whole input (channel attention) cannot be made equal by a halo; `pooled_statistics` feeds all
 their windows one set of averages instead.
 """
 
