@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import nn
 
-from exporters.carry_in_float import Carried, carry_in_float
 from exporters.graph import Graph
 from exporters.open_graph import open_graph
-from exporters.simplify import simplify
+from exporters.passes.simplify import simplify
+from exporters.quantization.float_trunk import Carried, carry_in_float
 from exporters.trace import UnitRange, trace
 from tests.exporters.test_insert_qdq import in_8_bits, photograph
 from training.compress.memsr_initialisation import Initialisation, winning_initialisation

@@ -11,17 +11,17 @@ import torch
 from onnx import helper, numpy_helper
 from torch import Tensor, nn
 
-from exporters.align_channels import align_channels
-from exporters.bicubic_as_convolution import bicubic_as_convolution
-from exporters.fold_mean_shift import fold_mean_shift
-from exporters.fold_padded_bias import fold_padded_bias
-from exporters.fold_shuffle import fold_shuffle
 from exporters.graph import Graph, Rewrite
-from exporters.merge_parallel import merge_parallel
-from exporters.merge_sequential import merge_sequential
-from exporters.passes import PASSES, Pass, apply_passes
+from exporters.passes.align_channels import align_channels
+from exporters.passes.apply import PASSES, Pass, apply_passes
+from exporters.passes.bicubic_as_convolution import bicubic_as_convolution
+from exporters.passes.fold_mean_shift import fold_mean_shift
+from exporters.passes.fold_padded_bias import fold_padded_bias
+from exporters.passes.fold_pixel_shuffle import fold_shuffle
+from exporters.passes.merge_parallel import merge_parallel
+from exporters.passes.merge_sequential import merge_sequential
+from exporters.passes.simplify import simplify
 from exporters.receptive_field import halo_px
-from exporters.simplify import simplify
 from exporters.trace import UnitRange, trace
 from exporters.verify import references
 from training.networks import DRNConfig, EDSRConfig, PlainConfig, build_network

@@ -11,7 +11,7 @@ from onnx import TensorProto
 from PIL import Image
 from skimage import data
 
-from exporters.calibration import read_calibration
+from exporters.quantization.calibration import read_calibration
 from exporters.to_onnx import main
 from sr_infer.engine.session import shared
 from tests.exporters.tiny import save_checkpoint

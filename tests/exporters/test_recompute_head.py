@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from exporters.measurements import bytes_per_px
-from exporters.passes import apply_passes
-from exporters.recompute_head import recompute_head
+from exporters.passes.apply import apply_passes
+from exporters.passes.recompute_head import recompute_head
 from exporters.trace import UnitRange, trace
 from exporters.verify import references, verify
 from training.networks import EDSRConfig, NetworkConfig, PlainConfig, build_network

@@ -6,7 +6,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from exporters.graph import Graph
-from exporters.round_kernels import RoundedKernel, round_kernels
+from exporters.quantization.gptq import RoundedKernel, round_kernels
 from exporters.watch import Batch
 from tests.exporters.test_insert_qdq import photograph
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from exporters.share_pooling import share_pooling
+from exporters.passes.share_pooling import share_pooling
 from tests.exporters.tiny import Exported
 
 RNG = np.random.default_rng(4)

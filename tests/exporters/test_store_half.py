@@ -5,7 +5,7 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
-from exporters.store_half import store_half
+from exporters.passes.store_fp16_weights import store_half
 
 
 def graph(weights: np.ndarray) -> onnx.ModelProto:

@@ -4,8 +4,8 @@ import numpy as np
 import onnx
 
 from exporters.open_graph import open_graph
-from exporters.share_pooling import share_pooling
-from exporters.sum_in_8_bits import sum_in_8_bits
+from exporters.passes.integer_mean import sum_in_8_bits
+from exporters.passes.share_pooling import share_pooling
 from tests.exporters.test_insert_qdq import float_graph, in_8_bits, photograph
 
 

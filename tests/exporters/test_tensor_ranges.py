@@ -3,7 +3,7 @@
 import numpy as np
 from onnx import TensorProto, helper
 
-from exporters.tensor_ranges import CUT_SHARE, tensor_ranges
+from exporters.quantization.activation_ranges import CUT_SHARE, tensor_ranges
 
 
 def test_ranges_are_those_of_all_values_sorted() -> None:

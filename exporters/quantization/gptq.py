@@ -46,7 +46,7 @@ def round_kernels(
 
     Args:
         model: a float graph.
-        layers: what the convolutions give (`exporters.insert_qdq.quantisable`).
+        layers: what the convolutions give (`exporters.quantization.insert_qdq.quantisable`).
         crops: LR, on which they should err least.
         full_range: -127 .. 127 instead of -64 .. 64.
     """

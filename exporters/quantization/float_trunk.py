@@ -10,7 +10,7 @@ the next one's. Then z = V U' (g - mean g) is the basis of the latter closest to
 
 is the same function: a trunk z that is summed in float, and convolutions of which only corrections are asked. Means go
 into the kernels on a channel of ones, which is right on the border too (`training.networks.convolution_algebra`).
-Channels of zeros beside it bring their number to a multiple of 4, as `exporters.align_channels` cannot do later.
+Channels of zeros beside it bring their number to a multiple of 4, as `exporters.passes.align_channels` cannot do later.
 Channels are scaled towards a common range, halfway, as they share the range in 8 bits, and kernels the other way.
 
 Channels that are cut off in less than one place of a hundred on the given pictures are taken for linear, and are then
@@ -25,7 +25,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from exporters.align_channels import WIDTH_MULTIPLE
+from exporters.passes.align_channels import WIDTH_MULTIPLE
 from training.networks import Plain
 from training.networks.convolution_algebra import Convolution, sequential
 

@@ -1,4 +1,4 @@
-"""A float graph as static int8: the convolutions that bear it in 8 bits (`exporters.insert_qdq`), the rest in float.
+"""A float graph as static int8: convolutions that tolerate 8 bits are quantised, the rest stays in float.
 
 Every convolution is quantised alone first. The mean squared error that this leaves in the luma of the result is its
 sensitivity, and as rounding errors of different layers are independent, those of many layers add up: with errors N in
@@ -15,15 +15,15 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from exporters.calibration import Calibration
-from exporters.channels_last import channels_last
 from exporters.count_macs import PROBE_PX, macs_of
 from exporters.graph import Graph
-from exporters.insert_qdq import insert_qdq, quantisable, result_of
 from exporters.open_graph import open_graph
-from exporters.round_kernels import round_kernels
+from exporters.passes.channels_last import channels_last
+from exporters.quantization.activation_ranges import tensor_ranges
+from exporters.quantization.calibration import Calibration
+from exporters.quantization.gptq import round_kernels
+from exporters.quantization.insert_qdq import insert_qdq, quantisable, result_of
 from exporters.shapes import shapes_at
-from exporters.tensor_ranges import tensor_ranges
 from exporters.watch import Batch
 from sr_infer.errors import OptionError, SrInferError
 from sr_infer.metrics import psnr_y

@@ -32,7 +32,7 @@ def align_channels(model: onnx.ModelProto, *, block: int = 16) -> Rewrite:
     """Rewrite `model` in place.
 
     Args:
-        model: to be changed, before `exporters.share_pooling`.
+        model: to be changed, before `exporters.passes.share_pooling`.
         block: channels that a SIMD register holds: 16 with AVX-512, 8 with AVX2; 4 for 8 bits.
     """
     graph = Graph(model)

@@ -8,16 +8,16 @@ from functools import partial
 import onnx
 from onnx import TensorProto, helper
 
-from exporters.align_channels import align_channels
-from exporters.bicubic_as_convolution import bicubic_as_convolution
 from exporters.compare_speed import Comparison, compare_speed
-from exporters.fold_mean_shift import fold_mean_shift
-from exporters.fold_padded_bias import fold_padded_bias
-from exporters.fold_shuffle import fold_shuffle
 from exporters.graph import Rewrite, drop_unused
-from exporters.merge_parallel import merge_parallel
-from exporters.merge_sequential import merge_sequential
-from exporters.simplify import SimplifyError, simplify
+from exporters.passes.align_channels import align_channels
+from exporters.passes.bicubic_as_convolution import bicubic_as_convolution
+from exporters.passes.fold_mean_shift import fold_mean_shift
+from exporters.passes.fold_padded_bias import fold_padded_bias
+from exporters.passes.fold_pixel_shuffle import fold_shuffle
+from exporters.passes.merge_parallel import merge_parallel
+from exporters.passes.merge_sequential import merge_sequential
+from exporters.passes.simplify import SimplifyError, simplify
 from exporters.verify import Reference, VerificationError, verify
 
 _log = logging.getLogger(__name__)

@@ -4,7 +4,7 @@ With a tensor's range [low, high], zero in it, and s = (high - low) / 255, z = r
 
     q(x) = clip(round(x / s) + z, 0, 255),    x' = s (q - z)
 
-and kernels W'[o] = s_o q with q in -127 .. 127, or -64 .. 64 (`exporters.round_kernels`): without VNNI
+and kernels W'[o] = s_o q with q in -127 .. 127, or -64 .. 64 (`exporters.quantization.gptq`): without VNNI
 instructions (i5-class CPUs) two products of 8 bits, 2 * 255 * 127, overflow the 16-bit sum that the CPU takes, and the
 result is silently wrong; 2 * 255 * 64 fits.
 
@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 from onnx import helper
 
 from exporters.graph import Graph, attributes_of, drop_unused
-from exporters.round_kernels import RoundedKernel
-from exporters.tensor_ranges import Range
+from exporters.quantization.activation_ranges import Range
+from exporters.quantization.gptq import RoundedKernel
 
 LEVELS = 255
 SMALLEST_SCALE = 1e-12

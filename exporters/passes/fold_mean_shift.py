@@ -9,8 +9,8 @@ would be taken for the mean). What is exact:
 A goes into the kernel, and `x + A^-1 b` is left of P: an addition instead of a convolution, none where b is zero. A
 Resize between the two changes nothing: interpolation is linear and leaves a constant as it is.
 
-The shift behind the last convolution needs no pass of its own: `exporters.merge_sequential` and
-`exporters.fold_shuffle` take it in.
+The shift behind the last convolution needs no pass of its own: `exporters.passes.merge_sequential` and
+`exporters.passes.fold_pixel_shuffle` take it in.
 """
 
 import numpy as np
