@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from training.loop.cuda_graph import RecordedGradients
 from training.losses import ReconstructionLoss
 from training.networks import EDSR, EDSRConfig
-from training.recorded_step import RecordedGradients
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="CUDA graphs need a GPU")
 

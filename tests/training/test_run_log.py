@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from training.run_log import RunLog
+from training.loop.run_log import RunLog
 
 
 def test_a_run_that_diverges_is_told_so_and_logged_on(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -11,8 +11,8 @@ from torch import Tensor
 from exporters.checkpoints import read_checkpoint
 from sr_infer.tiling import self_ensemble
 from training.checkpoint import load_network, load_tensors
+from training.loop.teacher_targets import SelfEnsemble, turned, turned_back
 from training.networks import Network
-from training.self_ensemble import SelfEnsemble, turned, turned_back
 from training.train import main
 
 Train = Callable[..., int]

@@ -16,10 +16,10 @@ import training
 from exporters.to_onnx import main as export
 from training.checkpoint import load_network, load_tensors, save_network
 from training.compress.__main__ import main
-from training.compress.drc_distillation import TailDistillation
-from training.compress.drc_recipe import read_drc_recipe
+from training.compress.drc.distillation import TailDistillation
+from training.compress.drc.recipe import read_drc_recipe
 from training.data.folder import scan_folder
-from training.loop import Limits, Trainer
+from training.loop.trainer import Limits, Trainer
 from training.losses import ReconstructionLoss
 from training.networks import DRNConfig, build_network
 from training.recipe import read_recipe

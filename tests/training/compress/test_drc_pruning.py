@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from sr_infer.errors import ModelError
-from training.compress.drc_baselines import LayerSamples, lasso, thinet
-from training.compress.drc_pruning import ChannelPruning, Pruning
+from training.compress.drc.baselines import LayerSamples, lasso, thinet
+from training.compress.drc.pruning import ChannelPruning, Pruning
 from training.compress.inner_layers import find_inner_layers
 from training.losses import ReconstructionLoss
 from training.networks import DRNConfig, build_network

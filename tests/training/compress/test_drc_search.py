@@ -7,11 +7,11 @@ import torch
 from torch import Tensor, nn
 
 from training.compress.cost import CountedCost
-from training.compress.drc_search import Alpha, ChannelSearch
-from training.compress.drc_widths import Widths
+from training.compress.drc.search import Alpha, ChannelSearch
+from training.compress.drc.widths import Widths
 from training.compress.inner_layers import find_inner_layers
 from training.data.folder import scan_folder
-from training.loop import Limits, Trainer
+from training.loop.trainer import Limits, Trainer
 from training.networks import DRNConfig
 from training.recipe import Recipe, Training
 

@@ -16,7 +16,7 @@ import training
 from exporters.to_onnx import main as export
 from training.checkpoint import load_network, load_tensors
 from training.compress.__main__ import main
-from training.compress.memsr import read_memsr_recipe
+from training.compress.memsr.pipeline import read_memsr_recipe
 from training.recipe import read_recipe
 
 KilledRun = Callable[[Sequence[str], Path], None]

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from sr_infer.errors import ModelError
 from training.checkpoint import load_network
-from training.compress.memsr_conversion import (
+from training.compress.memsr.conversion import (
     carrying_constant,
     check_teacher,
     clipped_share,

@@ -13,9 +13,9 @@ from sr_infer.errors import OptionError
 from sr_infer.metrics import psnr_y
 from sr_infer.resize import downscale
 from training.checkpoint import load_network
-from training.compress.memsr_conversion import teacher_features
-from training.compress.memsr_initialisation import Initialisation, winning_initialisation
-from training.compress.memsr_widths import Student, smallest_rank
+from training.compress.memsr.conversion import teacher_features
+from training.compress.memsr.initialisation import Initialisation, winning_initialisation
+from training.compress.memsr.widths import Student, smallest_rank
 from training.networks import EDSR, EDSRConfig, Plain, PlainConfig
 
 WEIGHTS = Path(__file__).parents[3] / "weights" / "srpn-lite-x4.safetensors"

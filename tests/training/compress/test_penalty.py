@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from sr_infer.errors import ModelError, OptionError
-from training.compress.penalty import GrowingPenalty, Growth
+from training.compress.srp.penalty import GrowingPenalty, Growth
 
 
 @pytest.fixture

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from training.compress.removal import remove_channels
-from training.compress.selection import Selection, select_channels
-from training.compress.srp import read_srp_recipe
-from training.compress.structure import trace_structure
+from training.compress.channel_groups import trace_structure
+from training.compress.remove_channels import remove_channels
+from training.compress.srp.pipeline import read_srp_recipe
+from training.compress.srp.selection import Selection, select_channels
 from training.networks import (
     DRN,
     DRNConfig,

@@ -5,9 +5,9 @@ import torch
 from torch import nn
 
 from sr_infer.errors import OptionError
-from training.compress.removal import remove_channels
-from training.compress.selection import Selection, removed_count, select_channels
-from training.compress.structure import Structure, trace_structure
+from training.compress.channel_groups import Structure, trace_structure
+from training.compress.remove_channels import remove_channels
+from training.compress.srp.selection import Selection, removed_count, select_channels
 from training.networks import EDSRConfig, build_network
 from training.networks.cost import count_macs
 

@@ -14,8 +14,8 @@ import training
 from exporters.to_onnx import main as export
 from training.checkpoint import load_network, load_tensors
 from training.compress.__main__ import main
-from training.compress.srp import read_srp_recipe
-from training.compress.structure import trace_structure
+from training.compress.channel_groups import trace_structure
+from training.compress.srp.pipeline import read_srp_recipe
 
 KilledRun = Callable[[Sequence[str], Path], None]
 DENSE = """

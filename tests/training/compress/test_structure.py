@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from sr_infer.errors import OptionError
-from training.compress.structure import Structure, trace_structure
+from training.compress.channel_groups import Structure, trace_structure
 from training.networks import DRNConfig, EDSRConfig, PlainConfig, RIRConfig, SRResNetConfig, build_network
 
 

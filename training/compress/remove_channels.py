@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import torch
 
 from sr_infer.errors import OptionError
-from training.compress.structure import Structure
+from training.compress.channel_groups import Structure
 from training.networks import Network
 
 

@@ -12,25 +12,15 @@ import torch
 from torch import Tensor
 
 from sr_infer.errors import ModelError, OptionError
-from training.began import begin, fingerprint
 from training.checkpoint import load_network, load_tensors, provenance, save_network, save_tensors
-from training.compress.memsr_conversion import (
-    carrying_constant,
-    check_teacher,
-    clipped_share,
-    teacher_layers,
-)
-from training.compress.memsr_distillation import Distillation, DistillationLoss
-from training.compress.memsr_initialisation import (
-    Initialisation,
-    Winner,
-    winning_initialisation,
-    with_fitted_bridges,
-)
-from training.compress.memsr_widths import Student
-from training.data.bank import PatchBank
+from training.compress.memsr.conversion import carrying_constant, check_teacher, clipped_share, teacher_layers
+from training.compress.memsr.distillation import Distillation, DistillationLoss
+from training.compress.memsr.initialisation import Initialisation, Winner, winning_initialisation, with_fitted_bridges
+from training.compress.memsr.widths import Student
 from training.data.folder import Folder, read_pictures
-from training.loop import Limits, Trainer
+from training.data.patch_bank import PatchBank
+from training.loop.run_manifest import begin, fingerprint
+from training.loop.trainer import Limits, Trainer
 from training.networks import OnesPlain, Plain, build_network, read_config
 from training.networks.convolution_algebra import Convolution
 from training.networks.cost import count_parameters

@@ -14,12 +14,12 @@ from torch import Tensor, nn
 
 from sr_infer.errors import ModelError, OptionError
 from training.compress.cost import Cost
-from training.compress.drc_widths import Widths
+from training.compress.drc.widths import Widths
 from training.compress.inner_layers import InnerLayer, InnerLayers
-from training.data.bank import PatchBank
-from training.loop import Trainer
+from training.data.patch_bank import PatchBank
+from training.loop.optimizer_state import below
+from training.loop.trainer import Trainer
 from training.networks import Network
-from training.run_state import below
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from sr_infer.errors import OptionError
-from training.compress.removal import remove_channels
-from training.compress.structure import Structure
+from training.compress.channel_groups import Structure
+from training.compress.remove_channels import remove_channels
 from training.networks import Network
 from training.networks.blocks import convolution_of
 from training.networks.cost import count_macs

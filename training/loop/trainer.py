@@ -19,7 +19,6 @@ from tqdm import tqdm
 from sr_infer.errors import ModelError, OptionError
 from sr_infer.measure import peak_resident_bytes
 from sr_infer.tiling.self_ensemble import TURNS
-from training.began import without_lengths
 from training.checkpoint import (
     dual_path,
     load_matching,
@@ -29,19 +28,20 @@ from training.checkpoint import (
     save_network,
     save_tensors,
 )
-from training.data.bank import PatchBank
 from training.data.folder import Folder, read_pictures
+from training.data.patch_bank import PatchBank
+from training.loop.cuda_graph import RecordedGradients
+from training.loop.deferred_signals import signals_held
+from training.loop.distributed import Processes
+from training.loop.optimizer_state import below, collect_state, restore_state
+from training.loop.run_log import RunLog
+from training.loop.run_manifest import without_lengths
+from training.loop.schedule import learning_rate
+from training.loop.teacher_targets import SelfEnsemble
+from training.loop.validation import mean_psnr_y_db, validation_pictures
 from training.losses import ReconstructionLoss
 from training.networks import build_network
-from training.processes import Processes
 from training.recipe import Recipe
-from training.recorded_step import RecordedGradients
-from training.run_log import RunLog
-from training.run_state import below, collect_state, restore_state
-from training.schedule import learning_rate
-from training.self_ensemble import SelfEnsemble
-from training.signals import signals_held
-from training.validation import mean_psnr_y_db, validation_pictures
 
 LOG = logging.getLogger(__name__)
 

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from sr_infer.errors import OptionError
-from training.compress.drc_pruning import Pruning
-from training.compress.drc_search import Alpha
-from training.compress.drc_widths import Widths
+from training.compress.drc.pruning import Pruning
+from training.compress.drc.search import Alpha
+from training.compress.drc.widths import Widths
 from training.recipe import Training, read_tables
 from training.settings import read_settings
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from training.checkpoint import dual_path, load_tensors
-from training.loop import Trainer
+from training.loop.trainer import Trainer
 
 LOG = logging.getLogger(__name__)
 LEARNING_RATE = 1e-3

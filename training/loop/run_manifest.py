@@ -8,7 +8,7 @@ from typing import Any
 
 from sr_infer.atomic_file import replacing
 from sr_infer.errors import ModelError, OptionError
-from training.processes import Processes
+from training.loop.distributed import Processes
 
 LENGTHS = ("steps", "validate_every")
 """Of trainings; these may change in a run."""

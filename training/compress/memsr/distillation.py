@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
 from sr_infer.errors import OptionError
-from training.compress.memsr_conversion import teacher_features
+from training.compress.memsr.conversion import teacher_features
 from training.losses import ReconstructionLoss
 from training.networks import EDSR, OnesPlain, Plain
 from training.networks.convolution_algebra import Convolution

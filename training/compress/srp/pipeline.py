@@ -9,16 +9,16 @@ from pathlib import Path
 import torch
 
 from sr_infer.errors import OptionError
-from training.began import begin, fingerprint
 from training.checkpoint import dual_path, load_network, provenance, save_network, save_tensors
-from training.compress.curves import draw_curves
-from training.compress.penalty import GrowingPenalty, Growth
-from training.compress.removal import remove_channels
-from training.compress.selection import Selection, select_channels
-from training.compress.structure import trace_structure
+from training.compress.channel_groups import trace_structure
+from training.compress.plots import draw_curves
+from training.compress.remove_channels import remove_channels
+from training.compress.srp.penalty import GrowingPenalty, Growth
+from training.compress.srp.selection import Selection, select_channels
 from training.data.folder import Folder
-from training.dual_start import start_duals
-from training.loop import Limits, Trainer
+from training.loop.dual_warmup import start_duals
+from training.loop.run_manifest import begin, fingerprint
+from training.loop.trainer import Limits, Trainer
 from training.networks import Network, NetworkConfig
 from training.networks.cost import count_parameters
 from training.recipe import Recipe, Training, parse_recipe, read_sections

@@ -25,8 +25,8 @@ import torch
 from torch import Tensor, nn
 
 from sr_infer.errors import OptionError
-from training.compress.memsr_conversion import assemble, rectified_channels, teacher_features, teacher_layers
-from training.compress.memsr_widths import Student, numerical_rank
+from training.compress.memsr.conversion import assemble, rectified_channels, teacher_features, teacher_layers
+from training.compress.memsr.widths import Student, numerical_rank
 from training.networks import EDSR, OnesPlain, Plain
 from training.networks.convolution_algebra import Convolution, identity, keeping_ones, sequential, stacked, with_ones
 

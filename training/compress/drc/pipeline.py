@@ -16,19 +16,19 @@ from typing import Any
 import torch
 
 from sr_infer.errors import ModelError, OptionError
-from training.began import begin, fingerprint
 from training.checkpoint import dual_path, load_network, provenance, save_network, save_tensors
 from training.compress.cost import Cost, CountedCost, read_latency_table
-from training.compress.curves import draw_search, write_curve
-from training.compress.drc_distillation import TailDistillation
-from training.compress.drc_pruning import ChannelPruning
-from training.compress.drc_recipe import DRCRecipe
-from training.compress.drc_search import ChannelSearch
-from training.compress.drc_widths import read_widths, write_widths
+from training.compress.drc.distillation import TailDistillation
+from training.compress.drc.pruning import ChannelPruning
+from training.compress.drc.recipe import DRCRecipe
+from training.compress.drc.search import ChannelSearch
+from training.compress.drc.widths import read_widths, write_widths
 from training.compress.inner_layers import find_inner_layers
+from training.compress.plots import draw_search, write_curve
 from training.data.folder import Folder
-from training.dual_start import start_duals
-from training.loop import Limits, Trainer
+from training.loop.dual_warmup import start_duals
+from training.loop.run_manifest import begin, fingerprint
+from training.loop.trainer import Limits, Trainer
 from training.networks import DRN, Network, NetworkConfig
 from training.networks.cost import count_parameters
 from training.recipe import Recipe, Training, parse_recipe

@@ -123,7 +123,7 @@ def trace_structure(
         else:
             raise OptionError(
                 f"{node.format_node()}: expected a convolution, PixelShuffle, cat, {', '.join(sorted(ELEMENTWISE))}, "
-                f"{', '.join(sorted(CHANNEL_BY_CHANNEL))}; add {name} to training/compress/structure.py"
+                f"{', '.join(sorted(CHANNEL_BY_CHANNEL))}; add {name} to training/compress/channel_groups.py"
             )
     for names in (*tied, kept):
         if unknown := [name for name in names if name not in outputs]:

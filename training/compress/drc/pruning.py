@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from sr_infer.errors import ModelError, OptionError
 from training.checkpoint import load_tensors, save_tensors
-from training.compress.drc_baselines import lasso, sample_layer, thinet
+from training.compress.drc.baselines import lasso, sample_layer, thinet
 from training.compress.inner_layers import InnerLayer, InnerLayers
 from training.losses import ReconstructionLoss
 from training.networks import Network, images_of
