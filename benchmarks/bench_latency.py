@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from benchmarks import cases
+from benchmarks.timing import cases
 from sr_infer import ShippedModel
 from sr_infer.resources import usable_cpus
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from benchmarks.cases import photograph
+from benchmarks.timing.cases import photograph
 from sr_infer import ShippedModel, Upscaler, available_models, folders, memory
 from sr_infer.image_io import tiff_writer, writer
 from sr_infer.image_io.metadata import Metadata

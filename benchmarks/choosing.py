@@ -19,7 +19,7 @@ import psutil
 from PIL import Image
 from skimage import data
 
-from benchmarks.machine import cpu_name
+from benchmarks.timing.machine import cpu_name
 from sr_infer.resources import usable_cpus
 
 MODEL = "srpn-lite-x2"

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from benchmarks.machine import cpu_name
+from benchmarks.timing.machine import cpu_name
 from exporters.trace import OPSET, UnitRange, trace
 from sr_infer.atomic_file import replacing
 from sr_infer.resources import usable_cpus

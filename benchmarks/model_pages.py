@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-from benchmarks.machine import cpu_name
+from benchmarks.timing.machine import cpu_name
 from sr_infer import ModelCard, ShippedModel, Upscaler, available_models
 from sr_infer.measure import latency, peak_memory
 from sr_infer.metrics import psnr_y

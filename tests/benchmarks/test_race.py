@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.race import Contender, Finish, paired_ratio, race
-from benchmarks.subjects import noise
+from benchmarks.compared_networks import noise
+from benchmarks.timing.interleaved import Contender, Finish, paired_ratio, race
 
 
 def sleeping(seconds: float) -> Callable[[], object]:

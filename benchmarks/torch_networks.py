@@ -1,4 +1,4 @@
-"""A subject of `benchmarks.subjects` in torch, and what is made of it."""
+"""A subject of `benchmarks.compared_networks` in torch, and what is made of it."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from benchmarks.alternatives import alternative
-from benchmarks.subjects import noise, weights_of
+from benchmarks.compared_networks import noise, weights_of
 from exporters.trace import UnitRange, trace
 from training.checkpoint import load_network
 

@@ -123,7 +123,7 @@ class _Runner:
         self._complaints: IO[str] = tempfile.TemporaryFile("w+")  # noqa: SIM115
         job = {"case": contender.case, "arguments": contender.arguments, "reference": reference and str(reference)}
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.runner", json.dumps(job)],
+            [sys.executable, "-m", "benchmarks.timing.worker", json.dumps(job)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._complaints,

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from benchmarks.alternatives import ALTERNATIVES
+from benchmarks.compared_networks import ncnn_files, reference_file, unoptimised_onnx, weights_of
 from benchmarks.peers import PEERS, Peer
-from benchmarks.race import Contender, Finish, as_json, race
-from benchmarks.subjects import ncnn_files, reference_file, unoptimised_onnx, weights_of
+from benchmarks.timing.interleaved import Contender, Finish, as_json, race
 from sr_infer import ShippedModel, available_models
 from sr_infer.errors import ModelNotFoundError
 from sr_infer.resources import usable_cpus
@@ -34,9 +34,9 @@ def measure_alternatives(model: ShippedModel) -> dict[str, Any]:
     """The model, Pillow's filters and networks by architecture, at the model's scale, on all threads."""
     threads, scale = usable_cpus(), model.card.scale
     contenders = [
-        Contender(OURS, "benchmarks.cases:network", (model.name, SIDE_PX, threads)),
+        Contender(OURS, "benchmarks.timing.cases:network", (model.name, SIDE_PX, threads)),
         *(
-            Contender(f"Pillow {name.lower()}", "benchmarks.cases:pillow", (name, scale, SIDE_PX))
+            Contender(f"Pillow {name.lower()}", "benchmarks.timing.cases:pillow", (name, scale, SIDE_PX))
             for name in ("BICUBIC", "LANCZOS")
         ),
     ]
@@ -57,10 +57,10 @@ def int8_form(model: ShippedModel) -> ShippedModel | None:
 
 def _race(model: ShippedModel, peers: Sequence[Peer], threads: int) -> dict[str, Any]:
     int8 = int8_form(model)
-    ours = [Contender(OURS, "benchmarks.cases:network", (model.name, SIDE_PX, threads), check=True)]
+    ours = [Contender(OURS, "benchmarks.timing.cases:network", (model.name, SIDE_PX, threads), check=True)]
     if int8 is not None:
-        ours.append(Contender(OURS_INT8, "benchmarks.cases:network", (int8.name, SIDE_PX, threads), check=True))
-    product = Contender(PRODUCT, "benchmarks.cases:matrix_product", (PRODUCT_SIDE, threads))
+        ours.append(Contender(OURS_INT8, "benchmarks.timing.cases:network", (int8.name, SIDE_PX, threads), check=True))
+    product = Contender(PRODUCT, "benchmarks.timing.cases:matrix_product", (PRODUCT_SIDE, threads))
     contenders, absent = _contenders(model.name, peers, threads)
     reference = reference_file(model.name, SIDE_PX)
     finishes = race([*ours, *contenders, product], threads=threads, seconds=SECONDS, reference=reference)

@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
-from benchmarks.race import Contender, as_json, race
+from benchmarks.timing.interleaved import Contender, as_json, race
 from sr_infer import ShippedModel
 from sr_infer.measure import peak_memory
 from sr_infer.resources import usable_cpus
@@ -16,14 +16,16 @@ def measure(model: ShippedModel) -> dict[str, Any]:
     everything = usable_cpus()
     contenders = [
         *(
-            Contender(f"call, threads {threads}", "benchmarks.cases:upscaler", (model.name, SIDE_PX, SIDE_PX, threads))
+            Contender(
+                f"call, threads {threads}", "benchmarks.timing.cases:upscaler", (model.name, SIDE_PX, SIDE_PX, threads)
+            )
             for threads in thread_counts(everything)
         ),
         *(
-            Contender(f"network, threads {threads}", "benchmarks.cases:network", (model.name, SIDE_PX, threads))
+            Contender(f"network, threads {threads}", "benchmarks.timing.cases:network", (model.name, SIDE_PX, threads))
             for threads in sorted({1, everything})
         ),
-        Contender("files", "benchmarks.cases:files", (model.name, SIDE_PX, SIDE_PX, everything)),
+        Contender("files", "benchmarks.timing.cases:files", (model.name, SIDE_PX, SIDE_PX, everything)),
     ]
     first = peak_memory("sr_infer.measure:first_call_case", model.name, SIDE_PX, SIDE_PX, everything)
     return {

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.parts import SHOWN_IN_FULL
-from benchmarks.race import Contender, race
+from benchmarks.collectors import SHOWN_IN_FULL
+from benchmarks.timing.interleaved import Contender, race
 from sr_infer import ShippedModel
 from sr_infer.measure import peak_memory
 from sr_infer.memory import fit
@@ -44,7 +44,7 @@ def measure(model: ShippedModel, *, slow: bool = False) -> dict[str, Any]:
     if slow or model.name == SHOWN_IN_FULL:
         rows["one piece"] = _whole(model)
     if slow:
-        rows["file to file"] = asdict(peak_memory("benchmarks.cases:files", model.name, *SIZE_HW, usable_cpus()))
+        rows["file to file"] = asdict(peak_memory("benchmarks.timing.cases:files", model.name, *SIZE_HW, usable_cpus()))
     pure.append(_us_per_px(model.name))
     of_first_case = halo_factor(model, None if "chosen by itself" in rows else budget)
     return {"pure_us_per_px": statistics.mean(pure), "cases": rows, "halo_factor": of_first_case}
@@ -78,6 +78,6 @@ def _case(model: ShippedModel, budget: str | None, tile: int | None) -> dict[str
 
 def _us_per_px(model: str) -> float:
     threads = usable_cpus()
-    alone = Contender(model, "benchmarks.cases:networks_at_once", (model, SQUARE_PX, threads))
+    alone = Contender(model, "benchmarks.timing.cases:networks_at_once", (model, SQUARE_PX, threads))
     (finish,) = race([alone], threads=threads, rounds=5, seconds=10)
     return finish.latency.median_ms * 1e3 / (threads * SQUARE_PX**2)

@@ -43,7 +43,7 @@ def reference_file(subject: str, side_px: int) -> Path:
     """What torch makes of `noise`, as .npy."""
 
     def write(path: Path) -> None:
-        from benchmarks.subject_network import torch_result
+        from benchmarks.torch_networks import torch_result
 
         np.save(path, torch_result(subject, side_px))
 
@@ -54,7 +54,7 @@ def unoptimised_onnx(subject: str) -> Path:
     """The graph as torch's exporter gives it, without any of our passes."""
 
     def write(path: Path) -> None:
-        from benchmarks.subject_network import traced
+        from benchmarks.torch_networks import traced
 
         path.write_bytes(traced(subject))
 
@@ -69,7 +69,7 @@ def ncnn_files(subject: str, side_px: int) -> tuple[Path, Path]:
     """
 
     def write(path: Path) -> None:
-        from benchmarks.subject_network import convert_to_ncnn
+        from benchmarks.torch_networks import convert_to_ncnn
 
         path.mkdir()
         convert_to_ncnn(subject, side_px, path)

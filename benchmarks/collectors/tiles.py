@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
-from benchmarks.race import Contender, race
+from benchmarks.timing.interleaved import Contender, race
 from sr_infer import ShippedModel
 from sr_infer.measure import peak_memory
 from sr_infer.resources import usable_cpus
@@ -17,7 +17,7 @@ MOST_SECONDS = 4
 def measure(model: ShippedModel) -> dict[str, Any]:
     threads = usable_cpus()
     (finish,) = race(
-        [Contender(model.name, "benchmarks.cases:network", (model.name, 96, threads))], threads=threads, rounds=3
+        [Contender(model.name, "benchmarks.timing.cases:network", (model.name, 96, threads))], threads=threads, rounds=3
     )
     expected_s = finish.latency.median_ms / 1e3 * (PICTURE_PX / 96) ** 2
     side = PICTURE_PX if expected_s < MOST_SECONDS else SMALL_PICTURE_PX

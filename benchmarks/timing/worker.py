@@ -1,4 +1,4 @@
-"""The process of one contender of `benchmarks.race`: prepare, run when told, say what it took.
+"""The process of one contender of `benchmarks.timing.interleaved`: prepare, run when told, say what it took.
 
 Whatever a library prints goes to standard error; standard output carries one JSON object a line.
 """

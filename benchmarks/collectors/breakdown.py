@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from benchmarks.race import Contender, race
+from benchmarks.timing.interleaved import Contender, race
 from sr_infer import ShippedModel
 from sr_infer.tiling.geometry import plan
 from sr_infer.tiling.pooled_statistics import patches
@@ -24,10 +24,10 @@ def measure(model: ShippedModel) -> dict[str, Any]:
     grid = plan((SIDE_PX, SIDE_PX), tile_px=TILE_PX, halo_px=halo, multiple_of_px=card.multiple_of_px)
     window_px = grid.window_hw[0]
     contenders = [
-        Contender("call", "benchmarks.cases:upscaler", (model.name, SIDE_PX, SIDE_PX, 1, TILE_PX)),
-        Contender("window", "benchmarks.cases:network", (model.name, window_px, 1)),
-        Contender("tiny", "benchmarks.cases:network", (model.name, TINY_PX, 1)),
-        Contender("product", "benchmarks.cases:matrix_product", (PRODUCT_SIDE, 1)),
+        Contender("call", "benchmarks.timing.cases:upscaler", (model.name, SIDE_PX, SIDE_PX, 1, TILE_PX)),
+        Contender("window", "benchmarks.timing.cases:network", (model.name, window_px, 1)),
+        Contender("tiny", "benchmarks.timing.cases:network", (model.name, TINY_PX, 1)),
+        Contender("product", "benchmarks.timing.cases:matrix_product", (PRODUCT_SIDE, 1)),
     ]
     finishes = race(contenders, threads=1, rounds=7, seconds=15)
     failed = [finish.failure for finish in finishes if finish.failure]

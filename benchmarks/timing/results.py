@@ -6,8 +6,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks.machine import machine_card
-from benchmarks.subjects import BUILD
+from benchmarks.compared_networks import BUILD
+from benchmarks.timing.machine import machine_card
 from sr_infer import ShippedModel
 from sr_infer.atomic_file import replacing
 
