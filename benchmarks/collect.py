@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import choosing
-from benchmarks.collectors import breakdown, calls, engines, large, quality, tiles
-from benchmarks.collectors import SHOWN_IN_FULL
+from benchmarks.collectors import SHOWN_IN_FULL, breakdown, calls, engines, large, quality, tiles
 from benchmarks.timing.results import Results
 from sr_infer import ShippedModel, available_models
 from sr_infer.errors import SrInferError

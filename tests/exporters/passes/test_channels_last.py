@@ -10,9 +10,9 @@ import pytest
 from exporters.open_graph import open_graph
 from exporters.passes.channels_last import channels_last
 from exporters.passes.fold_pixel_shuffle import fold_shuffle
-from tests.exporters.test_carry_in_float import carried, carried_graph
-from tests.exporters.test_insert_qdq import in_8_bits, photograph
-from tests.exporters.test_passes import rewritten, simplified
+from tests.exporters.passes.test_passes import rewritten, simplified
+from tests.exporters.quantization.test_float_trunk import carried, carried_graph
+from tests.exporters.quantization.test_insert_qdq import in_8_bits, photograph
 from training.networks import DRNConfig
 
 

@@ -19,7 +19,7 @@ from training.compress.memsr.conversion import (
 )
 from training.networks import EDSR, EDSRConfig, Plain, SRResNet, SRResNetConfig
 
-WEIGHTS = Path(__file__).parents[3] / "weights" / "srpn-lite-x4.safetensors"
+WEIGHTS = Path(__file__).parents[4] / "weights" / "srpn-lite-x4.safetensors"
 
 
 def photograph(height: int, width: int) -> Tensor:

@@ -16,7 +16,7 @@ from training.networks import Network
 from training.train import main
 
 Train = Callable[..., int]
-WEIGHTS = Path(__file__).parents[2] / "weights"
+WEIGHTS = Path(__file__).parents[3] / "weights"
 
 
 @pytest.fixture

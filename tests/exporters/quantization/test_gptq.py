@@ -8,7 +8,7 @@ from onnx import TensorProto, helper, numpy_helper
 from exporters.graph import Graph
 from exporters.quantization.gptq import RoundedKernel, round_kernels
 from exporters.watch import Batch
-from tests.exporters.test_insert_qdq import photograph
+from tests.exporters.quantization.test_insert_qdq import photograph
 
 
 def convolution(bias: bool) -> onnx.ModelProto:

@@ -6,7 +6,7 @@ import onnx
 from exporters.open_graph import open_graph
 from exporters.passes.integer_mean import sum_in_8_bits
 from exporters.passes.share_pooling import share_pooling
-from tests.exporters.test_insert_qdq import float_graph, in_8_bits, photograph
+from tests.exporters.quantization.test_insert_qdq import float_graph, in_8_bits, photograph
 
 
 def test_means_are_those_of_the_float_sums() -> None:

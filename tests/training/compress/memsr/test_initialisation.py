@@ -18,7 +18,7 @@ from training.compress.memsr.initialisation import Initialisation, winning_initi
 from training.compress.memsr.widths import Student, smallest_rank
 from training.networks import EDSR, EDSRConfig, Plain, PlainConfig
 
-WEIGHTS = Path(__file__).parents[3] / "weights" / "srpn-lite-x4.safetensors"
+WEIGHTS = Path(__file__).parents[4] / "weights" / "srpn-lite-x4.safetensors"
 PAPER = Initialisation(patches=16)
 OURS = Initialisation(patches=16, directions="rectified", bridges="fitted", shift=12.0)
 

@@ -13,7 +13,7 @@ from exporters.open_graph import open_graph
 from exporters.passes.simplify import simplify
 from exporters.quantization.float_trunk import Carried, carry_in_float
 from exporters.trace import UnitRange, trace
-from tests.exporters.test_insert_qdq import in_8_bits, photograph
+from tests.exporters.quantization.test_insert_qdq import in_8_bits, photograph
 from training.compress.memsr.initialisation import Initialisation, winning_initialisation
 from training.compress.memsr.widths import Student
 from training.networks import EDSR, EDSRConfig, Plain, PlainConfig
