@@ -3,7 +3,8 @@
 Channel attention averages over its whole input, so something must be done about tiles:
 
     own       each tile averages over itself
-    shared    all tiles take the averages of small patches spread over the picture, as `sr_infer.averages` does
+    shared    all tiles take the averages of small patches spread over the picture, as
+              `sr_infer.tiling.pooled_statistics` does
     windowed  each position averages over a box around it, by cumulative sums (TLC: Chu et al., "Improving Image
               Restoration by Revisiting Global Information Aggregation", ECCV 2022, section 3.2)
 
@@ -25,8 +26,8 @@ from PIL import Image
 from torch import Tensor
 
 from sr_infer import ModelCard, Upscaler
-from sr_infer.averages import patches
-from sr_infer.tiling import Grid, Span, plan
+from sr_infer.tiling.geometry import Grid, Span, plan
+from sr_infer.tiling.pooled_statistics import patches
 from training.checkpoint import load_network
 from training.networks.drn import DRN
 

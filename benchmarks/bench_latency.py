@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from benchmarks import cases
+from benchmarks.timing import cases
 from sr_infer import ShippedModel
-from sr_infer.limits import usable_cpus
+from sr_infer.resources import usable_cpus
 
 TILE_PX = 96
 MOST_PX_REPEATED = 500_000

@@ -9,8 +9,8 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from sr_infer import ShippedModel
-from sr_infer.limits import available_memory_bytes
 from sr_infer.measure import peak_memory
+from sr_infer.resources import available_memory_bytes
 
 BUDGETS = {"no-budget": None, "small-budget": "300MB"}
 BUDGET_OF_ATTENTION = "1GB"

@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from benchmarks.cases import photograph
-from sr_infer import ShippedModel, Upscaler, available_models, encode, files, memory, tiff_writer
+from benchmarks.timing.cases import photograph
+from sr_infer import ShippedModel, Upscaler, available_models, folders, memory
+from sr_infer.image_io import tiff_writer, writer
+from sr_infer.image_io.metadata import Metadata
 from sr_infer.measure import peak_memory
-from sr_infer.metadata import Metadata
 
 FULL_HD_HW, QUARTER_HW = (1080, 1920), (540, 960)
 LARGE_TIFF_HW = (8400, 12000)
@@ -92,7 +93,7 @@ def file_case(
 ) -> Callable[[], object]:
     """A case of `peak_memory`: all pictures in a folder, as the command does them."""
     upscaler, output = _loaded(model, options), Path(folder) / "large"
-    work = files.tasks([folder], output, extension=Path(target).suffix)
+    work = folders.tasks([folder], output, extension=Path(target).suffix)
 
     def call() -> None:
         failed = [outcome.error for outcome in _run(upscaler, work, sizing, jobs) if outcome.error]
@@ -102,11 +103,11 @@ def file_case(
     return call
 
 
-def _run(upscaler: Upscaler, work: list[files.Task], sizing: dict[str, Any], jobs: int) -> list[files.Outcome]:
-    return files.run(
+def _run(upscaler: Upscaler, work: list[folders.Task], sizing: dict[str, Any], jobs: int) -> list[folders.Outcome]:
+    return folders.run(
         upscaler,
         work,
-        files.OutputOptions(**sizing),
+        folders.OutputOptions(**sizing),
         jobs=jobs,
         on_tile=lambda path, done, total: None,
         on_outcome=lambda outcome: None,
@@ -135,7 +136,7 @@ def _write_source(folder: Path, case: Case) -> None:
         if case.kind == "RGB":
             Image.fromarray(pixels).save(folder / f"photo-{number}.jpg", quality=95)
         else:
-            encode.write(pixels, folder / f"photo-{number}.png", Metadata())
+            writer.write(pixels, folder / f"photo-{number}.png", Metadata())
 
 
 def main() -> int:

@@ -19,8 +19,8 @@ import psutil
 from PIL import Image
 from skimage import data
 
-from benchmarks.machine import cpu_name
-from sr_infer.limits import usable_cpus
+from benchmarks.timing.machine import cpu_name
+from sr_infer.resources import usable_cpus
 
 MODEL = "srpn-lite-x2"
 WIDTH, HEIGHT = 160, 120

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import choosing
-from benchmarks.parts import SHOWN_IN_FULL, breakdown, calls, engines, large, quality, tiles
-from benchmarks.results import Results
+from benchmarks.collectors import SHOWN_IN_FULL, breakdown, calls, engines, large, quality, tiles
+from benchmarks.timing.results import Results
 from sr_infer import ShippedModel, available_models
 from sr_infer.errors import SrInferError
 

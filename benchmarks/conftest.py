@@ -3,7 +3,7 @@
 import pytest
 
 from sr_infer import ShippedModel, available_models
-from sr_infer.limits import usable_cpus
+from sr_infer.resources import usable_cpus
 
 SMALL_HW, LARGE_HW = (96, 96), (1080, 1920)
 

@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.machine import machine_card
-from benchmarks.parts import calls
-from benchmarks.race import from_json
+from benchmarks.collectors import calls
+from benchmarks.timing.interleaved import from_json
+from benchmarks.timing.machine import machine_card
 from sr_infer import available_models
-from sr_infer.replace_file import replacing
+from sr_infer.atomic_file import replacing
 
 MACHINES = Path(__file__).parent / "machines"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import onnx
 
 from sr_infer import ShippedModel, available_models
-from sr_infer.replace_file import replacing
+from sr_infer.atomic_file import replacing
 
 KEPT = Path(__file__).with_name("exact.json")
 

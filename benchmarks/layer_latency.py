@@ -22,12 +22,12 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from benchmarks.machine import cpu_name
+from benchmarks.timing.machine import cpu_name
 from exporters.trace import OPSET, UnitRange, trace
-from sr_infer.limits import usable_cpus
-from sr_infer.replace_file import replacing
+from sr_infer.atomic_file import replacing
+from sr_infer.resources import usable_cpus
 from training.checkpoint import load_network
-from training.command import run_command
+from training.command_line import run_command
 from training.compress.cost import LR_SIZE_HW
 from training.compress.inner_layers import InnerLayer, find_inner_layers
 from training.networks import Network

@@ -16,10 +16,10 @@ from pathlib import Path
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from training.command import run_command
+from training.command_line import run_command
 from training.data.folder import scan_folder
-from training.loop import Limits, Trainer, peak_memory_bytes
-from training.processes import choose_device
+from training.loop.distributed import choose_device
+from training.loop.trainer import Limits, Trainer, peak_memory_bytes
 from training.recipe import read_recipe
 
 WARM_UP_STEPS = 3

@@ -9,30 +9,30 @@ from pathlib import Path
 import onnx
 
 from exporters import measurements
-from exporters.align_channels import WIDTH_MULTIPLE, align_channels
-from exporters.calibration import Calibration, read_calibration
-from exporters.carry_in_float import carry_in_float
 from exporters.checkpoints import read_checkpoint
 from exporters.checkpoints.source import Source
 from exporters.compare_speed import Comparison, compare_speed
 from exporters.example import write_example
 from exporters.fixed_window import export_windows
 from exporters.model_file import tool_versions, write_model
-from exporters.passes import apply_passes
-from exporters.quantize import Int8Options, Quantized, quantize
+from exporters.passes.align_channels import WIDTH_MULTIPLE, align_channels
+from exporters.passes.apply import apply_passes
+from exporters.passes.integer_mean import sum_in_8_bits
+from exporters.passes.recompute_head import recompute_head
+from exporters.passes.share_pooling import share_pooling
+from exporters.passes.store_fp16_weights import store_half
+from exporters.quantization.calibration import Calibration, read_calibration
+from exporters.quantization.float_trunk import carry_in_float
+from exporters.quantization.quantize import Int8Options, Quantized, quantize
 from exporters.receptive_field import halo_px
-from exporters.recompute_head import recompute_head
 from exporters.report import report_json, size_of
-from exporters.share_pooling import share_pooling
-from exporters.store_half import store_half
-from exporters.sum_in_8_bits import sum_in_8_bits
 from exporters.trace import UnitRange, trace
 from exporters.verify import Reference, confirm_halo, differences_from, references, verify
+from sr_infer.atomic_file import replacing
+from sr_infer.engine.session import shared
 from sr_infer.errors import OptionError
 from sr_infer.model_card import ModelCard
 from sr_infer.model_zoo import MODELS_FOLDER, write_catalogue
-from sr_infer.replace_file import replacing
-from sr_infer.session import shared
 from training.networks import Plain
 
 

@@ -16,8 +16,8 @@ from exporters import measurements
 from exporters.checkpoints.source import Source
 from exporters.measurements import Pixels
 from exporters.model_file import tool_versions, write_model
-from exporters.passes import PASSES, apply_passes
-from exporters.store_half import store_half
+from exporters.passes.apply import PASSES, apply_passes
+from exporters.passes.store_fp16_weights import store_half
 from exporters.trace import UnitRange, trace
 from exporters.verify import references, verify
 from sr_infer import Upscaler

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from sr_infer.engine.session import Session
 from sr_infer.errors import ImageError, OptionError
 from sr_infer.measure import peak_memory
 from sr_infer.model_card import Quality
-from sr_infer.session import Session
 from training.evaluate import Upscale, evaluate, mean_score, through_rgb
 
 Pixels = NDArray[np.uint8]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sr_infer.session import shared
+from sr_infer.engine.session import shared
 
 
 def network_case(path: str, side_px: int) -> Callable[[], object]:

@@ -3,7 +3,7 @@
 import onnx
 import onnxruntime
 
-from sr_infer.limits import usable_cpus
+from sr_infer.resources import usable_cpus
 
 
 def open_graph(model: onnx.ModelProto, *, threads: int | None = None) -> onnxruntime.InferenceSession:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from exporters.checkpoints import read_checkpoint
 from exporters.compare_speed import compare_speed
-from exporters.passes import PASSES, Outcome, apply_passes
+from exporters.passes.apply import PASSES, Outcome, apply_passes
 from exporters.trace import trace
 from exporters.verify import references
 from sr_infer.errors import SrInferError

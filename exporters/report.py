@@ -10,8 +10,8 @@ import onnx
 from exporters.compare_speed import Comparison
 from exporters.count_macs import macs_per_px, parameters
 from exporters.measurements import TileEquality
-from exporters.passes import Outcome
-from exporters.quantize import Quantized
+from exporters.passes.apply import Outcome
+from exporters.quantization.quantize import Quantized
 from sr_infer.model_card import ModelCard
 
 

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from exporters.export import Exported, export
-from exporters.quantize import Int8Options
+from exporters.quantization.quantize import Int8Options
 from sr_infer.errors import OptionError, SrInferError
 
 DESCRIPTION = """\

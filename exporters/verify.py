@@ -101,7 +101,7 @@ def differences_from(model: onnx.ModelProto, pairs: Sequence[Reference]) -> dict
 def confirm_halo(model: onnx.ModelProto, *, halo_px: int) -> None:
     """Change every pixel that is further than `halo_px` from the middle, along each axis, and see the middle stay.
 
-    Networks that pool over the picture are given the same averages both times (`exporters.share_pooling`).
+    Networks that pool over the picture are given the same averages both times (`exporters.passes.share_pooling`).
 
     Raises:
         VerificationError: the middle changed, so tiles with this halo would not equal the whole.

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from sr_infer.errors import MemoryBudgetError, OptionError
-from sr_infer.limits import available_memory_bytes
 from sr_infer.model_card import ModelCard
-from sr_infer.tiling import Grid, plan
+from sr_infer.resources import available_memory_bytes
+from sr_infer.tiling.geometry import Grid, plan
 
 DEFAULT_SHARE = 0.5
 """Without `max_memory` a call takes at most this share of the memory that is available when it starts."""

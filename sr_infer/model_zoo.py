@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from sr_infer.engine.onnxruntime_engine import read_card
 from sr_infer.errors import ModelError, ModelNotFoundError
 from sr_infer.model_card import ModelCard
-from sr_infer.onnx_file import read_card
 
 DEFAULT_MODEL = "drn-s50-x4-int8"
 MODELS_FOLDER = Path(__file__).parent / "models"

@@ -3,10 +3,11 @@
 from os import PathLike
 from typing import overload
 
-from sr_infer import images, model_zoo
-from sr_infer.blocks import Progress
-from sr_infer.images import ImageInput, ImageOutput
+from sr_infer import model_zoo
+from sr_infer.image_io import reader
+from sr_infer.image_io.reader import ImageInput, ImageOutput
 from sr_infer.options import Alpha, Halo
+from sr_infer.tiling.tile_runner import Progress
 from sr_infer.upscaler import AsItCame, Upscaler
 
 
@@ -51,7 +52,7 @@ def upscale(
     tile: int | None = None,
     halo: Halo = "8bit",
     max_memory: int | str | None = None,
-    max_pixels: int = images.MAX_PIXELS,
+    max_pixels: int = reader.MAX_PIXELS,
     threads: int | None = None,
     alpha: Alpha = "bicubic",
     ensemble: bool = False,

@@ -7,13 +7,14 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from sr_infer import images, limits, memory
-from sr_infer.blocks import block_bytes_per_px
+from sr_infer import memory, resources
 from sr_infer.errors import OptionError
+from sr_infer.image_io import reader
 from sr_infer.memory import Division
 from sr_infer.model_card import ModelCard
-from sr_infer.tiling import Grid
-from sr_infer.windows import Source
+from sr_infer.tiling.geometry import Grid
+from sr_infer.tiling.tile_runner import block_bytes_per_px
+from sr_infer.tiling.windows import Source
 
 Halo: TypeAlias = Literal["8bit", "exact"] | int
 Alpha: TypeAlias = Literal["bicubic", "model"]
@@ -34,7 +35,7 @@ class Options:
     exact one), enough for equality with the whole picture, or a number of px."""
     max_memory: int | str | None = None
     """What a call may add to the process, in bytes or such as "512MB"; None takes a share of what is available."""
-    max_pixels: int = images.MAX_PIXELS
+    max_pixels: int = reader.MAX_PIXELS
     """Files that claim more pixels are refused before they are decoded."""
     threads: int | None = None
     """Processors that a call keeps busy; None takes all that affinity and cgroup allow."""
@@ -66,7 +67,7 @@ class Options:
     @property
     def thread_count(self) -> int:
         """What `threads` comes to on this machine."""
-        return limits.usable_cpus() if self.threads is None else self.threads
+        return resources.usable_cpus() if self.threads is None else self.threads
 
     def division(self, source: Source, card: ModelCard, canvas_bytes: Callable[[Grid], int]) -> Division:
         """Divide a picture within the memory budget.

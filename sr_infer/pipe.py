@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from sr_infer import files, memory
+from sr_infer import folders, memory
 from sr_infer.errors import ImageError, OptionError, OutputError
 from sr_infer.upscaler import Upscaler
 
@@ -61,7 +61,7 @@ def upscale_frames(
         raise OptionError(f"expected frames of at least 1x1 px, got {width}x{height}")
     if jobs is None:
         jobs = upscaler.thread_count
-    share = files.divided(replace(upscaler, max_memory=memory.budget_bytes(upscaler.max_memory)), jobs)
+    share = folders.divided(replace(upscaler, max_memory=memory.budget_bytes(upscaler.max_memory)), jobs)
     share.load()
     written = 0
 

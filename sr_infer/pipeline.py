@@ -7,15 +7,17 @@ from typing import TypeAlias
 
 from PIL import Image
 
-from sr_infer import canvas, images, session, tiff_writer
-from sr_infer.banded_tiff import TiffRows
-from sr_infer.blocks import Block, Progress, upscaled_blocks
-from sr_infer.images import ImageInput, Picture
+from sr_infer.atomic_file import replacing
+from sr_infer.engine import session
+from sr_infer.image_io import reader, tiff_writer
+from sr_infer.image_io.pillow_modes import Pixels
+from sr_infer.image_io.reader import ImageInput, Picture
+from sr_infer.image_io.tiff_reader import TiffRows
 from sr_infer.memory import Division
 from sr_infer.options import Options
-from sr_infer.pillow_modes import Pixels
-from sr_infer.replace_file import replacing
-from sr_infer.windows import Source
+from sr_infer.tiling import merge_tiles
+from sr_infer.tiling.tile_runner import Block, Progress, upscaled_blocks
+from sr_infer.tiling.windows import Source
 
 SizeOf: TypeAlias = Callable[[tuple[int, int], int], tuple[int, int]]
 """From the LR size and the model's scale to the size of the result."""
@@ -49,7 +51,7 @@ def in_memory(
     def division(picture: Picture) -> Division:
         size_hw = size_of(picture.size_hw, card.scale)
         needed_bytes = partial(
-            canvas.needed_bytes,
+            merge_tiles.needed_bytes,
             picture,
             card.scale,
             size_hw,
@@ -57,9 +59,9 @@ def in_memory(
         )
         return options.division(picture, card, needed_bytes)
 
-    picture = images.read(image, max_pixels=options.max_pixels, check=division)
+    picture = reader.read(image, max_pixels=options.max_pixels, check=division)
     blocks = _blocks(model, options, picture, division(picture), progress)
-    return picture, canvas.assembled(blocks, picture, card.scale, size_of(picture.size_hw, card.scale))
+    return picture, merge_tiles.assembled(blocks, picture, card.scale, size_of(picture.size_hw, card.scale))
 
 
 def in_bands(
@@ -71,7 +73,7 @@ def in_bands(
         OutputError: the result cannot be written.
         SrInferError: as in calling an `Upscaler`.
     """
-    images.check_pixels(source.size_hw[0] * source.size_hw[1], "this TIFF", options.max_pixels)
+    reader.check_pixels(source.size_hw[0] * source.size_hw[1], "this TIFF", options.max_pixels)
     card = session.shared(model, threads=1).card
     size_hw = size_of(source.size_hw, card.scale)
     division = options.division(
@@ -79,7 +81,7 @@ def in_bands(
         card,
         lambda grid: (
             source.needed_bytes(grid.window_hw[0])
-            + canvas.band_bytes(source, card.scale, size_hw, grid)
+            + merge_tiles.band_bytes(source, card.scale, size_hw, grid)
             + tiff_writer.needed_bytes(size_hw[1], source.channels * source.dtype.itemsize)
         ),
     )
@@ -87,7 +89,7 @@ def in_bands(
     with replacing(target) as temporary, temporary.open("wb") as file:
         tiff_writer.write(
             file,
-            canvas.bands(blocks, source, card.scale, size_hw),
+            merge_tiles.bands(blocks, source, card.scale, size_hw),
             size_hw=size_hw,
             channels=source.channels,
             dtype=source.dtype,

@@ -9,14 +9,16 @@ from typing import Any, TypeVar, overload
 from numpy.typing import NDArray
 from PIL import Image
 
-from sr_infer import encode, images, model_zoo, pipeline, session
-from sr_infer.banded_tiff import TiffRows
-from sr_infer.blocks import Progress
+from sr_infer import model_zoo, pipeline
+from sr_infer.engine import session
 from sr_infer.errors import OutputError
-from sr_infer.images import ImageInput, ImageOutput, Picture
+from sr_infer.image_io import reader, writer
+from sr_infer.image_io.reader import ImageInput, ImageOutput, Picture
+from sr_infer.image_io.tiff_reader import TiffRows
 from sr_infer.model_card import ModelCard
 from sr_infer.options import Options
 from sr_infer.output_size import output_size
+from sr_infer.tiling.tile_runner import Progress
 
 AsItCame = TypeVar("AsItCame", bytes, Image.Image, NDArray[Any])
 """What comes back as it went in."""
@@ -94,7 +96,7 @@ class Upscaler(Options):
         height: int | None = None,
         progress: Progress | None = None,
     ) -> ImageOutput:
-        """Upscale a picture; see `sr_infer.images` for what is taken and what comes back.
+        """Upscale a picture; see `sr_infer.image_io.reader` for what is taken and what comes back.
 
         Args:
             image: path, bytes, file object, Pillow image or array.
@@ -114,7 +116,7 @@ class Upscaler(Options):
             return self.upscale_bytes(image, scale=scale, width=width, height=height, progress=progress)
         size_of = partial(output_size, scale=scale, width=width, height=height)
         picture, result = pipeline.in_memory(self._path, self, image, size_of, progress, lambda picture, size_hw: 0)
-        return images.given_back(result, picture)
+        return reader.given_back(result, picture)
 
     def upscale_file(
         self,
@@ -124,7 +126,7 @@ class Upscaler(Options):
         scale: float | None = None,
         width: int | None = None,
         height: int | None = None,
-        quality: int = encode.DEFAULT_QUALITY,
+        quality: int = writer.DEFAULT_QUALITY,
         progress: Progress | None = None,
     ) -> None:
         """Upscale a picture file into another, keeping its metadata.
@@ -140,7 +142,7 @@ class Upscaler(Options):
             SrInferError: as in calling the upscaler.
         """
         target = Path(target)
-        name = encode.file_format(target)
+        name = writer.file_format(target)
         if not target.parent.is_dir():
             raise OutputError(f"cannot write {target}: there is no folder {target.parent}")
         size_of = partial(output_size, scale=scale, width=width, height=height)
@@ -151,10 +153,10 @@ class Upscaler(Options):
             return
 
         def writing_bytes_per_px(picture: Picture, size_hw: tuple[int, int]) -> float:
-            return encode.check(name, size_hw, picture.channels, picture.dtype, quality=quality, in_memory=False)
+            return writer.check(name, size_hw, picture.channels, picture.dtype, quality=quality, in_memory=False)
 
         picture, result = pipeline.in_memory(self._path, self, source, size_of, progress, writing_bytes_per_px)
-        encode.write(result, target, picture.metadata, quality=quality)
+        writer.write(result, target, picture.metadata, quality=quality)
 
     def upscale_bytes(
         self,
@@ -164,7 +166,7 @@ class Upscaler(Options):
         scale: float | None = None,
         width: int | None = None,
         height: int | None = None,
-        quality: int = encode.DEFAULT_QUALITY,
+        quality: int = writer.DEFAULT_QUALITY,
         progress: Progress | None = None,
     ) -> bytes:
         """Upscale an encoded picture into another, keeping its metadata.
@@ -182,10 +184,10 @@ class Upscaler(Options):
         """
 
         def writing_bytes_per_px(picture: Picture, size_hw: tuple[int, int]) -> float:
-            name = encode.bytes_format(picture.file_format, extension)
-            return encode.check(name, size_hw, picture.channels, picture.dtype, quality=quality, in_memory=True)
+            name = writer.bytes_format(picture.file_format, extension)
+            return writer.check(name, size_hw, picture.channels, picture.dtype, quality=quality, in_memory=True)
 
         size_of = partial(output_size, scale=scale, width=width, height=height)
         picture, result = pipeline.in_memory(self._path, self, data, size_of, progress, writing_bytes_per_px)
-        name = encode.bytes_format(picture.file_format, extension)
-        return encode.encode(result, name, picture.metadata, quality=quality)
+        name = writer.bytes_format(picture.file_format, extension)
+        return writer.encode(result, name, picture.metadata, quality=quality)

@@ -11,7 +11,7 @@ from exporters.measurements import border_excess
 from sr_infer import DEFAULT_MODEL, ShippedModel, Upscaler, available_models
 from sr_infer.metrics import psnr_y
 from sr_infer.resize import downscale
-from sr_infer.tiling import plan
+from sr_infer.tiling.geometry import plan
 
 EXAMPLES = Path(__file__).parent / "models"
 LEAST_SET5_DB = {

@@ -16,13 +16,13 @@ from torch import Tensor
 import training
 from sr_infer.errors import OptionError
 from training.checkpoint import find_weights, load_network
-from training.command import check_out, run_command
-from training.data.bank import PatchBank
+from training.command_line import check_out, run_command
 from training.data.folder import Folder, picture_names, read_pictures, scan_folder
-from training.dual_start import start_duals
-from training.loop import Limits, Trainer
+from training.data.patch_bank import PatchBank
+from training.loop.distributed import choose_device
+from training.loop.dual_warmup import start_duals
+from training.loop.trainer import Limits, Trainer
 from training.networks import images_of
-from training.processes import choose_device
 from training.recipe import Recipe, Training, parse_recipe, read_tables
 from training.settings import read_settings
 

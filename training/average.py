@@ -13,7 +13,7 @@ import torch
 
 from sr_infer.errors import OptionError
 from training.checkpoint import load_network, provenance, save_network
-from training.command import run_command
+from training.command_line import run_command
 
 
 def average(weights: list[Path], output: Path) -> None:

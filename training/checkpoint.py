@@ -10,8 +10,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from sr_infer.atomic_file import replacing
 from sr_infer.errors import ModelError, ModelNotFoundError
-from sr_infer.replace_file import replacing
 from training.networks import Network, NetworkConfig, build_network, read_config
 
 HEADER_KEY = "sr_infer"

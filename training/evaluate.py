@@ -17,7 +17,7 @@ from sr_infer.resize import downscale, imresize
 from training.checkpoint import load_network
 from training.data.degradations import Degradation, degrade
 from training.data.folder import picture_names, read_pixels
-from training.validation import Pixels, upscale_pixels
+from training.loop.validation import Pixels, upscale_pixels
 
 Upscale = Callable[[Pixels], Pixels]
 

@@ -5,11 +5,11 @@ import sys
 from pathlib import Path
 
 from training.checkpoint import find_weights
-from training.command import check_out, run_command
+from training.command_line import check_out, run_command
 from training.data.folder import scan_folder
-from training.dual_start import start_duals
-from training.loop import Limits, Trainer
-from training.processes import choose_device
+from training.loop.distributed import choose_device
+from training.loop.dual_warmup import start_duals
+from training.loop.trainer import Limits, Trainer
 from training.recipe import read_recipe
 
 

@@ -1,4 +1,4 @@
-// Which windows of a picture a network sees, and which part of each result is kept: the geometry of sr_infer/tiling.py.
+// Which windows of a picture a network sees, and which part of each result is kept: the geometry of sr_infer/tiling/geometry.py.
 
 const ceilDiv = (a, b) => Math.ceil(a / b);
 
@@ -31,7 +31,7 @@ const MOST_PATCH_PX = 128;
 const LEAST_PATCHES = 3;
 const MOST_PATCHES = 16;
 
-/** Patches spread over a picture in these windows, from which channel averages are taken: those of sr_infer/averages.py. */
+/** Patches spread over a picture in these windows, from which channel averages are taken: those of sr_infer/tiling/pooled_statistics.py. */
 export function sample(height, width, { rows, columns }, multiple, minSize) {
   return {
     rows: patchesAlong(height, rows[0].stop - rows[0].start, multiple, minSize),

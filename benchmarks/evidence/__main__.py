@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from benchmarks.evidence import drc, memsr, srp
-from training.command import run_command
+from training.command_line import run_command
 from training.data.folder import scan_folder
 
 FOLDER = Path(__file__).parent

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from training.data.folder import Folder
-from training.loop import Limits, Trainer
+from training.loop.trainer import Limits, Trainer
 from training.networks import EDSRConfig
 from training.recipe import Training, parse_recipe
 

@@ -20,15 +20,15 @@ from benchmarks.evidence.dense import few_pictures
 from sr_infer.metrics import psnr_y
 from training.adapt import Adaptation, AdaptationTrainer
 from training.checkpoint import load_network
-from training.compress.drc import DualRegressionCompression
-from training.compress.drc_pruning import Pruning
-from training.compress.drc_recipe import DRCRecipe
-from training.compress.drc_search import Alpha
-from training.compress.drc_widths import Widths
+from training.compress.drc.pipeline import DualRegressionCompression
+from training.compress.drc.pruning import Pruning
+from training.compress.drc.recipe import DRCRecipe
+from training.compress.drc.search import Alpha
+from training.compress.drc.widths import Widths
 from training.data.degradations import Degradation, degrade
 from training.data.folder import Folder, read_pictures
 from training.evaluate import load_upscaler
-from training.loop import Limits, Trainer
+from training.loop.trainer import Limits, Trainer
 from training.networks import DRNConfig, NetworkConfig, SRResNetConfig
 from training.networks.cost import count_parameters
 from training.recipe import Training, parse_recipe

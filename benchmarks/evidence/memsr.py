@@ -21,14 +21,14 @@ from benchmarks.evidence.memsr_memory import NETWORKS, measure_memory, memory_ta
 from benchmarks.evidence.plain_starts import random_plain, train_in_branches
 from benchmarks.evidence.similarity import linear_cka
 from training.checkpoint import load_network
-from training.compress.memsr import MemSRRecipe, PlainStudent
-from training.compress.memsr_conversion import teacher_features
-from training.compress.memsr_distillation import Distillation
-from training.compress.memsr_initialisation import Initialisation
-from training.compress.memsr_widths import Student
+from training.compress.memsr.conversion import teacher_features
+from training.compress.memsr.distillation import Distillation
+from training.compress.memsr.initialisation import Initialisation
+from training.compress.memsr.pipeline import MemSRRecipe, PlainStudent
+from training.compress.memsr.widths import Student
 from training.data.degradations import degrade
 from training.data.folder import Folder
-from training.loop import Limits, Trainer
+from training.loop.trainer import Limits, Trainer
 from training.networks import OnesPlain
 from training.networks.cost import count_parameters
 

@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 
 from benchmarks.evidence.memsr import FOUND, SHIPPED_TEACHER
 from training.checkpoint import load_network
-from training.command import run_command
-from training.compress.curves import save_figure
-from training.compress.memsr_conversion import teacher_layers
+from training.command_line import run_command
+from training.compress.memsr.conversion import teacher_layers
+from training.compress.plots import save_figure
 
 ROWS = Path(__file__).with_name("memsr.jsonl")
 CURVES = {

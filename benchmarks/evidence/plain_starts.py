@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from training.loop import Trainer
+from training.loop.trainer import Trainer
 from training.networks import Plain, PlainConfig
 from training.networks.convolution_algebra import Convolution, identity, parallel
 

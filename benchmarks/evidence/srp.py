@@ -14,11 +14,11 @@ from typing import Any, Literal
 
 from benchmarks.evidence.dense import CPU, dense_weights, few_pictures, train, training
 from training.checkpoint import load_network
-from training.compress.penalty import Growth
-from training.compress.selection import Selection
-from training.compress.srp import SRPRecipe, StructuredPruning
+from training.compress.srp.penalty import Growth
+from training.compress.srp.pipeline import SRPRecipe, StructuredPruning
+from training.compress.srp.selection import Selection
 from training.data.folder import Folder
-from training.loop import Limits
+from training.loop.trainer import Limits
 from training.networks.cost import count_parameters
 
 REGULARISED_STEPS = 600

@@ -6,7 +6,7 @@ import ncnn
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.subjects import ncnn_files, noise
+from benchmarks.compared_networks import ncnn_files, noise
 
 Call = Callable[[], NDArray[np.float32]]
 

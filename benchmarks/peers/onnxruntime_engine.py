@@ -5,8 +5,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.subjects import noise, unoptimised_onnx
-from sr_infer.onnx_file import import_onnxruntime
+from benchmarks.compared_networks import noise, unoptimised_onnx
+from sr_infer.engine.onnxruntime_engine import import_onnxruntime
 
 onnxruntime = import_onnxruntime()
 

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.subjects import noise, unoptimised_onnx
+from benchmarks.compared_networks import noise, unoptimised_onnx
 
 
 def float32(subject: str, side_px: int, threads: int) -> Callable[[], NDArray[np.float32]]:

@@ -7,7 +7,7 @@ import numpy as np
 import openvino
 from numpy.typing import NDArray
 
-from benchmarks.subjects import noise, unoptimised_onnx
+from benchmarks.compared_networks import noise, unoptimised_onnx
 from sr_infer.model_zoo import find
 
 Config = dict[str, str | int]

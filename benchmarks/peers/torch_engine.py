@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.subject_network import network_of
-from benchmarks.subjects import noise
+from benchmarks.compared_networks import noise
+from benchmarks.torch_networks import network_of
 
 Call = Callable[[], NDArray[np.float32]]
 

@@ -11,7 +11,7 @@ from benchmarks.report.document import Block, Commands, Heading, Table, Text, Ve
 from benchmarks.report.markdown import write_markdown
 from benchmarks.report.page import write_page
 from benchmarks.report.targets import verdicts
-from benchmarks.results import Results
+from benchmarks.timing.results import Results
 from sr_infer import ShippedModel, available_models
 
 ROOT = Path(__file__).parents[2]

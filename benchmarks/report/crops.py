@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from benchmarks.parts.quality import photograph
+from benchmarks.collectors.quality import photograph
 from benchmarks.report.document import Block, Figure, Heading
 from sr_infer import ShippedModel, Upscaler
 from sr_infer.metrics import psnr_y

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.report.document import Block, Commands, Figure, Heading, Table, Text, Verdicts
-from sr_infer.replace_file import replacing
+from sr_infer.atomic_file import replacing
 
 
 def write_markdown(blocks: Sequence[Block], path: Path, *, images: Path) -> None:

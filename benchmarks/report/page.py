@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.report.document import Block, Commands, Figure, Heading, Table, Text, Verdicts
-from sr_infer.replace_file import replacing
+from sr_infer.atomic_file import replacing
 
 _STYLE = Path(__file__).with_name("page.css")
 

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 from benchmarks.paper_quality import X4, printed_quality
 from benchmarks.peers import PEERS
-from benchmarks.race import Finish, from_json
 from benchmarks.report import plots
 from benchmarks.report.crops import comparison
 from benchmarks.report.document import Block, Figure, Heading, Table, Text
 from benchmarks.report.plots import Point
-from benchmarks.results import Results
+from benchmarks.timing.interleaved import Finish, from_json
+from benchmarks.timing.results import Results
 from sr_infer import ShippedModel
 
 

@@ -9,7 +9,7 @@ import benchmarks.evidence
 from benchmarks import choosing, paper
 from benchmarks.paper_quality import printed_network
 from benchmarks.report.document import Block, Commands, Heading, Table, Text, table_from_markdown
-from benchmarks.results import Results
+from benchmarks.timing.results import Results
 from sr_infer import ShippedModel
 
 EVIDENCE = Path(benchmarks.evidence.__file__).parent

@@ -4,13 +4,13 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from benchmarks.collectors.calls import thread_counts
+from benchmarks.collectors.engines import OURS, OURS_INT8, PRODUCT
 from benchmarks.contribute import elsewhere
-from benchmarks.parts.calls import thread_counts
-from benchmarks.parts.engines import OURS, OURS_INT8, PRODUCT
-from benchmarks.race import Finish, from_json, paired_ratio
 from benchmarks.report import plots
 from benchmarks.report.document import Block, Figure, Heading, Table, Text
-from benchmarks.results import Results
+from benchmarks.timing.interleaved import Finish, from_json, paired_ratio
+from benchmarks.timing.results import Results
 from sr_infer import ShippedModel
 
 _MATRIX_NOTE = "The matrix product is a yardstick for the processor, and is no row of the comparison."

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from statistics import median
 from typing import Any
 
-from benchmarks.parts.engines import OURS, OURS_INT8, int8_form
+from benchmarks.collectors.engines import OURS, OURS_INT8, int8_form
 from benchmarks.peers import PEERS
-from benchmarks.race import Finish, from_json, paired_ratio
 from benchmarks.report.document import Verdict
-from benchmarks.results import Results
+from benchmarks.timing.interleaved import Finish, from_json, paired_ratio
+from benchmarks.timing.results import Results
 from sr_infer import ShippedModel
 
 LOSSLESS_DB = 0.05

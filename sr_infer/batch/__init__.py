@@ -17,7 +17,7 @@ from typing import Any
 
 from sr_infer import memory
 from sr_infer.errors import MissingExtraError, OptionError, SrInferError
-from sr_infer.files import OutputOptions
+from sr_infer.folders import OutputOptions
 from sr_infer.upscaler import Upscaler
 
 try:

@@ -15,12 +15,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import ray
 
-from sr_infer import batch, files, memory
+from sr_infer import batch, folders, memory
 from sr_infer.batch import Outcome
 from sr_infer.batch.remote_files import Folder
 from sr_infer.errors import OptionError
-from sr_infer.files import OutputOptions
-from sr_infer.limits import usable_cpus
+from sr_infer.folders import OutputOptions
+from sr_infer.resources import usable_cpus
 from sr_infer.upscaler import Upscaler
 
 _PICTURES_AT_ONCE = 10_000
@@ -94,7 +94,7 @@ def run(
 def _work(paths: list[str], extension: str | None) -> list[dict[str, str]]:
     """The path of each picture's result below the target."""
     work: dict[str, str] = {}
-    results = files.all_renamed([PurePosixPath(path) for path in paths], "", extension)
+    results = folders.all_renamed([PurePosixPath(path) for path in paths], "", extension)
     for path, result in zip(paths, map(str, results), strict=True):
         if result in work:
             raise OptionError(f"{work[result]} and {path} would both become {result}; rename one")

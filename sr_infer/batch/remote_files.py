@@ -14,7 +14,7 @@ import pyarrow as pa
 from pyarrow import fs
 
 from sr_infer.errors import ImageError, OptionError, OutputError
-from sr_infer.pillow_modes import is_picture_name
+from sr_infer.image_io.pillow_modes import is_picture_name
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from benchmarks.evidence.memsr_figures import main as draw_memsr
 from benchmarks.evidence.plain_starts import Branches, random_plain
 from benchmarks.evidence.similarity import linear_cka
 from training.compress.__main__ import SMALL_MEMSR
-from training.compress.memsr import read_memsr_recipe
+from training.compress.memsr.pipeline import read_memsr_recipe
 from training.networks import PlainConfig
 
 TABLE = FOLDER / "srp.jsonl"

@@ -12,7 +12,7 @@ import torch
 from benchmarks.layer_latency import between, main
 from training.checkpoint import save_network
 from training.compress.cost import read_latency_table
-from training.compress.drc_widths import Widths
+from training.compress.drc.widths import Widths
 from training.compress.inner_layers import find_inner_layers
 from training.networks import DRNConfig, build_network
 

@@ -7,16 +7,16 @@ from pathlib import Path
 import pytest
 
 from benchmarks import choosing
+from benchmarks.collectors import breakdown, large
 from benchmarks.contribute import other_machines
-from benchmarks.machine import machine_card
-from benchmarks.parts import breakdown, large
-from benchmarks.race import Finish
 from benchmarks.report.__main__ import document
 from benchmarks.report.document import Verdict, table_from_markdown
 from benchmarks.report.markdown import write_markdown
 from benchmarks.report.page import write_page
 from benchmarks.report.targets import verdicts
-from benchmarks.results import Results
+from benchmarks.timing.interleaved import Finish
+from benchmarks.timing.machine import machine_card
+from benchmarks.timing.results import Results
 from sr_infer import ShippedModel, available_models
 
 

@@ -14,8 +14,8 @@ from torch.nn.functional import conv2d, interpolate, leaky_relu, pixel_shuffle
 
 from exporters.checkpoints import read_checkpoint
 from exporters.to_onnx import main
+from sr_infer.engine.session import shared
 from sr_infer.errors import ModelError
-from sr_infer.session import shared
 
 State = dict[str, Tensor]
 

@@ -13,9 +13,9 @@ import torch
 import sr_infer
 from exporters.checkpoints import community, read_checkpoint
 from exporters.to_onnx import main
+from sr_infer.engine.session import shared
 from sr_infer.errors import ModelError
 from sr_infer.metrics import psnr_y
-from sr_infer.session import shared
 
 pytestmark = pytest.mark.skipif(not community.is_installed(), reason=f"needs spandrel: {community.INSTALL}")
 

@@ -11,9 +11,9 @@ import onnx
 import pytest
 
 from exporters.open_graph import open_graph
+from sr_infer.engine.session import shared
 from sr_infer.model_zoo import MODELS_FOLDER
-from sr_infer.session import shared
-from tests.exporters.test_insert_qdq import float_graph, in_8_bits, photograph
+from tests.exporters.quantization.test_insert_qdq import float_graph, in_8_bits, photograph
 from tests.exporters.tiny import Exported
 
 QEMU = shutil.which("qemu-x86_64") or shutil.which("qemu-x86_64-static")

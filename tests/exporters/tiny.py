@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from exporters.trace import UnitRange
+from sr_infer.engine.session import Session, shared
 from sr_infer.model_card import ModelCard
-from sr_infer.session import Session, shared
 from training.checkpoint import load_network, save_network
 from training.networks import build_network, read_config
 

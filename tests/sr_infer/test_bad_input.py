@@ -31,7 +31,9 @@ def encoded(kind: str) -> bytes:
     if kind == "deep tiff":
         tifffile.imwrite(buffer, PHOTO.astype(np.uint16) * 257, photometric="rgb", compression="lzw")
     elif kind == "deep png":
-        return sr_infer.encode.encode(PHOTO.astype(np.uint16) * 257, "PNG", sr_infer.metadata.Metadata())
+        return sr_infer.image_io.writer.encode(
+            PHOTO.astype(np.uint16) * 257, "PNG", sr_infer.image_io.metadata.Metadata()
+        )
     elif kind == "deep grey tiff":
         pair = PHOTO[..., :2].astype(np.uint16) * 257
         tifffile.imwrite(buffer, pair, photometric="minisblack", extrasamples=["unassalpha"], planarconfig="contig")

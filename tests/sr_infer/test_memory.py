@@ -10,8 +10,9 @@ import pytest
 from PIL import ExifTags, Image
 
 import sr_infer
-from sr_infer import ImageError, MemoryBudgetError, OptionError, encode, limits, measure, memory
-from sr_infer.metadata import Metadata
+from sr_infer import ImageError, MemoryBudgetError, OptionError, measure, memory, resources
+from sr_infer.image_io import writer
+from sr_infer.image_io.metadata import Metadata
 from sr_infer.model_card import ModelCard
 
 MIB = 2**20
@@ -110,7 +111,7 @@ def test_what_does_not_fit_is_refused_before_it_is_decoded(
     path = tmp_path / name
     kind, extension = name.split(".")
     if kind == "deep":
-        encode.write(astronaut.astype(np.uint16) * 257, path, Metadata())
+        writer.write(astronaut.astype(np.uint16) * 257, path, Metadata())
     else:
         exif = Image.Exif()
         exif[ExifTags.Base.Orientation] = 6 if kind == "turned" else 1
@@ -151,8 +152,8 @@ def test_limits_of_a_container(container: Callable[..., dict[str, Path]]) -> Non
             "pod/app/cpu.max": "50000 100000\n",
         },
     )
-    assert limits.available_memory_bytes(**where) == 40 * MIB
-    assert limits.usable_cpus(**where) == 1
+    assert resources.available_memory_bytes(**where) == 40 * MIB
+    assert resources.usable_cpus(**where) == 1
 
 
 def test_limits_of_an_old_container(container: Callable[..., dict[str, Path]]) -> None:
@@ -167,14 +168,14 @@ def test_limits_of_an_old_container(container: Callable[..., dict[str, Path]]) -
             "cpu/x/cpu.cfs_period_us": "100000",
         },
     )
-    assert limits.available_memory_bytes(**where) == 150 * MIB
-    assert limits.usable_cpus(**where) == 1
+    assert resources.available_memory_bytes(**where) == 150 * MIB
+    assert resources.usable_cpus(**where) == 1
 
 
 def test_no_container_is_no_limit(tmp_path: Path) -> None:
     where = {"cgroups": tmp_path / "none", "own": tmp_path / "none"}
-    assert limits.usable_cpus(**where) >= 1
-    assert limits.available_memory_bytes(**where) > 10 * MIB
+    assert resources.usable_cpus(**where) >= 1
+    assert resources.available_memory_bytes(**where) > 10 * MIB
 
 
 @pytest.mark.slow

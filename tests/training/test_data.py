@@ -13,8 +13,8 @@ from sr_infer.errors import ImageError
 from sr_infer.resize import downscale
 from training.checkpoint import save_network
 from training.data.__main__ import main
-from training.data.bank import PatchBank
 from training.data.folder import is_validation, picture_names, read_pictures, scan_folder
+from training.data.patch_bank import PatchBank
 from training.networks import PlainConfig, build_network
 
 CPU = torch.device("cpu")

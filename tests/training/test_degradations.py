@@ -9,8 +9,8 @@ from PIL import Image
 
 from sr_infer.errors import OptionError
 from sr_infer.resize import downscale
-from training.data.bank import PatchBank
 from training.data.degradations import Degradation, degrade
+from training.data.patch_bank import PatchBank
 from training.evaluate import evaluate, load_upscaler, main
 
 

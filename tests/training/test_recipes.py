@@ -11,7 +11,7 @@ from PIL import Image
 import training
 from training.checkpoint import save_network
 from training.data.folder import Folder
-from training.loop import Limits, Trainer
+from training.loop.trainer import Limits, Trainer
 from training.recipe import parse_recipe, read_recipe, read_tables
 
 RECIPES = Path(training.__file__).parent / "recipes"

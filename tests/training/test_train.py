@@ -17,9 +17,9 @@ from torch import Tensor
 
 from training.checkpoint import load_network, load_tensors, save_tensors
 from training.data.folder import scan_folder
-from training.loop import Limits, Trainer
+from training.loop.schedule import learning_rate
+from training.loop.trainer import Limits, Trainer
 from training.recipe import read_recipe
-from training.schedule import learning_rate
 from training.train import main
 
 

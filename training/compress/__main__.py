@@ -8,14 +8,14 @@ from pathlib import Path
 import training
 from sr_infer.errors import OptionError
 from training.checkpoint import find_weights
-from training.command import check_out, run_command
-from training.compress.drc import DualRegressionCompression
-from training.compress.drc_recipe import read_drc_recipe
-from training.compress.memsr import STUDENTS, PlainStudent, read_memsr_recipe
-from training.compress.srp import StructuredPruning, read_srp_recipe
+from training.command_line import check_out, run_command
+from training.compress.drc.pipeline import DualRegressionCompression
+from training.compress.drc.recipe import read_drc_recipe
+from training.compress.memsr.pipeline import STUDENTS, PlainStudent, read_memsr_recipe
+from training.compress.srp.pipeline import StructuredPruning, read_srp_recipe
 from training.data.folder import scan_folder
-from training.loop import Limits
-from training.processes import choose_device
+from training.loop.distributed import choose_device
+from training.loop.trainer import Limits
 
 RECIPES = Path(training.__file__).parent / "recipes"
 SMALL_SRP = RECIPES / "srp" / "srpn-lite-48.toml"

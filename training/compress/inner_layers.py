@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sr_infer.errors import OptionError
-from training.compress.removal import remove_channels
-from training.compress.structure import Structure, trace_structure
+from training.compress.channel_groups import Structure, trace_structure
+from training.compress.remove_channels import remove_channels
 from training.networks import Network
 from training.networks.blocks import convolution_of
 

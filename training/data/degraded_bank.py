@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sr_infer.resize import downscale
-from training.data.bank import PatchBank
+from training.data.patch_bank import PatchBank
 from training.data.random_chain import RandomChain, degrade_randomly, draw_flat
 
 MARGIN_PX = 8

@@ -8,7 +8,7 @@ import torch
 
 from sr_infer.errors import OptionError
 from training.compress.cost import LR_SIZE_HW, CountedCost, read_latency_table
-from training.compress.drc_widths import Widths, read_widths, write_widths
+from training.compress.drc.widths import Widths, read_widths, write_widths
 from training.compress.inner_layers import find_inner_layers
 from training.networks import DRN, DRNConfig, EDSRConfig, PlainConfig, build_network
 from training.networks.cost import count_macs, count_parameters

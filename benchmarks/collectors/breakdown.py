@@ -1,0 +1,54 @@
+"""Where one float model's time goes on one thread, from the picture's own pixels to a whole call."""
+
+from typing import Any
+
+from benchmarks.timing.interleaved import Contender, race
+from sr_infer import ShippedModel
+from sr_infer.tiling.geometry import plan
+from sr_infer.tiling.pooled_statistics import patches
+
+SIDE_PX = 192
+TILE_PX = 96
+PRODUCT_SIDE = 2048
+TINY_PX = 8
+
+
+def measure(model: ShippedModel) -> dict[str, Any]:
+    """Medians in ms: `network` on the picture's own pixels, `halo`, `session`, `averages`, `conversion`; and GFLOP/s.
+
+    A picture of 192x192 px goes through in tiles of 96 px. The session's share is what calls on 8x8 px cost, beyond the
+    time that so few pixels take.
+    """
+    card = model.card
+    halo = card.halo_px if card.halo_8bit_px is None else card.halo_8bit_px
+    grid = plan((SIDE_PX, SIDE_PX), tile_px=TILE_PX, halo_px=halo, multiple_of_px=card.multiple_of_px)
+    window_px = grid.window_hw[0]
+    contenders = [
+        Contender("call", "benchmarks.timing.cases:upscaler", (model.name, SIDE_PX, SIDE_PX, 1, TILE_PX)),
+        Contender("window", "benchmarks.timing.cases:network", (model.name, window_px, 1)),
+        Contender("tiny", "benchmarks.timing.cases:network", (model.name, TINY_PX, 1)),
+        Contender("product", "benchmarks.timing.cases:matrix_product", (PRODUCT_SIDE, 1)),
+    ]
+    finishes = race(contenders, threads=1, rounds=7, seconds=15)
+    failed = [finish.failure for finish in finishes if finish.failure]
+    if failed:
+        return {"skipped": failed[0]}
+    call, window, tiny, product = (finish.latency.median_ms for finish in finishes)
+    computed = len(grid) * grid.window_px / SIDE_PX**2
+    network = window * len(grid)
+    session = max(tiny - window * TINY_PX**2 / window_px**2, 0) * len(grid)
+    useful = (network - session) / computed
+    averages = 0.0
+    if card.global_pooling:
+        sampled = patches((SIDE_PX, SIDE_PX), grid.window_hw, card)
+        averages = window * len(sampled) * sampled.window_px / grid.window_px
+    return {
+        "product_gflops": 2 * PRODUCT_SIDE**3 / product / 1e6,
+        "network_gflops": 2 * card.macs_per_px * SIDE_PX**2 / useful / 1e6,
+        "call_ms": call,
+        "network_ms": useful,
+        "halo_ms": network - session - useful,
+        "session_ms": session,
+        "averages_ms": averages,
+        "conversion_ms": max(call - network - averages, 0),
+    }

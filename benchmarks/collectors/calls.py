@@ -1,0 +1,40 @@
+"""One model on 96x96 px: network alone, whole call, file to file, on every number of threads, and the first call."""
+
+from dataclasses import asdict
+from typing import Any
+
+from benchmarks.timing.interleaved import Contender, as_json, race
+from sr_infer import ShippedModel
+from sr_infer.measure import peak_memory
+from sr_infer.resources import usable_cpus
+
+SIDE_PX = 96
+SECONDS = 5
+
+
+def measure(model: ShippedModel) -> dict[str, Any]:
+    everything = usable_cpus()
+    contenders = [
+        *(
+            Contender(
+                f"call, threads {threads}", "benchmarks.timing.cases:upscaler", (model.name, SIDE_PX, SIDE_PX, threads)
+            )
+            for threads in thread_counts(everything)
+        ),
+        *(
+            Contender(f"network, threads {threads}", "benchmarks.timing.cases:network", (model.name, SIDE_PX, threads))
+            for threads in sorted({1, everything})
+        ),
+        Contender("files", "benchmarks.timing.cases:files", (model.name, SIDE_PX, SIDE_PX, everything)),
+    ]
+    first = peak_memory("sr_infer.measure:first_call_case", model.name, SIDE_PX, SIDE_PX, everything)
+    return {
+        "threads": everything,
+        "race": as_json(race(contenders, threads=everything, rounds=15, seconds=SECONDS)),
+        "first_call": asdict(first),
+    }
+
+
+def thread_counts(most: int) -> list[int]:
+    """1, 2, 4, ... and all."""
+    return sorted({*(2**power for power in range(most.bit_length())), most})

@@ -1,0 +1,83 @@
+"""One model on 1920x1080 px: time and peak memory of whole calls, beside the time that the network's pixels need alone.
+
+That pure time is measured right before and after: as many networks at once as there are processors, each on one thread
+and one square, without overlap, conversion or pictures.
+"""
+
+import statistics
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from benchmarks.collectors import SHOWN_IN_FULL
+from benchmarks.timing.interleaved import Contender, race
+from sr_infer import ShippedModel
+from sr_infer.measure import peak_memory
+from sr_infer.memory import fit
+from sr_infer.resources import available_memory_bytes, usable_cpus
+from sr_infer.tiling.tile_runner import block_bytes_per_px
+
+SIZE_HW = (1080, 1920)
+SQUARE_PX = 96
+BUDGET, BUDGET_OF_ATTENTION = "300MB", "1GB"
+MOST_SECONDS = 60
+"""A model that is expected to take longer is run once, with a budget; an int8 form of such a model is left out."""
+
+
+def measure(model: ShippedModel, *, slow: bool = False) -> dict[str, Any]:
+    """
+    Args:
+        model: what is run.
+        slow: run every case, whatever it takes.
+    """
+    pure = [_us_per_px(model.name)]
+    expected_s = pure[0] * SIZE_HW[0] * SIZE_HW[1] / 1e6
+    if expected_s > MOST_SECONDS and model.card.precision == "int8" and not slow:
+        return {"skipped": f"expected to take {expected_s:.0f} s; measured with --slow"}
+    budget = BUDGET_OF_ATTENTION if model.card.global_pooling else BUDGET
+    rows = {}
+    if expected_s <= MOST_SECONDS or slow:
+        rows["chosen by itself"] = _case(model, None, None)
+    if expected_s > MOST_SECONDS or slow or model.name == SHOWN_IN_FULL:
+        rows[f"max_memory={budget}"] = _case(model, budget, None)
+    if slow or model.name == SHOWN_IN_FULL:
+        rows["one piece"] = _whole(model)
+    if slow:
+        rows["file to file"] = asdict(peak_memory("benchmarks.timing.cases:files", model.name, *SIZE_HW, usable_cpus()))
+    pure.append(_us_per_px(model.name))
+    of_first_case = halo_factor(model, None if "chosen by itself" in rows else budget)
+    return {"pure_us_per_px": statistics.mean(pure), "cases": rows, "halo_factor": of_first_case}
+
+
+def halo_factor(model: ShippedModel, budget: str | None) -> float:
+    """Pixels that the network computes over pixels of the picture, as the runtime divides it."""
+    division = fit(
+        SIZE_HW,
+        model.card,
+        halo_px=model.card.halo_px if model.card.halo_8bit_px is None else model.card.halo_8bit_px,
+        tile_px=None,
+        max_memory=budget,
+        canvas_bytes=lambda grid: SIZE_HW[0] * SIZE_HW[1] * 3 * (1 + model.card.scale**2),
+        block_bytes_per_px=block_bytes_per_px(3, np.dtype(np.uint8), model.card.scale, alpha="bicubic", ensemble=False),
+        threads=usable_cpus(),
+    )
+    return len(division.grid) * division.grid.window_px / (SIZE_HW[0] * SIZE_HW[1])
+
+
+def _whole(model: ShippedModel) -> dict[str, Any]:
+    needed = SIZE_HW[0] * SIZE_HW[1] * model.card.bytes_per_px * 1.3
+    if needed > available_memory_bytes() * 0.8:
+        return {"skipped": f"needs {needed / 1e9:.0f} GB"}
+    return _case(model, str(available_memory_bytes()), max(SIZE_HW))
+
+
+def _case(model: ShippedModel, budget: str | None, tile: int | None) -> dict[str, Any]:
+    return asdict(peak_memory("sr_infer.measure:upscale_case", model.name, *SIZE_HW, budget, tile))
+
+
+def _us_per_px(model: str) -> float:
+    threads = usable_cpus()
+    alone = Contender(model, "benchmarks.timing.cases:networks_at_once", (model, SQUARE_PX, threads))
+    (finish,) = race([alone], threads=threads, rounds=5, seconds=10)
+    return finish.latency.median_ms * 1e3 / (threads * SQUARE_PX**2)

@@ -1,0 +1,1 @@
+"""Fair timing: contenders in turns, each in a process of its own; the machine and the results."""

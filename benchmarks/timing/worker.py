@@ -1,0 +1,70 @@
+"""The process of one contender of `benchmarks.timing.interleaved`: prepare, run when told, say what it took.
+
+Whatever a library prints goes to standard error; standard output carries one JSON object a line.
+"""
+
+import importlib
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from sr_infer.measure import forget_peak, peak_resident_bytes, resident_bytes
+
+WARM_UP_S = 0.3
+"""Untimed calls before each timed one: while others had their turn, threads and processors fell asleep."""
+
+
+def main() -> None:
+    job = json.loads(sys.argv[1])
+    channel = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
+    module_name, _, function = job["case"].partition(":")
+    module = importlib.import_module(module_name)
+    imported = resident_bytes()
+    call = getattr(module, function)(*job["arguments"])
+    prepared = resident_bytes()
+    forget_peak()
+    first_ms, result = _timed(call)
+    difference = float(np.abs(result - np.load(job["reference"])).max()) if job["reference"] else None
+    state = {
+        "imported_bytes": imported,
+        "prepared_bytes": prepared,
+        "first_ms": first_ms,
+        "difference": difference,
+    }
+    _wait_until_idle()
+    print(json.dumps(state), file=channel)
+    for order in sys.stdin:
+        if order.strip() == "end":
+            print(json.dumps({"peak_bytes": peak_resident_bytes()}), file=channel)
+            return
+        awake_at_s = time.perf_counter() + WARM_UP_S
+        while time.perf_counter() < awake_at_s:
+            call()
+        took_ms, _ = _timed(call)
+        _wait_until_idle()
+        print(json.dumps({"ms": took_ms}), file=channel)
+
+
+def _wait_until_idle() -> None:
+    """Let thread pools stop spinning, for a second at most: they would slow the contender whose turn is next."""
+    for _ in range(50):
+        before_s = time.process_time()
+        time.sleep(0.02)
+        if time.process_time() - before_s < 1e-3:
+            return
+
+
+def _timed(call: Callable[[], Any]) -> tuple[float, Any]:
+    start = time.perf_counter()
+    result = call()
+    return (time.perf_counter() - start) * 1e3, result
+
+
+if __name__ == "__main__":
+    main()

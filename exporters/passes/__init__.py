@@ -1,0 +1,1 @@
+"""Graph passes: each rewrites an ONNX graph and leaves its function as it was."""

@@ -1,0 +1,1 @@
+"""Static int8 quantisation: calibration, ranges, rounding of weights, and the QDQ graph."""

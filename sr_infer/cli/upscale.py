@@ -1,0 +1,158 @@
+"""The command `sr-infer upscale`: files, folders and pipes."""
+
+import argparse
+import json
+import sys
+import time
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from sr_infer import folders
+from sr_infer.atomic_file import replacing
+from sr_infer.cli import standard_output
+from sr_infer.cli.exit_codes import DONE, NOTHING_DONE, SOME_FAILED
+from sr_infer.cli.progress import Progress
+from sr_infer.errors import ImageError, OptionError, OutputError
+from sr_infer.image_io import reader, writer
+from sr_infer.model_zoo import DEFAULT_MODEL
+from sr_infer.upscaler import Upscaler
+
+_PIPE = "-"
+
+
+def add_commands(commands: "argparse._SubParsersAction[Any]") -> None:
+    """Add the subcommand to those of `sr-infer`."""
+    upscale = commands.add_parser("upscale", help="enlarge pictures")
+    upscale.add_argument("inputs", nargs="+", metavar="IN", help='pictures, globs, folders, or "-" for standard input')
+    upscale.add_argument("-o", "--output", required=True, metavar="OUT", help='a file, a folder, or "-"')
+    upscale.add_argument("-m", "--model", default=DEFAULT_MODEL, help="name or path of a model (%(default)s)")
+    upscale.add_argument("--scale", type=float, help="output side over input side; the model's own otherwise")
+    upscale.add_argument("--width", type=int, help="of the output in px")
+    upscale.add_argument("--height", type=int, help="of the output in px")
+    upscale.add_argument("--suffix", default="", help="put behind each file name, as in --suffix=-large")
+    upscale.add_argument("--format", metavar="EXT", help="of all results, such as png; each file's own otherwise")
+    upscale.add_argument(
+        "--quality", type=int, default=writer.DEFAULT_QUALITY, help="of JPEG, WebP, AVIF (%(default)s)"
+    )
+    upscale.add_argument("--skip-existing", action="store_true", help="leave out pictures whose result is there")
+    upscale.add_argument("--jobs", type=int, default=1, help="pictures at once (%(default)s)")
+    upscale.add_argument("--max-memory", metavar="SIZE", help='what all jobs together may add, such as "512MB"')
+    upscale.add_argument("--max-pixels", type=int, default=reader.MAX_PIXELS, help="files with more are refused")
+    upscale.add_argument("--tile", type=int, metavar="PX", help="side of the tiles; chosen by memory otherwise")
+    upscale.add_argument("--halo", default="8bit", help='"8bit", "exact" or px (%(default)s)')
+    upscale.add_argument("--threads", type=int, help="processors to keep busy; all that may be used otherwise")
+    upscale.add_argument(
+        "--alpha", choices=("bicubic", "model"), default="bicubic", help="how transparency is enlarged"
+    )
+    upscale.add_argument("--ensemble", action="store_true", help="average 8 flips and rotations: 8 times the work")
+    upscale.add_argument(
+        "--json",
+        action="store_true",
+        help="print a JSON object for each picture, beside a picture on standard output to standard error",
+    )
+    upscale.set_defaults(run=_upscale)
+
+
+def _upscale(parsed: argparse.Namespace) -> int:
+    Image.MAX_IMAGE_PIXELS = None  # max_pixels decides
+    upscaler = Upscaler(
+        parsed.model,
+        tile=parsed.tile,
+        halo=int(parsed.halo) if parsed.halo.isdecimal() else parsed.halo,
+        max_memory=parsed.max_memory,
+        max_pixels=parsed.max_pixels,
+        threads=parsed.threads,
+        alpha=parsed.alpha,
+        ensemble=parsed.ensemble,
+    )
+    options = folders.OutputOptions(
+        scale=parsed.scale,
+        width=parsed.width,
+        height=parsed.height,
+        quality=parsed.quality,
+        skip_existing=parsed.skip_existing,
+    )
+    if _PIPE in (*parsed.inputs, parsed.output):
+        return _upscale_pipe(parsed, upscaler, options)
+    work = folders.tasks(parsed.inputs, Path(parsed.output), suffix=parsed.suffix, extension=parsed.format)
+    upscaler.load()
+    progress = Progress(len(work))
+    outcomes: list[folders.Outcome] = []
+
+    def tell(outcome: folders.Outcome) -> None:
+        outcomes.append(outcome)
+        if outcome.status != "failed":
+            result = f"{outcome.target}, {outcome.seconds:.1f} s" if outcome.status == "done" else "skipped"
+            progress.finished(outcome.source, result)
+        elif len(work) > 1:
+            progress.finished(outcome.source, "failed")
+        if parsed.json:
+            try:
+                print(json.dumps(asdict(outcome), default=str), flush=True)
+            except BrokenPipeError:
+                standard_output.let_go()
+
+    try:
+        folders.run(upscaler, work, options, jobs=parsed.jobs, on_tile=progress.tile, on_outcome=tell)
+    except KeyboardInterrupt:
+        print("\nsr-infer: interrupted", file=sys.stderr)
+    return _summed_up(outcomes, len(work))
+
+
+def _summed_up(outcomes: list[folders.Outcome], total: int) -> int:
+    """Print what failed and why, and tell the exit code."""
+    failed = [outcome for outcome in outcomes if outcome.status == "failed"]
+    counts = Counter(outcome.status for outcome in outcomes)
+    if total > 1 and failed:
+        print(f"sr-infer: {counts['done']} done, {counts['skipped']} skipped, {len(failed)} failed:", file=sys.stderr)
+    for outcome in failed:
+        about = "" if str(outcome.source) in str(outcome.error) else f"{outcome.source}: "
+        print(f"sr-infer: {about}{outcome.error}", file=sys.stderr)
+    finished = counts["done"] + counts["skipped"]
+    return DONE if finished == total else SOME_FAILED if finished else NOTHING_DONE
+
+
+def _upscale_pipe(parsed: argparse.Namespace, upscaler: Upscaler, options: folders.OutputOptions) -> int:
+    if len(parsed.inputs) != 1:
+        raise OptionError(f'expected one input beside "-", got {len(parsed.inputs)}')
+    (name,) = parsed.inputs
+    if parsed.suffix or (parsed.format and parsed.output != _PIPE):
+        raise OptionError('--suffix and --format are for folders, and --format for the output "-"; leave them out')
+    extension = parsed.format if parsed.output == _PIPE else Path(parsed.output).suffix
+    start = time.perf_counter()
+    try:
+        data = sys.stdin.buffer.read() if name == _PIPE else Path(name).read_bytes()
+    except OSError as error:
+        raise ImageError(f"cannot read {name}: {error.strerror}") from error
+    result = upscaler.upscale_bytes(
+        data,
+        extension=extension,
+        scale=options.scale,
+        width=options.width,
+        height=options.height,
+        quality=options.quality,
+    )
+    if parsed.output == _PIPE:
+        _write_to_pipe(result)
+    else:
+        with replacing(Path(parsed.output)) as temporary:
+            temporary.write_bytes(result)
+    if parsed.json:
+        outcome = folders.Outcome(
+            source=Path(name), target=Path(parsed.output), status="done", seconds=time.perf_counter() - start
+        )
+        print(json.dumps(asdict(outcome), default=str), file=sys.stderr if parsed.output == _PIPE else sys.stdout)
+    return DONE
+
+
+def _write_to_pipe(data: bytes) -> None:
+    try:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    except OSError as error:
+        standard_output.let_go()
+        raise OutputError(f"cannot write to the pipe: {error.strerror}") from error

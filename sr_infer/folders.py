@@ -1,0 +1,244 @@
+"""Many picture files through one upscaler: which files, where to, several at once, and what became of each."""
+
+import glob
+import os
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePath
+from typing import Literal, TypeVar
+
+from PIL import Image
+
+from sr_infer import memory
+from sr_infer.errors import CancelledError, OptionError, SrInferError
+from sr_infer.image_io.pillow_modes import is_picture_name
+from sr_infer.image_io.writer import DEFAULT_QUALITY, file_format
+from sr_infer.upscaler import Upscaler
+
+_WRITTEN_AS_PNG = (".gif", ".ico", ".icns", ".cur", ".mpo", ".psd", ".tga", ".pcx")
+"""Results have more colours than these hold, or Pillow does not write them."""
+
+_Path = TypeVar("_Path", bound=PurePath)
+
+
+@dataclass(frozen=True)
+class Task:
+    """One picture and the file that its result goes to."""
+
+    source: Path
+    target: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What became of a task."""
+
+    source: Path
+    target: Path
+    status: Literal["done", "skipped", "failed"]
+    seconds: float = 0.0
+    error: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputOptions:
+    """Size and encoding of all results."""
+
+    scale: float | None = None
+    width: int | None = None
+    height: int | None = None
+    quality: int = DEFAULT_QUALITY
+    skip_existing: bool = False
+
+
+def tasks(inputs: Sequence[str], output: Path, *, suffix: str = "", extension: str | None = None) -> list[Task]:
+    """The pictures that the inputs mean, each with its target.
+
+    Args:
+        inputs: files, globs, or folders, whose tree is mirrored below `output`.
+        output: a file for one picture, otherwise a folder.
+        suffix: put behind each file's name, such as "-large".
+        extension: of all results, such as "png"; None keeps each file's own, PNG standing in for palette formats.
+
+    Raises:
+        OptionError: there are no pictures, a name cannot be one, two results would be one file, or a result would
+            replace a picture that is given.
+    """
+    for part in (suffix, extension or ""):
+        if set(part) & {"/", os.sep, "\0"}:
+            raise OptionError(f"expected a part of a file's name, got {part!r}")
+    given = [path for name in inputs for path in _expanded(name)]
+    named = {Path(name).resolve() for name in inputs if os.path.isfile(name)}
+    if len(given) == 1 and not given[0].is_dir() and not output.is_dir() and output.suffix:
+        if suffix or (extension and file_format(output) != file_format(renamed(output, "", extension))):
+            raise OptionError(f"{output} is a file's whole name; leave out --suffix and --format, or name a folder")
+        found = [Task(given[0], output)]
+    else:
+        pictures = [picture for path in given for picture in _pictures(path, output)]
+        results = all_renamed([relative for _, relative in pictures], suffix, extension)
+        found = [Task(source, output / result) for (source, _), result in zip(pictures, results, strict=True)]
+    if len(found) > 1 and output.suffix.lower() in Image.registered_extensions() and not output.is_dir():
+        raise OptionError(f"expected a folder for the results of {len(found)} pictures, got {output}")
+    if not found:
+        raise OptionError(f"expected pictures, found none in {', '.join(inputs)}")
+    taken: dict[Path, Path] = {}
+    for task in found:
+        target = task.target.resolve()
+        if target == task.source.resolve():
+            raise OptionError(f"{task.target} would replace its own picture; give a --suffix or another output")
+        if target in named:
+            raise OptionError(f"{task.target} would replace a picture that is given; choose another --suffix or output")
+        if target in taken:
+            raise OptionError(f"{taken[target]} and {task.source} would both become {task.target}; rename one")
+        taken[target] = task.source
+    return _without_results(found)
+
+
+def renamed(path: _Path, suffix: str, extension: str | None) -> _Path:
+    """The path of a picture's result, from that of the picture; `suffix` and `extension` as in `tasks`."""
+    if extension is None:
+        ending = ".png" if path.suffix.lower() in _WRITTEN_AS_PNG else path.suffix
+    else:
+        ending = f".{extension.removeprefix('.')}"
+    return path.with_name(f"{path.stem}{suffix}{ending}")
+
+
+def all_renamed(paths: Sequence[_Path], suffix: str, extension: str | None) -> list[_Path]:
+    """Those of several pictures; where two would be one, a picture of another format keeps its full name: a.gif.png."""
+    results = [renamed(path, suffix, extension) for path in paths]
+    shared = {result for result, count in Counter(results).items() if count > 1}
+    return [
+        result.with_name(f"{path.name}{suffix}{result.suffix}")
+        if result in shared and path.suffix != result.suffix
+        else result
+        for path, result in zip(paths, results, strict=True)
+    ]
+
+
+def run(
+    upscaler: Upscaler,
+    work: Sequence[Task],
+    options: OutputOptions,
+    *,
+    jobs: int = 1,
+    on_tile: Callable[[Path, int, int], None],
+    on_outcome: Callable[[Outcome], None],
+) -> list[Outcome]:
+    """Upscale all, whatever happens to one.
+
+    Threads and memory of the upscaler are divided among the jobs. An interrupt lets no file half written.
+
+    Args:
+        upscaler: what each picture goes through.
+        work: from `tasks`.
+        options: size and encoding.
+        jobs: pictures at once.
+        on_tile: told picture, done and total tiles; from any thread.
+        on_outcome: told when a picture is done with; from any thread.
+
+    Raises:
+        OptionError: fewer than one job.
+        KeyboardInterrupt: after the pictures under way have been cancelled.
+    """
+    share = divided(upscaler, min(jobs, len(work)))
+    interrupted = threading.Event()
+
+    def one(task: Task) -> Outcome:
+        outcome = _upscale(share, task, options, interrupted, on_tile)
+        on_outcome(outcome)
+        return outcome
+
+    pool = ThreadPoolExecutor(jobs)
+    try:
+        futures = [pool.submit(one, task) for task in work]
+        for future in futures:
+            while wait([future], timeout=0.2).not_done:
+                pass  # an interrupt that another thread received is raised here, between two waits
+        return [future.result() for future in futures]
+    except BaseException:
+        interrupted.set()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def divided(upscaler: Upscaler, jobs: int) -> Upscaler:
+    """The upscaler with its share of threads and memory where `jobs` calls run at once.
+
+    Raises:
+        OptionError: fewer than one job.
+    """
+    if jobs < 1:
+        raise OptionError(f"expected jobs of at least 1, got {jobs}")
+    if jobs == 1:
+        return upscaler
+    return replace(
+        upscaler,
+        threads=max(upscaler.thread_count // jobs, 1),
+        max_memory=memory.budget_bytes(upscaler.max_memory) // jobs,
+    )
+
+
+def _upscale(
+    upscaler: Upscaler,
+    task: Task,
+    options: OutputOptions,
+    interrupted: threading.Event,
+    on_tile: Callable[[Path, int, int], None],
+) -> Outcome:
+    if options.skip_existing and task.target.exists():
+        return Outcome(source=task.source, target=task.target, status="skipped")
+
+    def progress(done: int, total: int) -> bool:
+        on_tile(task.source, done, total)
+        return not interrupted.is_set()
+
+    start = time.perf_counter()
+    try:
+        if interrupted.is_set():
+            raise CancelledError("interrupted")
+        task.target.parent.mkdir(parents=True, exist_ok=True)
+        upscaler.upscale_file(
+            task.source,
+            task.target,
+            scale=options.scale,
+            width=options.width,
+            height=options.height,
+            quality=options.quality,
+            progress=progress,
+        )
+    except Exception as error:
+        reason = str(error) if isinstance(error, SrInferError | OSError) else f"{type(error).__name__}: {error}"
+        return Outcome(source=task.source, target=task.target, status="failed", error=reason)
+    return Outcome(source=task.source, target=task.target, status="done", seconds=time.perf_counter() - start)
+
+
+def _expanded(name: str) -> list[Path]:
+    """What a name means where the shell has not expanded it."""
+    if os.path.exists(name) or not glob.has_magic(name):
+        return [Path(name)]
+    return [Path(found) for found in sorted(glob.glob(name, recursive=True))]
+
+
+def _without_results(found: list[Task]) -> list[Task]:
+    """Without pictures that are what an earlier run made of others, as with a suffix in the same folder."""
+    made_of = {task.target.resolve(): task.source.resolve() for task in found}
+    sources = [(task, task.source.resolve()) for task in found]
+    return [task for task, source in sources if made_of.get(source, source) == source]
+
+
+def _pictures(path: Path, output: Path) -> list[tuple[Path, Path]]:
+    """A file, or all pictures in a folder, with the path that is mirrored; results of an earlier run are left out."""
+    if not path.is_dir():
+        return [(path, Path(path.name))]
+    folder, results = path.resolve(), output.resolve()
+    has_results = results != folder and results.is_relative_to(folder)
+    return [
+        (found, found.relative_to(path))
+        for found in sorted(path.rglob("*"))
+        if is_picture_name(found) and found.is_file() and not (has_results and found.resolve().is_relative_to(results))
+    ]

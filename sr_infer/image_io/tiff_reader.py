@@ -1,0 +1,120 @@
+"""TIFF files too large for memory, read a band of rows at a time. Needs tifffile, from `sr-infer[hdr]`."""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType, TracebackType
+from typing import Any, Self
+
+import numpy as np
+from PIL import Image
+
+from sr_infer.errors import ImageError
+from sr_infer.image_io.metadata import Metadata, orientation
+from sr_infer.image_io.pillow_modes import Pixels
+
+_log = logging.getLogger(__name__)
+
+_MOST_SEGMENT_PX = 1024
+"""Side of tiles and height of strips; where these are larger, reading a band would decode much of the picture."""
+
+
+@dataclass(frozen=True)
+class TiffRows:
+    """The first page of an open TIFF file, decoded where it is asked for; a source of `sr_infer.tiling.tile_runner`."""
+
+    size_hw: tuple[int, int]
+    channels: int
+    dtype: np.dtype[Any]
+    metadata: Metadata
+    _file: Any
+    _name: str
+
+    @classmethod
+    def open(cls, path: Path, *, least_px: int) -> Self | None:
+        """The file, if it is a TIFF of at least `least_px` that can be read in bands.
+
+        That is upright grey or RGB of 8 or 16 bits, interleaved, in tiles or strips that are not too large. Whatever is
+        wrong with other files is found when they are read whole.
+        """
+        try:
+            import tifffile
+        except ModuleNotFoundError:
+            return None
+        try:
+            with Image.open(path) as image:
+                if image.format != "TIFF" or image.width * image.height < least_px:
+                    return None
+                metadata, upright = Metadata.of(image), orientation(image) == 1
+            if not upright:
+                return None
+            file = tifffile.TiffFile(path)
+            try:
+                page = file.pages.first
+                is_suitable = len(file.pages) == 1 and _can_be_read_in_bands(page, tifffile)
+            except BaseException:
+                file.close()
+                raise
+        except Exception as error:  # Pillow and tifffile raise whatever a damaged file makes them raise
+            _log.debug("%s is read whole, not in bands: %s", path, error)
+            return None
+        if not is_suitable:
+            file.close()
+            return None
+        return cls(
+            (page.imagelength, page.imagewidth), page.samplesperpixel, np.dtype(page.dtype), metadata, file, str(path)
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    def rows(self, start: int, stop: int) -> Pixels:
+        """Rows [start, stop), all columns: (stop - start, W, C).
+
+        Raises:
+            ImageError: this part of the file is damaged.
+        """
+        page = self._file.pages.first
+        height = _segment_height(page)
+        across = -(-self.size_hw[1] // page.tilewidth) if page.is_tiled else 1
+        result = np.zeros((stop - start, self.size_hw[1], self.channels), self.dtype)
+        for index in range(start // height * across, -(-stop // height) * across):
+            try:
+                self._file.filehandle.seek(page.dataoffsets[index])
+                data = self._file.filehandle.read(page.databytecounts[index])
+                segment, (_, _, top, left, _), _ = page.decode(data, index, jpegtables=page.jpegtables)
+            except Exception as error:
+                raise ImageError(f"{self._name} is damaged or incomplete ({error})") from error
+            if segment is None:
+                continue
+            pixels = segment[0, max(start - top, 0) : stop - top, : self.size_hw[1] - left]
+            first = max(top - start, 0)
+            result[first : first + pixels.shape[0], left : left + pixels.shape[1]] = pixels
+        return result
+
+    def needed_bytes(self, window_height_px: int) -> int:
+        """Memory for reading bands for windows of this height."""
+        segment_px = 2 * _segment_height(self._file.pages.first)
+        return self.size_hw[1] * self.channels * self.dtype.itemsize * (2 * window_height_px + segment_px)
+
+
+def _can_be_read_in_bands(page: Any, tifffile: ModuleType) -> bool:
+    return (
+        page.planarconfig == tifffile.PLANARCONFIG.CONTIG
+        and page.photometric in (tifffile.PHOTOMETRIC.RGB, tifffile.PHOTOMETRIC.MINISBLACK)
+        and page.extrasamples in ((), (tifffile.EXTRASAMPLE.UNASSALPHA,))
+        and page.dtype in (np.uint8, np.uint16)
+        and page.bitspersample == 8 * page.dtype.itemsize
+        and page.samplesperpixel <= 4
+        and 1 <= _segment_height(page) <= _MOST_SEGMENT_PX
+        and (not page.is_tiled or 1 <= page.tilewidth <= _MOST_SEGMENT_PX)
+    )
+
+
+def _segment_height(page: Any) -> int:
+    return int(page.tilelength if page.is_tiled else page.rowsperstrip)

@@ -1,0 +1,1 @@
+"""A local page in the browser. Needs `sr-infer[web]`."""

@@ -1,0 +1,1 @@
+"""Dual regression compression (DRC, arXiv 2207.07929)."""

@@ -1,0 +1,179 @@
+"""Which inner widths a compressed DRN may have, how they are brought within the budget, and the file they are kept in
+(DRN, section 3.3).
+"""
+
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+from sr_infer.atomic_file import replacing
+from sr_infer.errors import OptionError
+from training.compress.cost import LR_SIZE_HW, Cost, Unit
+from training.compress.inner_layers import InnerLayers
+from training.networks import Network, images_of
+from training.networks.cost import count_macs, count_parameters
+from training.settings import check_table
+
+UNIFORM_STEPS = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Widths:
+    """The table `[widths]`.
+
+    Raises:
+        OptionError: a value is out of range.
+    """
+
+    ratio: float = 0.5
+    """r: what is left costs at most 1 - r of the dense network."""
+    by: Literal["search", "uniform"] = "search"
+    """Channel number search, or the same share of every layer."""
+    factors: tuple[float, ...] = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+    """V: a layer of c channels may get c (1 - r) v. The paper has none above 1; with some, a layer may keep more
+    than its share, which others give up to stay within the budget."""
+    multiple: int = 16
+    """Widths are rounded to it, but not to 0. 4 in the authors' code; with 16 onnxruntime on AVX-512 loses nothing."""
+    budget: Unit = "macs"
+    """What `ratio` is of: multiply-accumulates, parameters, or milliseconds in `latency_table`."""
+    fill: bool = True
+    """Widen what is cheapest to widen when the search asks for less than the budget; the paper does not."""
+    latency_table: str = ""
+    """JSON of `python -m benchmarks.layer_latency`, beside the recipe."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.ratio < 1:
+            raise OptionError(f"ratio must be between 0 and 1, got {self.ratio}")
+        if self.by not in ("search", "uniform"):
+            raise OptionError(f'by is "search" or "uniform", not {self.by!r}')
+        most = 1 / (1 - self.ratio)
+        if not self.factors or not all(0 < factor <= most for factor in self.factors) or self.multiple < 1:
+            raise OptionError(f"expected factors in (0, {most:.3g}] and a multiple of at least 1, got {self}")
+        if self.budget not in ("macs", "parameters", "ms"):
+            raise OptionError(f'budget is "macs", "parameters" or "ms", not {self.budget!r}')
+        if (self.budget == "ms") != bool(self.latency_table):
+            raise OptionError('the budget "ms" and a latency_table belong together')
+
+    def candidates(self, width: int) -> tuple[int, ...]:
+        """Widths that a layer of so many channels may get, ascending."""
+        return tuple(sorted({self._rounded(width, factor * (1 - self.ratio)) for factor in self.factors}))
+
+    def _rounded(self, width: int, share: float) -> int:
+        """As the authors do it: down to a whole number, then to the multiple, down from the middle."""
+        whole, rest = divmod(int(round(width * share, 9)), self.multiple)
+        return min(width, max(1, whole + (2 * rest > self.multiple)) * self.multiple)
+
+    def uniform(self, inner: InnerLayers, cost: Cost) -> tuple[int, ...]:
+        """The widest same share of every layer within the budget.
+
+        Raises:
+            OptionError: even the narrowest is not.
+        """
+        for step in range(UNIFORM_STEPS, 0, -1):
+            widths = tuple(self._rounded(width, step / UNIFORM_STEPS) for width in inner.widths)
+            if cost.of(widths) <= self.allowed(cost):
+                return widths
+        raise self._too_small(cost, widths)
+
+    def projected(self, preferences: Sequence[dict[int, float]], cost: Cost) -> tuple[int, ...]:
+        """The preferred width of each layer, narrowed where it costs least preference for what it saves, until the
+        budget is kept; with `fill` then widened, where it gains most for what it costs, as far as the budget allows.
+
+        Args:
+            preferences: log probability of each candidate, for every layer.
+            cost: psi.
+
+        Raises:
+            OptionError: the narrowest candidates cost more.
+        """
+        widths = [max(row, key=row.__getitem__) for row in preferences]
+        while (now := cost.of(widths)) > self.allowed(cost):
+            changes = _changes(preferences, widths, cost, wider=False)
+            if not changes:
+                raise self._too_small(cost, widths)
+            widths = min(changes, key=lambda change: change.lost / (now - change.cost)).widths
+        while self.fill:
+            now = cost.of(widths)
+            changes = _changes(preferences, widths, cost, wider=True)
+            within = [change for change in changes if change.cost <= self.allowed(cost)]
+            if not within:
+                break
+            widths = min(within, key=lambda change: change.lost / (change.cost - now)).widths
+        return tuple(widths)
+
+    def allowed(self, cost: Cost) -> float:
+        """`(1 - r) psi(P)`."""
+        return (1 - self.ratio) * cost.dense
+
+    def _too_small(self, cost: Cost, widths: Sequence[int]) -> OptionError:
+        return OptionError(
+            f"the narrowest widths leave {cost.of(widths) / cost.dense:.3f} of the {self.budget}, more than "
+            f"1 - ratio = {1 - self.ratio:.3f}; give a smaller ratio or multiple, or smaller factors"
+        )
+
+
+@dataclass(frozen=True)
+class _Change:
+    """Of one layer's width."""
+
+    widths: list[int]
+    cost: float
+    lost: float
+    """Log probability."""
+
+
+def _changes(preferences: Sequence[dict[int, float]], widths: list[int], cost: Cost, *, wider: bool) -> list[_Change]:
+    """Those that cost more, or less, than `widths` do."""
+    now, changes = cost.of(widths), []
+    for index, row in enumerate(preferences):
+        for width in row:
+            changed = [*widths[:index], width, *widths[index + 1 :]]
+            then = cost.of(changed)
+            if width != widths[index] and (width > widths[index]) == wider == (then > now) and then != now:
+                changes.append(_Change(changed, then, row[widths[index]] - row[width]))
+    return changes
+
+
+def write_widths(path: Path, network: Network, inner: InnerLayers, widths: Sequence[int]) -> None:
+    """Write TOML: inner width by the writer's module name, and what the network then has.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    narrow = inner.narrowed(network, [range(width) for width in widths])
+    macs = count_macs(narrow, LR_SIZE_HW, bias=True, forward=partial(images_of, narrow))
+    lines = [
+        f"parameters = {count_parameters(narrow, mean_shift=True)}  # with mean shifts",
+        f"macs = {macs}  # all images, 96x96 LR, with biases",
+        "",
+        "[widths]",
+        *(f'"{layer.writer}" = {width}' for layer, width in zip(inner.layers, widths, strict=True)),
+    ]
+    with replacing(path, make_folder=True) as temporary:
+        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def read_widths(path: Path, inner: InnerLayers) -> tuple[int, ...]:
+    """The inner widths of a file, in the order of the network.
+
+    Raises:
+        OptionError: the file is missing or not TOML, or does not fit the network.
+    """
+    try:
+        given = tomllib.loads(path.read_text(encoding="utf-8")).get("widths", {})
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise OptionError(f"cannot read the widths in {path}: {error!r}") from error
+    check_table(given, where=f"{path} [widths]")
+    dense = {layer.writer: layer.width for layer in inner.layers}
+    if given.keys() != dense.keys():
+        wrong = ", ".join(sorted(given.keys() ^ dense.keys())[:4])
+        raise OptionError(
+            f"{path}: expected one width for each inner layer of the network; missing or unknown: {wrong}"
+        )
+    for name, width in given.items():
+        if not isinstance(width, int) or not 1 <= width <= dense[name]:
+            raise OptionError(f"{path}: {name} has {dense[name]} channels and can get 1 to that, not {width}")
+    return tuple(given[layer.writer] for layer in inner.layers)

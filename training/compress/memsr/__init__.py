@@ -1,0 +1,1 @@
+"""Plain networks from residual teachers (MemSR, ICML 2022)."""

@@ -1,0 +1,1 @@
+"""Structure-regularised pruning (SRP, ICLR 2022)."""

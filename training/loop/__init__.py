@@ -1,0 +1,1 @@
+"""The training loop: one step after another, validated, logged and resumable."""

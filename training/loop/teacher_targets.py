@@ -1,0 +1,58 @@
+"""Targets from a trained network: what it makes of a patch that is turned at random, turned back.
+
+Over many steps they average to the network's geometric self-ensemble (Timofte et al., CVPR 2016, section 3.4), which is
+better than the network, and holds nothing that an LR picture does not tell: gradients have little noise.
+"""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from training.networks import Network, images_of
+
+
+class SelfEnsemble:
+    """`share` of each target is the teacher's, the rest is the HR picture's."""
+
+    def __init__(self, teacher: Network, share: float) -> None:
+        """
+        Args:
+            teacher: of the student's scale and value range; stays as it is.
+            share: above 0, at most 1.
+        """
+        self.share = share
+        self._teacher = teacher.eval().requires_grad_(False)
+        self._images_of: Callable[[Network, Tensor], list[Tensor]] = images_of
+
+    def compile(self) -> None:
+        """Let torch compile the teacher at its first step."""
+        self._images_of = torch.compile(images_of)
+
+    @torch.no_grad()
+    def blended(self, pyramid: Sequence[Tensor], turns: Sequence[int]) -> list[Tensor]:
+        """The pyramid with blended targets.
+
+        Args:
+            pyramid: the LR patches, then their targets, coarse to fine, (N, 3, h, w), square.
+            turns: one for each patch, in 0 .. `sr_infer.tiling.self_ensemble.TURNS` - 1.
+        """
+        lr, *targets = pyramid
+        turned_lr = torch.stack([turned(patch, turn) for patch, turn in zip(lr, turns, strict=True)])
+        images = self._images_of(self._teacher, turned_lr.contiguous(memory_format=torch.channels_last))
+        taught = targets[: -len(images)]
+        for target, image in zip(targets[-len(images) :], images[-len(targets) :], strict=True):
+            upright = torch.stack([turned_back(one, turn) for one, turn in zip(image.float(), turns, strict=True)])
+            taught.append(target.lerp(upright, self.share).contiguous(memory_format=torch.channels_last))
+        return [lr, *taught]
+
+
+def turned(image: Tensor, turn: int) -> Tensor:
+    """(..., h, w) as `sr_infer.tiling.self_ensemble.turned` does it."""
+    return (image.flip(-1) if turn >= 4 else image).rot90(turn % 4, (-2, -1))
+
+
+def turned_back(image: Tensor, turn: int) -> Tensor:
+    """What `turned` undoes."""
+    upright = image.rot90(-(turn % 4), (-2, -1))
+    return upright.flip(-1) if turn >= 4 else upright
