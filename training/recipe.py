@@ -105,7 +105,7 @@ class Recipe:
     tables: Mapping[str, Any]
     """`name`, `[network]`, `[training]`, perhaps `[degradations]`, and perhaps a `note` for the model card."""
     degradations: RandomChain | None = None
-    """What LR patches go through, drawn anew for each; without it `training.degradation` makes them once."""
+    """What LR patches go through, drawn anew for each; without it `degradation` of `[training]` makes them once."""
 
 
 def read_recipe(path: Path) -> Recipe:
@@ -152,7 +152,7 @@ def parse_recipe(tables: Mapping[str, Any], *, where: str) -> Recipe:
     """
     if set(tables) - {"note", "degradations"} != {"name", "network", "training"}:
         raise OptionError(
-            f"{where}: expected name, perhaps note, [network], [training] and perhaps [degradations], "
+            f"{where}: expected name, perhaps note, [network] and [training], perhaps [degradations], "
             f"got {', '.join(tables) or 'nothing'}"
         )
     if not isinstance(tables["name"], str) or Path(tables["name"]).name != tables["name"]:
