@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from benchmarks.alternatives import ALTERNATIVES
-from benchmarks.compared_networks import ncnn_files, reference_file, unoptimised_onnx, weights_of
+from benchmarks.compared_networks import find_weights
+from benchmarks.converted_files import ncnn_files, reference_file, unoptimised_onnx
 from benchmarks.peers import PEERS, Peer
 from benchmarks.timing.interleaved import Contender, Finish, as_json, race
 from sr_infer import ShippedModel, available_models
@@ -21,7 +22,7 @@ ENGINES_OF_ALTERNATIVES = ("onnxruntime, unoptimised export", "OpenVINO", "ncnn"
 def measure(model: ShippedModel) -> dict[str, Any]:
     """Races on one thread and on all; contenders that are missing something are rows with the reason."""
     try:
-        weights_of(model.name)
+        find_weights(model.name)
     except ModelNotFoundError as error:
         return {"skipped": str(error)}
     of_one = [peer for peer in PEERS if not peer.slow_to_prepare]

@@ -6,10 +6,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks.compared_networks import BUILD
 from benchmarks.timing.machine import machine_card
 from sr_infer import ShippedModel
 from sr_infer.atomic_file import replacing
+
+BUILD = Path(__file__).parents[2] / "build" / "benchmarks"
 
 
 class Results:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.compared_networks import noise
+from benchmarks.compared_networks import make_noise
 from benchmarks.timing.interleaved import Contender, Finish, paired_ratio, race
 
 
@@ -62,5 +62,5 @@ def test_ratios_are_taken_round_by_round() -> None:
 
 
 def test_noise_has_the_channels_of_its_subject() -> None:
-    assert noise("FSRCNN x4", 8).shape == (1, 1, 8, 8)
-    np.testing.assert_array_equal(noise("srpn-lite-x4", 8), noise("IMDN x4", 8))
+    assert make_noise("FSRCNN x4", 8).shape == (1, 1, 8, 8)
+    np.testing.assert_array_equal(make_noise("srpn-lite-x4", 8), make_noise("IMDN x4", 8))
