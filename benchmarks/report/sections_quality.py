@@ -8,7 +8,7 @@ from benchmarks.report import plots
 from benchmarks.report.crops import comparison
 from benchmarks.report.document import Block, Figure, Heading, Table, Text
 from benchmarks.report.plots import Point
-from benchmarks.timing.interleaved import Finish, from_json
+from benchmarks.timing.interleaved import Timing, timings_from_json
 from benchmarks.timing.results import Results
 from sr_infer import ShippedModel
 
@@ -48,7 +48,7 @@ def pareto(results: Results, models: Sequence[ShippedModel]) -> list[Block]:
         good, calls = results.quality(model).get("Set5"), results.get("calls", model.name)
         if model.card.scale != 4 or good is None or not calls:
             continue
-        call, first = from_json(calls["race"])[f"call, threads {calls['threads']}"], calls["first_call"]
+        call, first = timings_from_json(calls["race"])[f"call, threads {calls['threads']}"], calls["first_call"]
         grown_mb = (first["peak_bytes"] - first["imported_bytes"]) / 1e6
         by_latency.append(Point(model.name, call.latency.median_ms, good["psnr_y"], model.card.params))
         by_memory.append(Point(model.name, grown_mb, good["psnr_y"], model.card.params))
@@ -80,14 +80,14 @@ def pareto(results: Results, models: Sequence[ShippedModel]) -> list[Block]:
     ]
 
 
-def _alternatives(results: Results, model: ShippedModel) -> dict[str, Finish]:
+def _alternatives(results: Results, model: ShippedModel) -> dict[str, Timing]:
     """Each alternative on its fastest engine."""
-    finishes = from_json(results.get("alternatives", model.name).get("race", []))
+    timings = timings_from_json(results.get("alternatives", model.name).get("race", []))
     engines = {peer.name for peer in PEERS}
-    fastest: dict[str, Finish] = {}
-    for finish in finishes.values():
-        name, _, engine = finish.name.partition(": ")
-        if engine in engines and finish.times_ms:
-            rival = fastest.setdefault(name, finish)
-            fastest[name] = min(rival, finish, key=lambda one: one.latency.median_ms)
-    return {name: finish for name, finish in fastest.items() if name in X4}
+    fastest: dict[str, Timing] = {}
+    for timing in timings.values():
+        name, _, engine = timing.name.partition(": ")
+        if engine in engines and timing.times_ms:
+            rival = fastest.setdefault(name, timing)
+            fastest[name] = min(rival, timing, key=lambda one: one.latency.median_ms)
+    return {name: timing for name, timing in fastest.items() if name in X4}
