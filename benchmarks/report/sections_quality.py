@@ -63,6 +63,8 @@ def pareto(results: Results, models: Sequence[ShippedModel]) -> list[Block]:
         if row.memory_mb is not None:
             by_memory.append(Point(name, row.memory_mb, psnr, row.parameters, hollow=True))
     measured = f" {', '.join(sorted(here))} were timed here on their fastest engine." if here else ""
+    if "RFDN" in here:
+        measured += " RFDN's PSNR is that of a network of 550 K parameters, its time that of one of 433 K."
     return [
         Heading("Quality against cost", 3),
         Figure(
@@ -74,8 +76,9 @@ def pareto(results: Results, models: Sequence[ShippedModel]) -> list[Block]:
         Figure(
             "pareto-memory",
             plots.scatter(by_memory, x_label="MB", y_label="PSNR on Set5, dB"),
-            "x4 models, quality against memory. Filled: added after import by a call on 96x96 px. Hollow: as the "
-            "papers print it, 1920x1080 HR px on a GTX 1080Ti.",
+            "x4 models, quality against memory. Filled and hollow markers are different measurements, which do not "
+            "compare: filled is memory added after import by a call on 96x96 LR px on this CPU, hollow is the papers' "
+            "memory for 1920x1080 HR px on a GTX 1080Ti.",
         ),
     ]
 
