@@ -23,14 +23,14 @@ SIZE_HW = (1080, 1920)
 SQUARE_PX = 96
 BUDGET, BUDGET_OF_ATTENTION = "300MB", "1GB"
 MOST_SECONDS = 60
-"""A model that is expected to take longer is run once, with a budget; an int8 form of such a model is left out."""
+"""A model that is expected to take longer runs once, with a budget. Its int8 form is left out."""
 
 
 def measure(model: ShippedModel, *, slow: bool = False) -> dict[str, Any]:
     """
     Args:
         model: what is run.
-        slow: run every case, whatever it takes.
+        slow: run every case, however long it takes.
     """
     pure = [_us_per_px(model.name)]
     expected_s = pure[0] * SIZE_HW[0] * SIZE_HW[1] / 1e6

@@ -68,7 +68,7 @@ def _faster(target: str, rival: Timing, ours: Timing, wanted: float, note: str) 
 
 
 def _overhead(results: Results, model: ShippedModel) -> Verdict:
-    """Of a call on 96x96 px over its network alone, one thread each."""
+    """Extra time of a call on 96x96 px over its network alone, both on one thread."""
     target = f"`{model.name}`: wrapper overhead at most 5 % or 2 ms"
     calls = results.get("calls", model.name)
     if not calls:
