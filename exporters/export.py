@@ -9,11 +9,11 @@ from pathlib import Path
 import onnx
 
 from exporters import measurements
-from exporters.checkpoints import read_checkpoint
+from exporters.checkpoints.read import read_checkpoint
 from exporters.checkpoints.source import Source
-from exporters.compare_speed import Comparison, compare_speed
 from exporters.example import write_example
 from exporters.fixed_window import export_windows
+from exporters.graph_analysis import halo_px
 from exporters.model_file import tool_versions, write_model
 from exporters.passes.align_channels import WIDTH_MULTIPLE, align_channels
 from exporters.passes.apply import apply_passes
@@ -24,8 +24,8 @@ from exporters.passes.store_fp16_weights import store_half
 from exporters.quantization.calibration import Calibration, read_calibration
 from exporters.quantization.float_trunk import carry_in_float
 from exporters.quantization.quantize import Int8Options, Quantized, quantize
-from exporters.receptive_field import halo_px
 from exporters.report import report_json, size_of
+from exporters.run_graph import Comparison, compare_speed
 from exporters.trace import UnitRange, trace
 from exporters.verify import Reference, confirm_halo, differences_from, references, verify
 from sr_infer.atomic_file import replacing
@@ -59,7 +59,7 @@ def export(
     """Write `output` from `checkpoint`.
 
     Args:
-        checkpoint: what `exporters.checkpoints.read_checkpoint` reads.
+        checkpoint: what `exporters.checkpoints.read.read_checkpoint` reads.
         output: the .onnx file; one that is there is replaced only when all went well.
         int8: quantise; None stays in float32.
         benchmarks: folders on which PSNR and SSIM are measured for the card.

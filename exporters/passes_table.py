@@ -4,9 +4,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from exporters.checkpoints import read_checkpoint
-from exporters.compare_speed import compare_speed
+from exporters.checkpoints.read import read_checkpoint
 from exporters.passes.apply import PASSES, Outcome, apply_passes
+from exporters.run_graph import compare_speed
 from exporters.trace import trace
 from exporters.verify import references
 from sr_infer.errors import SrInferError

@@ -7,11 +7,11 @@ from typing import Any
 
 import onnx
 
-from exporters.compare_speed import Comparison
-from exporters.count_macs import macs_per_px, parameters
+from exporters.graph_analysis import macs_per_px, parameters
 from exporters.measurements import TileEquality
 from exporters.passes.apply import Outcome
 from exporters.quantization.quantize import Quantized
+from exporters.run_graph import Comparison
 from sr_infer.model_card import ModelCard
 
 

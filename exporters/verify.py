@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from exporters.open_graph import open_graph
+from exporters.run_graph import open_graph
 from sr_infer.errors import SrInferError
 
 Batch = NDArray[np.float32]

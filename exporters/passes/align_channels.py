@@ -20,7 +20,7 @@ import onnx
 from onnx import numpy_helper
 
 from exporters.graph import Graph, Rewrite, attributes_of, drop_unused
-from exporters.shapes import Shape, shapes_at
+from exporters.graph_analysis import Shape, shapes_at
 
 WIDTH_MULTIPLE = 4
 KEEPS_CHANNELS = {"Relu", "LeakyRelu", "Sigmoid", "HardSigmoid", "Clip", "Tanh", "GlobalAveragePool", "ReduceMean"}

@@ -8,7 +8,6 @@ from functools import partial
 import onnx
 from onnx import TensorProto, helper
 
-from exporters.compare_speed import Comparison, compare_speed
 from exporters.graph import Rewrite, drop_unused
 from exporters.passes.align_channels import align_channels
 from exporters.passes.bicubic_as_convolution import bicubic_as_convolution
@@ -18,6 +17,7 @@ from exporters.passes.fold_pixel_shuffle import fold_shuffle
 from exporters.passes.merge_parallel import merge_parallel
 from exporters.passes.merge_sequential import merge_sequential
 from exporters.passes.simplify import SimplifyError, simplify
+from exporters.run_graph import Comparison, compare_speed
 from exporters.verify import Reference, VerificationError, verify
 
 _log = logging.getLogger(__name__)

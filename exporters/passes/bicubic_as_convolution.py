@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from onnx import helper
 
 from exporters.graph import Graph, Rewrite, attributes_of, drop_unused
-from exporters.shapes import shapes_at
+from exporters.graph_analysis import shapes_at
 
 REACH_PX = 2
 

@@ -12,9 +12,8 @@ Kernel and bias are copied: onnxruntime would make one of two nodes that are ali
 import onnx
 from onnx import helper, numpy_helper
 
-from exporters.count_macs import PROBE_PX, macs_of, macs_per_px
 from exporters.graph import Graph, attributes_of
-from exporters.shapes import shapes_at
+from exporters.graph_analysis import PROBE_PX, macs_of, macs_per_px, shapes_at
 
 MOST_WORK = 0.01
 """Of the graph's multiplications."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import onnx
 
-from exporters.watch import Batch, watch
+from exporters.run_graph import Batch, watch
 
 Range = tuple[float, float]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from exporters.watch import Batch
+from exporters.run_graph import Batch
 from sr_infer.errors import ImageError
 from sr_infer.resize import downscale
 from training.data.folder import picture_names, read_pictures, scan_folder

@@ -18,7 +18,7 @@ import onnx
 from numpy.typing import NDArray
 
 from exporters.graph import Graph, attributes_of
-from exporters.watch import Batch, watch
+from exporters.run_graph import Batch, watch
 
 WINDOWS = 512
 """Of each crop, at most."""

@@ -15,16 +15,14 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from exporters.count_macs import PROBE_PX, macs_of
 from exporters.graph import Graph
-from exporters.open_graph import open_graph
+from exporters.graph_analysis import PROBE_PX, macs_of, shapes_at
 from exporters.passes.channels_last import channels_last
 from exporters.quantization.activation_ranges import tensor_ranges
 from exporters.quantization.calibration import Calibration
 from exporters.quantization.gptq import round_kernels
 from exporters.quantization.insert_qdq import insert_qdq, quantisable, result_of
-from exporters.shapes import shapes_at
-from exporters.watch import Batch
+from exporters.run_graph import Batch, open_graph
 from sr_infer.errors import OptionError, SrInferError
 from sr_infer.metrics import psnr_y
 from training.evaluate import through_rgb

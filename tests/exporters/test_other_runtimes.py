@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 import pytest
 
-from exporters.open_graph import open_graph
+from exporters.run_graph import open_graph
 from sr_infer.engine.session import shared
 from sr_infer.model_zoo import MODELS_FOLDER
 from tests.exporters.quantization.test_insert_qdq import float_graph, in_8_bits, photograph

@@ -7,8 +7,8 @@ import torch
 from onnx import numpy_helper
 from torch import Tensor, nn
 
+from exporters.graph_analysis import halo_px
 from exporters.passes.simplify import simplify
-from exporters.receptive_field import halo_px
 from exporters.trace import UnitRange, trace
 from exporters.verify import VerificationError, confirm_halo, references, verify
 from training.networks import Plain, PlainConfig

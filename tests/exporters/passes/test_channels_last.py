@@ -7,9 +7,9 @@ import onnx
 import onnxruntime
 import pytest
 
-from exporters.open_graph import open_graph
 from exporters.passes.channels_last import channels_last
 from exporters.passes.fold_pixel_shuffle import fold_shuffle
+from exporters.run_graph import open_graph
 from tests.exporters.passes.test_passes import rewritten, simplified
 from tests.exporters.quantization.test_float_trunk import carried, carried_graph
 from tests.exporters.quantization.test_insert_qdq import in_8_bits, photograph

@@ -3,9 +3,9 @@
 import numpy as np
 import onnx
 
-from exporters.open_graph import open_graph
 from exporters.passes.integer_mean import sum_in_8_bits
 from exporters.passes.share_pooling import share_pooling
+from exporters.run_graph import open_graph
 from tests.exporters.quantization.test_insert_qdq import float_graph, in_8_bits, photograph
 
 

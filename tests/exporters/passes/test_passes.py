@@ -12,6 +12,7 @@ from onnx import helper, numpy_helper
 from torch import Tensor, nn
 
 from exporters.graph import Graph, Rewrite
+from exporters.graph_analysis import halo_px
 from exporters.passes.align_channels import align_channels
 from exporters.passes.apply import PASSES, Pass, apply_passes
 from exporters.passes.bicubic_as_convolution import bicubic_as_convolution
@@ -21,7 +22,6 @@ from exporters.passes.fold_pixel_shuffle import fold_shuffle
 from exporters.passes.merge_parallel import merge_parallel
 from exporters.passes.merge_sequential import merge_sequential
 from exporters.passes.simplify import simplify
-from exporters.receptive_field import halo_px
 from exporters.trace import UnitRange, trace
 from exporters.verify import references
 from training.networks import DRNConfig, EDSRConfig, PlainConfig, build_network

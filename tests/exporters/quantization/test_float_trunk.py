@@ -9,9 +9,9 @@ import torch
 from torch import nn
 
 from exporters.graph import Graph
-from exporters.open_graph import open_graph
 from exporters.passes.simplify import simplify
 from exporters.quantization.float_trunk import Carried, carry_in_float
+from exporters.run_graph import open_graph
 from exporters.trace import UnitRange, trace
 from tests.exporters.quantization.test_insert_qdq import in_8_bits, photograph
 from training.compress.memsr.initialisation import Initialisation, winning_initialisation

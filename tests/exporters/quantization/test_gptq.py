@@ -7,7 +7,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from exporters.graph import Graph
 from exporters.quantization.gptq import RoundedKernel, round_kernels
-from exporters.watch import Batch
+from exporters.run_graph import Batch
 from tests.exporters.quantization.test_insert_qdq import photograph
 
 

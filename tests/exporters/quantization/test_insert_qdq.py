@@ -13,12 +13,12 @@ from skimage import data
 from torch import nn
 
 from exporters.graph import Graph
-from exporters.open_graph import open_graph
 from exporters.passes.share_pooling import share_pooling
 from exporters.passes.simplify import simplify
 from exporters.quantization.activation_ranges import tensor_ranges
 from exporters.quantization.gptq import round_kernels
 from exporters.quantization.insert_qdq import insert_qdq, quantisable, result_of
+from exporters.run_graph import open_graph
 from exporters.trace import UnitRange, trace
 from tests.exporters.tiny import NETWORKS
 from training.networks import build_network, read_config

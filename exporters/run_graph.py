@@ -1,19 +1,48 @@
-"""Which of two graphs is faster here: both timed in turns, so that whatever else the machine does falls on both."""
+"""Run a graph in onnxruntime before it is a file: its session, its inner tensors, its speed beside another's."""
 
 import statistics
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import onnx
+import onnxruntime
+from numpy.typing import NDArray
+from onnx import TensorProto, helper
 
-from exporters.open_graph import open_graph
+from sr_infer.resources import usable_cpus
+
+Batch = NDArray[np.float32]
 
 PROBE_PX = 96
 ROUNDS = 7
 FEWEST_ROUNDS = 3
 ENOUGH_S = 5.0
 """After so long no further round begins, if there were three."""
+
+
+def open_graph(model: onnx.ModelProto, *, threads: int | None = None) -> onnxruntime.InferenceSession:
+    """With as many threads as the runtime takes unless told otherwise; the exceptions are onnxruntime's own."""
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    options.intra_op_num_threads = threads or usable_cpus()
+    options.add_session_config_entry("session.force_spinning_stop", "1")
+    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+
+
+def watch(model: onnx.ModelProto, tensors: Sequence[str], crops: Sequence[Batch]) -> Iterator[dict[str, Batch]]:
+    """What tensors of a float graph hold, crop by crop."""
+    watched = onnx.ModelProto()
+    watched.CopyFrom(model)
+    ends = {value.name for value in (*watched.graph.input, *watched.graph.output)}
+    inner = [name for name in tensors if name not in ends]
+    watched.graph.output.extend(helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in inner)
+    session = open_graph(watched)
+    asked = [name for name in tensors if name != "lr"]
+    for crop in crops:
+        found = session.run(asked, {"lr": crop}) if asked else []
+        yield dict(zip(asked, found, strict=True)) | {"lr": crop}
 
 
 @dataclass(frozen=True)
