@@ -17,12 +17,12 @@ from exporters.graph_analysis import halo_px
 from exporters.model_file import tool_versions, write_model
 from exporters.passes.align_channels import WIDTH_MULTIPLE, align_channels
 from exporters.passes.apply import apply_passes
-from exporters.passes.integer_mean import sum_in_8_bits
+from exporters.passes.integer_mean import integer_mean
 from exporters.passes.recompute_head import recompute_head
 from exporters.passes.share_pooling import share_pooling
-from exporters.passes.store_fp16_weights import store_half
+from exporters.passes.store_fp16_weights import store_fp16_weights
 from exporters.quantization.calibration import Calibration, read_calibration
-from exporters.quantization.float_trunk import carry_in_float
+from exporters.quantization.float_trunk import build_float_trunk
 from exporters.quantization.quantize import Int8Options, Quantized, quantize
 from exporters.report import report_json, size_of
 from exporters.run_graph import Comparison, compare_speed
@@ -128,7 +128,7 @@ def _bearing_8_bits(source: Source, model: onnx.ModelProto, pictures: Calibratio
     """The float graph to quantise: `model`, or of plain networks the carried form, in widths that suit 8 bits."""
     aligned = onnx.ModelProto()
     aligned.CopyFrom(model)
-    carried = carry_in_float(source.network, pictures.crops) if isinstance(source.network, Plain) else None
+    carried = build_float_trunk(source.network, pictures.crops) if isinstance(source.network, Plain) else None
     if carried is not None:
         unit = UnitRange(carried, scale=source.scale, value_range=source.value_range).eval()
         aligned = apply_passes(trace(unit), references(unit), time_all=False)[0]
@@ -145,8 +145,8 @@ def _finish(
         recompute_head(model)
     pools = share_pooling(model) > 0
     if not exact:
-        sum_in_8_bits(model)
-    store_half(model)
+        integer_mean(model)
+    store_fp16_weights(model)
     onnx.checker.check_model(model, full_check=True)
     differences = verify(model, pairs) if exact else differences_from(model, pairs)
     confirm_halo(model, halo_px=halo)

@@ -17,7 +17,7 @@ from exporters.checkpoints.source import Source
 from exporters.measurements import Pixels
 from exporters.model_file import tool_versions, write_model
 from exporters.passes.apply import PASSES, apply_passes
-from exporters.passes.store_fp16_weights import store_half
+from exporters.passes.store_fp16_weights import store_fp16_weights
 from exporters.trace import UnitRange, trace
 from exporters.verify import references, verify
 from sr_infer import Upscaler
@@ -26,7 +26,7 @@ from sr_infer.model_card import ModelCard
 
 HALOS_PX = (8, 16, 24, 32)
 """Tried in this order."""
-LEAST_TILES_DB = 60.0
+MIN_TILES_DB = 60.0
 """PSNR between a photograph in tiles and as a whole; where no halo gives as much, the last is taken."""
 
 
@@ -44,7 +44,7 @@ def export_windows(source: Source, window_px: int, path: Path, benchmarks: Seque
     traced = trace(unit, window_px=window_px)
     verify(traced, pairs)
     model, _ = apply_passes(traced, pairs, passes=PASSES[:1])
-    store_half(model)
+    store_fp16_weights(model)
     onnx.checker.check_model(model, full_check=True)
     verify(model, pairs)
     card = ModelCard(
@@ -59,7 +59,7 @@ def export_windows(source: Source, window_px: int, path: Path, benchmarks: Seque
         exporter=tool_versions(),
     )
     write_model(model, card, path)
-    halo_px, tiles_db = _measured_halo_px(unit, path, _photograph(window_px, source.multiple_of_px))
+    halo_px, tiles_db = _measure_halo_px(unit, path, _photograph(window_px, source.multiple_of_px))
     card = replace(card, halo_px=halo_px, bytes_per_px=measurements.bytes_per_px(path, side_px=window_px))
     write_model(model, card, path)
     quality = measurements.quality(Upscaler(model=path), benchmarks, scale=card.scale)
@@ -75,13 +75,13 @@ def _photograph(window_px: int, multiple_of_px: int) -> Pixels:
     return measurements.middle(picture, side_px)
 
 
-def _measured_halo_px(unit: UnitRange, path: Path, lr: Pixels) -> tuple[int, float]:
-    """The smallest halo that gives `LEAST_TILES_DB`, or the last, and the PSNR that it gives."""
+def _measure_halo_px(unit: UnitRange, path: Path, lr: Pixels) -> tuple[int, float]:
+    """The smallest halo that gives `MIN_TILES_DB`, or the last, and the PSNR that it gives."""
     with torch.no_grad():
         sr = unit(torch.from_numpy(lr.transpose(2, 0, 1).copy())[None].float() / 255)
     whole = sr[0].permute(1, 2, 0).clamp(0, 1).mul(255).round().byte().numpy()
     for halo_px in HALOS_PX:
         tiles_db = psnr_y(Upscaler(model=path, halo=halo_px)(lr), whole, border=0)
-        if tiles_db >= LEAST_TILES_DB:
+        if tiles_db >= MIN_TILES_DB:
             break
     return halo_px, tiles_db

@@ -16,9 +16,9 @@ from training.networks.convolution_algebra import Convolution, depthwise
 class Rewrite:
     """What a pass did."""
 
-    places: int = 0
+    applied: int = 0
     """How many places were rewritten."""
-    refused: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
     """Places that were left alone, with the reason."""
     until: str | None = None
     """A tensor that both graphs have and behind which they are alike, if the pass knows one."""
@@ -29,18 +29,18 @@ class Graph:
 
     def __init__(self, model: onnx.ModelProto) -> None:
         self.proto = model.graph
-        self.maker = {name: node for node in self.proto.node for name in node.output}
+        self.producer = {name: node for node in self.proto.node for name in node.output}
         self.constants = {tensor.name: tensor for tensor in self.proto.initializer}
-        self.ends = {value.name for value in (*self.proto.input, *self.proto.output)}
-        self.readers: dict[str, list[onnx.NodeProto]] = {}
+        self.io_names = {value.name for value in (*self.proto.input, *self.proto.output)}
+        self.consumers: dict[str, list[onnx.NodeProto]] = {}
         for node in self.proto.node:
             for name in node.input:
-                self.readers.setdefault(name, []).append(node)
+                self.consumers.setdefault(name, []).append(node)
 
-    def only_reader(self, name: str) -> onnx.NodeProto | None:
+    def single_consumer(self, name: str) -> onnx.NodeProto | None:
         """The node that alone uses a tensor; None where several do, or where it leaves the graph."""
-        readers = self.readers.get(name, [])
-        return readers[0] if len(readers) == 1 and name not in self.ends else None
+        readers = self.consumers.get(name, [])
+        return readers[0] if len(readers) == 1 and name not in self.io_names else None
 
     def constant(self, name: str) -> NDArray[Any] | None:
         """The value of an initialiser, None for anything else."""
@@ -92,7 +92,7 @@ class Graph:
 
     def add_constant(self, value: NDArray[Any], name: str) -> str:
         """A new initialiser; returns its name, made unlike any other."""
-        taken = {*self.constants, *self.maker, *self.ends}
+        taken = {*self.constants, *self.producer, *self.io_names}
         unique = name
         while unique in taken:
             unique += "_"
@@ -115,14 +115,14 @@ class Graph:
         if name in {value.name for value in self.proto.output}:
             self._rename(source, name)
         else:
-            for reader in self.readers.get(name, []):
+            for reader in self.consumers.get(name, []):
                 reader.input[:] = [source if item == name else item for item in reader.input]
         self.replace(node)
 
     def _rename(self, old: str, new: str) -> None:
-        maker = self.maker[old]
+        maker = self.producer[old]
         maker.output[:] = [new if item == old else item for item in maker.output]
-        for reader in self.readers.get(old, []):
+        for reader in self.consumers.get(old, []):
             reader.input[:] = [new if item == old else item for item in reader.input]
 
     def _keeps_size(self, node: onnx.NodeProto) -> bool:

@@ -36,14 +36,14 @@ def _gains(checkpoint: Path) -> dict[str, str]:
     traced = trace(unit)
     model, outcomes = apply_passes(traced, references(unit), time_all=True)
     return {outcome.name: _cell(outcome) for outcome in outcomes} | {
-        "all": f"{compare_speed(traced, model, threads=1).gain:.2f}x"
+        "all": f"{compare_speed(traced, model, threads=1).speedup:.2f}x"
     }
 
 
 def _cell(outcome: Outcome) -> str:
     if outcome.speed is None:
         return f"refused: {outcome.note}" if outcome.note else "-"
-    said = [f"{outcome.speed.gain:.2f}x" + ("" if outcome.kept else ", left out")]
+    said = [f"{outcome.speed.speedup:.2f}x" + ("" if outcome.kept else ", left out")]
     return "; ".join([*said, outcome.note] if outcome.kept and outcome.note else said)
 
 

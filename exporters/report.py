@@ -52,7 +52,7 @@ def report_json(
         quantized: what int8 cost; None for a float file.
         int8_speed: threads -> the float graph against the int8 one.
     """
-    passes = [asdict(outcome) | ({"gain": outcome.speed.gain} if outcome.speed else {}) for outcome in outcomes]
+    passes = [asdict(outcome) | ({"gain": outcome.speed.speedup} if outcome.speed else {}) for outcome in outcomes]
     contents: dict[str, Any] = {
         "traced": asdict(traced),
         "shipped": asdict(shipped),
@@ -76,7 +76,7 @@ def report_json(
             "layers": quantized.layers,
             "kept_in_float": quantized.kept_in_float,
             "speed": {
-                f"{threads} threads": asdict(speed) | {"gain": speed.gain} for threads, speed in int8_speed.items()
+                f"{threads} threads": asdict(speed) | {"gain": speed.speedup} for threads, speed in int8_speed.items()
             },
         }
     return json.dumps(contents, indent=2) + "\n"

@@ -17,12 +17,12 @@ Batch = NDArray[np.float32]
 
 PROBE_PX = 96
 ROUNDS = 7
-FEWEST_ROUNDS = 3
-ENOUGH_S = 5.0
+MIN_ROUNDS = 3
+MAX_SECONDS = 5.0
 """After so long no further round begins, if there were three."""
 
 
-def open_graph(model: onnx.ModelProto, *, threads: int | None = None) -> onnxruntime.InferenceSession:
+def session_for(model: onnx.ModelProto, *, threads: int | None = None) -> onnxruntime.InferenceSession:
     """With as many threads as the runtime takes unless told otherwise; the exceptions are onnxruntime's own."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
@@ -31,14 +31,16 @@ def open_graph(model: onnx.ModelProto, *, threads: int | None = None) -> onnxrun
     return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
 
-def watch(model: onnx.ModelProto, tensors: Sequence[str], crops: Sequence[Batch]) -> Iterator[dict[str, Batch]]:
+def intermediate_tensors(
+    model: onnx.ModelProto, tensors: Sequence[str], crops: Sequence[Batch]
+) -> Iterator[dict[str, Batch]]:
     """What tensors of a float graph hold, crop by crop."""
     watched = onnx.ModelProto()
     watched.CopyFrom(model)
     ends = {value.name for value in (*watched.graph.input, *watched.graph.output)}
     inner = [name for name in tensors if name not in ends]
     watched.graph.output.extend(helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in inner)
-    session = open_graph(watched)
+    session = session_for(watched)
     asked = [name for name in tensors if name != "lr"]
     for crop in crops:
         found = session.run(asked, {"lr": crop}) if asked else []
@@ -53,7 +55,7 @@ class Comparison:
     after_ms: float
 
     @property
-    def gain(self) -> float:
+    def speedup(self) -> float:
         """How many times faster the second graph is."""
         return self.before_ms / self.after_ms
 
@@ -68,11 +70,11 @@ def compare_speed(before: onnx.ModelProto, after: onnx.ModelProto, *, threads: i
     """
     clock = time.thread_time if threads == 1 else time.perf_counter
     lr = np.random.default_rng(0).random((1, 3, PROBE_PX, PROBE_PX), np.float32)
-    sessions = [open_graph(model, threads=threads) for model in (before, after)]
+    sessions = [session_for(model, threads=threads) for model in (before, after)]
     times_ms: list[list[float]] = [[], []]
     began = time.perf_counter()
     for round_number in range(ROUNDS + 1):
-        if round_number > FEWEST_ROUNDS and time.perf_counter() - began > ENOUGH_S:
+        if round_number > MIN_ROUNDS and time.perf_counter() - began > MAX_SECONDS:
             break
         for session, measured in zip(sessions, times_ms, strict=True):
             start = clock()

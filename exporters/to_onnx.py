@@ -99,7 +99,7 @@ def _summary(output: Path, exported: Exported) -> list[str]:
         size = f"{card.window_px}x{card.window_px}"
         lines.append(f"  windows of {size} px: {exported.tiles_db:.1f} dB from the whole picture")
     if quantized is not None and exported.int8_speed is not None:
-        gains = ", ".join(f"{speed.gain:.2f}x on {threads}" for threads, speed in exported.int8_speed.items())
+        gains = ", ".join(f"{speed.speedup:.2f}x on {threads}" for threads, speed in exported.int8_speed.items())
         worst = f"{quantized.worst_drop_db:.2f} dB on the worst"
         lines.append(f"  int8: {quantized.psnr_drop_db:.3f} dB lost on {quantized.validated_on}, {worst}")
         lines.append(f"  faster than the float file: {gains} threads")

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from exporters.run_graph import open_graph
+from exporters.run_graph import session_for
 from sr_infer.errors import SrInferError
 
 Batch = NDArray[np.float32]
@@ -147,6 +147,6 @@ def _run(session: onnxruntime.InferenceSession, feed: dict[str, NDArray[np.gener
 
 def _session(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
     try:
-        return open_graph(model)
+        return session_for(model)
     except Exception as error:  # onnxruntime's errors share no narrower base
         raise VerificationError(f"onnxruntime cannot load the exported graph: {error}") from error

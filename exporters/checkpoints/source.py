@@ -36,7 +36,7 @@ class Source:
         return UnitRange(self.network, scale=self.scale, value_range=self.value_range).eval()
 
 
-def foreign(architecture: str, network: nn.Module, *, scale: int, value_range: float, origin: str) -> Source:
+def third_party_source(architecture: str, network: nn.Module, *, scale: int, value_range: float, origin: str) -> Source:
     """A network of somebody else; `origin` says whose."""
     return Source(
         architecture=architecture,
@@ -102,7 +102,7 @@ def shape(state: dict[str, Tensor], name: str) -> tuple[int, ...]:
     return tuple(state[name].shape)
 
 
-def renamed(state: dict[str, Tensor], names: dict[str, str]) -> dict[str, Tensor]:
+def rename_keys(state: dict[str, Tensor], names: dict[str, str]) -> dict[str, Tensor]:
     """The tensors under our names, given theirs by ours without ".weight" and ".bias"; the rest keep their own.
 
     Mean shifts lose the two axes of their 1x1 kernel.

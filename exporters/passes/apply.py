@@ -13,7 +13,7 @@ from exporters.passes.align_channels import align_channels
 from exporters.passes.bicubic_as_convolution import bicubic_as_convolution
 from exporters.passes.fold_mean_shift import fold_mean_shift
 from exporters.passes.fold_padded_bias import fold_padded_bias
-from exporters.passes.fold_pixel_shuffle import fold_shuffle
+from exporters.passes.fold_pixel_shuffle import fold_pixel_shuffle
 from exporters.passes.merge_parallel import merge_parallel
 from exporters.passes.merge_sequential import merge_sequential
 from exporters.passes.simplify import SimplifyError, simplify
@@ -38,7 +38,7 @@ class Pass:
 
 def _simplify(model: onnx.ModelProto) -> Rewrite:
     model.CopyFrom(simplify(model))
-    return Rewrite(places=1)
+    return Rewrite(applied=1)
 
 
 _ALIGNS = "inner channels are zero-padded to whole SIMD blocks"
@@ -66,7 +66,7 @@ PASSES = (
     ),
     Pass(
         "fold_shuffle",
-        fold_shuffle,
+        fold_pixel_shuffle,
         "a 1x1 convolution behind PixelShuffle goes into the one before it",
         "the folded form costs more",
     ),
@@ -88,7 +88,7 @@ PASSES = (
 )
 """Alignment to 8 finds nothing to do where alignment to 16 was kept."""
 
-LEAST_GAIN = 1.02
+MIN_SPEEDUP = 1.02
 """Below it a difference is taken for noise, and the graph stays as it was."""
 
 
@@ -131,7 +131,7 @@ def apply_passes(
         rewrite, speed = Rewrite(), None
         try:
             rewrite = one.rewrite(candidate)
-            kept, note = rewrite.places > 0, "; ".join(rewrite.refused)
+            kept, note = rewrite.applied > 0, "; ".join(rewrite.skipped)
             if kept:
                 verify(candidate, pairs)
         except (SimplifyError, VerificationError) as error:
@@ -140,10 +140,10 @@ def apply_passes(
         if kept and (one.by_measurement or time_all):
             speed = compare_speed(model, candidate, threads=1)
             alone = _compare_until(rewrite.until, model, candidate) if rewrite.until else speed
-            if one.by_measurement and alone.gain < LEAST_GAIN:
-                kept, note = False, f"{alone.gain:.2f}x is not faster on this machine"
+            if one.by_measurement and alone.speedup < MIN_SPEEDUP:
+                kept, note = False, f"{alone.speedup:.2f}x is not faster on this machine"
         nodes_before, nodes_after = len(model.graph.node), len(candidate.graph.node)
-        outcomes.append(Outcome(one.name, rewrite.places, kept, note, nodes_before, nodes_after, speed))
+        outcomes.append(Outcome(one.name, rewrite.applied, kept, note, nodes_before, nodes_after, speed))
         if kept:
             model = candidate
     return model, outcomes

@@ -15,7 +15,7 @@ from onnx import helper, numpy_helper
 from exporters.graph import Graph, attributes_of
 from exporters.graph_analysis import PROBE_PX, macs_of, macs_per_px, shapes_at
 
-MOST_WORK = 0.01
+MAX_WORK_SHARE = 0.01
 """Of the graph's multiplications."""
 
 
@@ -23,7 +23,7 @@ def recompute_head(model: onnx.ModelProto) -> int:
     """Rewrite `model` in place; returns how many skips no longer wait. The function stays the same, exactly."""
     graph = Graph(model)
     shapes = shapes_at(model, (PROBE_PX, PROBE_PX))
-    most_macs = MOST_WORK * macs_per_px(model) * PROBE_PX**2
+    most_macs = MAX_WORK_SHARE * macs_per_px(model) * PROBE_PX**2
     heads = [
         node.output[0]
         for node in graph.proto.node
@@ -32,8 +32,8 @@ def recompute_head(model: onnx.ModelProto) -> int:
     places = 0
     for name in heads:
         graph = Graph(model)
-        head = graph.maker[name]
-        *others, last = graph.readers.get(name, [head])
+        head = graph.producer[name]
+        *others, last = graph.consumers.get(name, [head])
         if not others or last.op_type != "Add":
             continue
         originals = [graph.constants[constant] for constant in head.input[1:]]
@@ -51,7 +51,7 @@ def recompute_head(model: onnx.ModelProto) -> int:
 
 def _is_small(graph: Graph, name: str) -> bool:
     """Whether a tensor is the picture, or the picture less its mean."""
-    maker = graph.maker.get(name)
+    maker = graph.producer.get(name)
     if maker is None or maker.op_type != "Add":
         return name == "lr"
     return all(source == "lr" or source in graph.constants for source in maker.input)

@@ -8,16 +8,16 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-LEAST_VALUES = 256
+MIN_VALUES = 256
 """Smaller tensors are not worth a node."""
 
 
-def store_half(model: onnx.ModelProto) -> int:
+def store_fp16_weights(model: onnx.ModelProto) -> int:
     """Rewrite `model` in place; returns how many tensors are stored in half. The function stays the same, exactly."""
     defaults = {value.name for value in model.graph.input}
     casts = []
     for tensor in model.graph.initializer:
-        if tensor.name in defaults or tensor.data_type != TensorProto.FLOAT or np.prod(tensor.dims) < LEAST_VALUES:
+        if tensor.name in defaults or tensor.data_type != TensorProto.FLOAT or np.prod(tensor.dims) < MIN_VALUES:
             continue
         values = numpy_helper.to_array(tensor)
         with np.errstate(over="ignore"):

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import onnx
 
-from exporters.run_graph import Batch, watch
+from exporters.run_graph import Batch, intermediate_tensors
 
 Range = tuple[float, float]
 
@@ -16,10 +16,10 @@ TAIL = 512
 """Values that are remembered on each side: enough for 500 million."""
 
 
-def tensor_ranges(model: onnx.ModelProto, tensors: Sequence[str], crops: Sequence[Batch]) -> dict[str, Range]:
+def activation_ranges(model: onnx.ModelProto, tensors: Sequence[str], crops: Sequence[Batch]) -> dict[str, Range]:
     """Lowest and highest value of tensors on the crops, without the outermost 1 in 1,000,000 values on each side."""
     tails = {name: _Tails() for name in tensors}
-    for values in watch(model, tensors, crops):
+    for values in intermediate_tensors(model, tensors, crops):
         for name in tensors:
             tails[name].add(values[name])
     return {name: tail.range() for name, tail in tails.items()}

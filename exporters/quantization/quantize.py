@@ -18,18 +18,18 @@ from numpy.typing import NDArray
 from exporters.graph import Graph
 from exporters.graph_analysis import PROBE_PX, macs_of, shapes_at
 from exporters.passes.channels_last import channels_last
-from exporters.quantization.activation_ranges import tensor_ranges
+from exporters.quantization.activation_ranges import activation_ranges
 from exporters.quantization.calibration import Calibration
-from exporters.quantization.gptq import round_kernels
+from exporters.quantization.gptq import gptq_kernels
 from exporters.quantization.insert_qdq import insert_qdq, quantisable, result_of
-from exporters.run_graph import Batch, open_graph
+from exporters.run_graph import Batch, session_for
 from sr_infer.errors import OptionError, SrInferError
 from sr_infer.metrics import psnr_y
 from training.evaluate import through_rgb
 
 LUMA = np.array([65.481, 128.553, 24.966]) / 255
 SENSITIVITY_CROPS = 4
-LARGEST_FLOAT_SHARE = 0.5
+MAX_FLOAT_SHARE = 0.5
 """Of the work; with more of it in float, int8 is not worth its loss."""
 MARGINS = (0.5, 1, 2, 4, 8)
 """The loss aimed at is the allowed one divided by these, in turn: what is then measured may be less, or more."""
@@ -90,8 +90,8 @@ def quantize(
         QuantizationError: even with half of the work in float the loss is above the limit.
     """
     layers = _layers(model)
-    ranges = tensor_ranges(model, sorted({name for layer in layers for name in layer.rounds}), pictures.crops)
-    kernels = round_kernels(model, [layer.name for layer in layers], pictures.crops, full_range=options.full_range)
+    ranges = activation_ranges(model, sorted({name for layer in layers for name in layer.rounds}), pictures.crops)
+    kernels = gptq_kernels(model, [layer.name for layer in layers], pictures.crops, full_range=options.full_range)
     work = sum(layer.macs for layer in layers)
 
     def rewrite(chosen: Sequence[_Layer]) -> onnx.ModelProto:
@@ -106,7 +106,7 @@ def quantize(
     for margin in MARGINS:
         in_float = _in_float(costs, exact_db, options.max_drop_db / margin)
         share = sum(layer.macs for layer in in_float) / work
-        if share > LARGEST_FLOAT_SHARE:
+        if share > MAX_FLOAT_SHARE:
             tried.append(f"for a loss of {options.max_drop_db / margin:g} dB {share:.0%} of the work stays in float")
             break
         candidate = rewrite([layer for layer in layers if layer not in in_float])
@@ -167,7 +167,7 @@ def _in_float(costs: Mapping[_Layer, float], exact_db: NDArray[np.float64], aim_
 
 
 def _luma_of(model: onnx.ModelProto, crops: Sequence[Batch]) -> list[NDArray[np.float64]]:
-    session = open_graph(model)
+    session = session_for(model)
     return [np.einsum("nchw,c->nhw", session.run(["sr"], {"lr": crop})[0], LUMA) for crop in crops]
 
 
@@ -178,7 +178,7 @@ def _mean_squared(one: Sequence[NDArray[np.float64]], other: Sequence[NDArray[np
 
 def _psnr_y(model: onnx.ModelProto, pictures: Calibration) -> NDArray[np.float64]:
     """In dB, of each picture that is held out."""
-    session = open_graph(model)
+    session = session_for(model)
 
     def upscale(lr: NDArray[np.uint8]) -> NDArray[np.uint8]:
         batch = np.ascontiguousarray(lr.transpose(2, 0, 1)[None], np.float32) / np.float32(255)
