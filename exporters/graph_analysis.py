@@ -11,6 +11,8 @@ Shape = tuple[int, ...]
 PROBE_PX = 96
 _FIELD_PROBE_PX = 32
 _KERNELS = {"Conv", "ConvTranspose", "Gemm", "MatMul"}
+_SLIDES = {"Conv", "AveragePool", "MaxPool"}
+_CHANGES_BORDER = {"Pad", "Slice"}
 
 
 def shapes_at(model: onnx.ModelProto, size_hw: tuple[int, int]) -> dict[str, Shape]:
@@ -58,27 +60,45 @@ def parameters(model: onnx.ModelProto) -> int:
 
 
 def halo_px(model: onnx.ModelProto) -> int:
-    """Receptive-field radius in pixels of the input `lr`, rounded up; global pooling is left out of account.
+    """Receptive-field radius in pixels of the input `lr`, rounded up. Global pooling does not count.
 
-    A layer adds its own reach, (kernel - 1) / 2 * dilation (2 for bicubic Resize), times the size of its input's pixels
-    in LR pixels, which shape inference on a picture of 32x32 gives.
+    A layer adds its own reach, (kernel - 1) / 2 * dilation (2 for a bicubic Resize), times the side of its input's
+    pixels, measured in LR pixels.
     """
-    pixel = {
-        name: _FIELD_PROBE_PX / shape[2]
-        for name, shape in shapes_at(model, (_FIELD_PROBE_PX, _FIELD_PROBE_PX)).items()
-        if len(shape) == 4
-    }
-    radius = {"lr": 0.0}
+    shapes = shapes_at(model, (_FIELD_PROBE_PX, _FIELD_PROBE_PX))
+    radius, pixel = {"lr": 0.0}, {"lr": 1.0}
     for node in model.graph.node:
-        reach = 0.0
-        if node.op_type == "Resize":
-            reach = 2.0
-        elif "kernel_shape" in (values := {a.name: helper.get_attribute_value(a) for a in node.attribute}):
-            dilations = values.get("dilations") or [1, 1]
-            reach = max((k - 1) / 2 * d for k, d in zip(values["kernel_shape"], dilations, strict=True))
         sources = [name for name in node.input if name in radius]
-        if sources:
-            furthest = max(radius[name] + (reach * pixel[name] if reach else 0.0) for name in sources)
-            for name in node.output:
-                radius[name] = furthest
+        if not sources:
+            continue
+        furthest = max(radius[name] + _reach(node) * pixel[name] for name in sources)
+        side = max(pixel[name] * _shrinkage(node, shapes.get(name, ()), shapes) for name in sources)
+        radius |= dict.fromkeys(node.output, furthest)
+        pixel |= dict.fromkeys(node.output, side)
     return math.ceil(radius["sr"])
+
+
+def _reach(node: onnx.NodeProto) -> float:
+    """How many pixels of its input a layer sees on each side of the middle one."""
+    if node.op_type == "Resize":
+        return 2.0
+    values = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
+    kernel = values.get("kernel_shape", [1])
+    dilations = values.get("dilations") or [1] * len(kernel)
+    return max(float((k - 1) / 2 * d) for k, d in zip(kernel, dilations, strict=True))
+
+
+def _shrinkage(node: onnx.NodeProto, source: Shape, shapes: Mapping[str, Shape]) -> float:
+    """How many times larger a pixel of a layer's output is than a pixel of its input.
+
+    A shape tells it only of layers that cover the same area: Pad, Slice and unpadded kernels add or cut a border.
+    """
+    result = shapes.get(node.output[0], ())
+    if node.op_type in _CHANGES_BORDER or len(source) != 4 or len(result) != 4 or 1 in (source[2], result[2]):
+        return 1.0
+    strides = {a.name: helper.get_attribute_value(a) for a in node.attribute}.get("strides", [1])
+    if node.op_type == "ConvTranspose":
+        return 1 / float(strides[0])
+    if node.op_type in _SLIDES:
+        return float(strides[0])
+    return source[2] / result[2]
