@@ -1,15 +1,17 @@
-"""`python -m exporters.passes_table CHECKPOINT...`: the table of docs/passes.md, measured here, as Markdown."""
+"""`python -m exporters.passes_table CHECKPOINT...`: print the table of docs/passes.md, measured here, as Markdown."""
 
 import argparse
 import sys
 from pathlib import Path
 
 from exporters.checkpoints.read import read_checkpoint
-from exporters.passes.apply import PASSES, Outcome, apply_passes
+from exporters.passes.apply import BEFORE_INT8, FINAL, FLOAT, INT8, Outcome, apply_passes
 from exporters.run_graph import compare_speed
 from exporters.trace import trace
 from exporters.verify import references
 from sr_infer.errors import SrInferError
+
+NOT_RUN = "int8 only"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -23,18 +25,18 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     _print_row("pass", "what it does", "when it refuses", *(path.stem for path in checkpoints))
     _print_row(*["---"] * (3 + len(columns)))
-    for one in PASSES:
-        _print_row(f"`{one.name}`", one.does, one.refuses, *(column[one.name] for column in columns))
+    for one in (*FLOAT, *BEFORE_INT8, *INT8, *FINAL):
+        _print_row(f"`{one.name}`", one.does, one.refuses, *(column.get(one.name, NOT_RUN) for column in columns))
     _print_row("all together", "", "", *(column["all"] for column in columns))
     return 0
 
 
 def _gains(checkpoint: Path) -> dict[str, str]:
-    """What each pass gained, by its name; "all" is the traced graph against the last one."""
+    """Pass name -> its speedup; "all" compares the traced graph with the last one. Int8 passes do not run."""
     source = read_checkpoint(checkpoint)
     unit = source.unit_range()
     traced = trace(unit)
-    model, outcomes = apply_passes(traced, references(unit), time_all=True)
+    model, outcomes = apply_passes(traced, references(unit), passes=(*FLOAT, *FINAL), time_all=True)
     return {outcome.name: _cell(outcome) for outcome in outcomes} | {
         "all": f"{compare_speed(traced, model, threads=1).speedup:.2f}x"
     }

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from exporters.graph import Graph, Rewrite
 from exporters.graph_analysis import halo_px
 from exporters.passes.align_channels import align_channels
-from exporters.passes.apply import PASSES, Pass, apply_passes
+from exporters.passes.apply import FLOAT, Pass, apply_passes
 from exporters.passes.bicubic_as_convolution import bicubic_as_convolution
 from exporters.passes.fold_mean_shift import fold_mean_shift
 from exporters.passes.fold_padded_bias import fold_padded_bias
@@ -272,7 +272,7 @@ def test_enlargement_is_timed_by_itself() -> None:
     """Beside it the whole network takes so long that noise would decide."""
     network = build_network("drn", DRNConfig(scale=4, blocks=1, features=16))
     unit = UnitRange.of(network)
-    enlarging = [one for one in PASSES if one.rewrite is bicubic_as_convolution]
+    enlarging = [one for one in FLOAT if one.rewrite is bicubic_as_convolution]
     kept, (outcome,) = apply_passes(simplify(trace(unit)), references(unit), passes=enlarging)
     assert outcome.kept
     assert "Resize" not in kinds(kept)
