@@ -19,11 +19,11 @@ PROBE_PX = 96
 ROUNDS = 7
 MIN_ROUNDS = 3
 MAX_SECONDS = 5.0
-"""After so long no further round begins, if there were three."""
+"""No round begins after this time, except the first three."""
 
 
 def session_for(model: onnx.ModelProto, *, threads: int | None = None) -> onnxruntime.InferenceSession:
-    """With as many threads as the runtime takes unless told otherwise; the exceptions are onnxruntime's own."""
+    """Open a session for a graph, with the runtime's number of threads by default. Errors are onnxruntime's own."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     options.intra_op_num_threads = threads or usable_cpus()
@@ -34,7 +34,7 @@ def session_for(model: onnx.ModelProto, *, threads: int | None = None) -> onnxru
 def intermediate_tensors(
     model: onnx.ModelProto, tensors: Sequence[str], crops: Sequence[Batch]
 ) -> Iterator[dict[str, Batch]]:
-    """What tensors of a float graph hold, crop by crop."""
+    """Run a float graph on each crop and yield the values of the named tensors."""
     watched = onnx.ModelProto()
     watched.CopyFrom(model)
     ends = {value.name for value in (*watched.graph.input, *watched.graph.output)}
@@ -49,7 +49,7 @@ def intermediate_tensors(
 
 @dataclass(frozen=True)
 class Comparison:
-    """Median times of one LR picture of 96x96."""
+    """Median times for one LR image of 96x96."""
 
     before_ms: float
     after_ms: float
@@ -66,7 +66,7 @@ def compare_speed(before: onnx.ModelProto, after: onnx.ModelProto, *, threads: i
     Args:
         before: one graph.
         after: the other.
-        threads: on one, the processor's time is taken, which work of others beside hardly moves; on more, the clock's.
+        threads: with one thread, processor time is measured, which other processes hardly change; with more, wall time.
     """
     clock = time.thread_time if threads == 1 else time.perf_counter
     lr = np.random.default_rng(0).random((1, 3, PROBE_PX, PROBE_PX), np.float32)

@@ -1,4 +1,4 @@
-"""Checkpoints of ours, of the papers' authors and of the community, each as a network that can be exported."""
+"""Read a checkpoint of ours, of a paper's authors or of the community as a network to export."""
 
 from collections.abc import Callable
 from pathlib import Path

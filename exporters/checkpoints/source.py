@@ -1,4 +1,4 @@
-"""What a reader makes of a checkpoint."""
+"""The result of reading a checkpoint, and helpers that readers share."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ PROBE_PX = 96
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """A network to be exported, and what its model card says of where it comes from."""
+    """A network to export, and its origin for the model card."""
 
     architecture: str
     scale: int
@@ -37,7 +37,7 @@ class Source:
 
 
 def third_party_source(architecture: str, network: nn.Module, *, scale: int, value_range: float, origin: str) -> Source:
-    """A network of somebody else; `origin` says whose."""
+    """Wrap a network from a third party, named by `origin`."""
     return Source(
         architecture=architecture,
         scale=scale,

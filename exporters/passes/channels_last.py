@@ -1,4 +1,4 @@
-"""Pass for int8: what a float convolution or a pixel shuffle gives to a sum is handed over with its channels last.
+"""Pass for int8: a float convolution or a pixel shuffle passes its result to a sum with channels last.
 
 onnxruntime runs 8-bit convolutions channels last, and moves the Transposes around them through what lies between until
 they meet and vanish; but through a sum or a concatenation only if all of its inputs come transposed. The result of a

@@ -22,7 +22,7 @@ from exporters.graph import Graph, Rewrite, drop_unused
 from training.networks.convolution_algebra import Convolution, sequential
 
 MAX_CONDITION = 1e4
-"""Of A; beyond it, inverting A loses digits."""
+"""Largest condition number of A; above it, inverting A loses digits."""
 
 
 def fold_mean_shift(model: onnx.ModelProto) -> Rewrite:

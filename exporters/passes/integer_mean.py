@@ -1,4 +1,4 @@
-"""Pass for int8: spatial means of what 8-bit convolutions give are summed as integers.
+"""Pass for int8: spatial means of 8-bit tensors are summed as integers.
 
 Channel attention averages whole feature maps, which onnxruntime would transpose and store in float for that alone. With
 8 bits q that stand for s (q - z), W columns and ones 1,

@@ -1,4 +1,4 @@
-"""Between which values the tensors of a graph lie."""
+"""The value ranges of tensors in a graph."""
 
 from collections.abc import Sequence
 
@@ -10,10 +10,10 @@ from exporters.run_graph import Batch, intermediate_tensors
 Range = tuple[float, float]
 
 CUT_SHARE = 1e-6
-"""Of a tensor's values, which may lie outside of its range on each side: outliers would coarsen all others. With ten
-times as many cut off, pictures with hard edges lost up to 1.4 dB."""
+"""Share of a tensor's values that may lie outside its range on each side: outliers would make all steps coarser. With
+ten times this share, images with hard edges lost up to 1.4 dB."""
 TAIL = 512
-"""Values that are remembered on each side: enough for 500 million."""
+"""How many values are kept on each side: enough for 500 million values."""
 
 
 def activation_ranges(model: onnx.ModelProto, tensors: Sequence[str], crops: Sequence[Batch]) -> dict[str, Range]:
@@ -26,7 +26,7 @@ def activation_ranges(model: onnx.ModelProto, tensors: Sequence[str], crops: Seq
 
 
 class _Tails:
-    """The outermost values of a tensor over many pictures, sorted."""
+    """The outermost values of a tensor over many images, sorted."""
 
     def __init__(self) -> None:
         self._seen = 0

@@ -30,19 +30,19 @@ from training.networks import Plain
 from training.networks.convolution_algebra import Convolution, sequential
 
 CUT_OFF_SHARE = 1e-2
-"""Of a channel's values; with more of them at zero the channel is not carried."""
+"""Largest share of zeros in a channel of the trunk; a channel with more zeros is not carried."""
 MIN_TRUNK_WIDTH = 16
-"""Channels; with fewer that are carried there is little to gain."""
+"""Smallest number of trunk channels; fewer bring little."""
 MARGIN = 0.25
-"""Of their range, by which linear channels beside rectified ones stay clear of ReLU."""
+"""Offset, as a share of the range, that keeps linear channels positive through ReLU."""
 EQUALISED = 0.6
 """0 leaves all channels as they are, 1 gives all the same range."""
 RIDGE = 1e-3
 """Of the mean square of the kernels, by which what is subtracted is drawn to the mean."""
 MIN_RANGE = 1e-3
-"""Against the trunk's: channels are not scaled up as if theirs were smaller."""
+"""Smallest range of a channel, relative to the trunk's; smaller ranges are treated as this one."""
 SAMPLED_PX = 2
-"""Statistics are taken of one pixel in so many, along both axes."""
+"""Step, in pixels along both axes, between the pixels of which statistics are taken."""
 
 
 class Carried(nn.Module):
@@ -73,11 +73,11 @@ class Carried(nn.Module):
 
 @torch.no_grad()
 def build_float_trunk(plain: Plain, crops: Sequence[NDArray[np.float32]]) -> Carried | None:
-    """A network that computes what `plain` does, and bears 8 bits.
+    """Build a network that computes the same as `plain` and tolerates 8 bits.
 
     Args:
         plain: any plain network.
-        crops: LR, (1, 3, h, w) in [0, 1], that show which channels are cut off.
+        crops: LR, (1, 3, h, w) in [0, 1]; they show which channels ReLU cuts off.
 
     Returns:
         None if fewer than 16 channels are carried through some layers.

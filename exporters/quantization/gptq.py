@@ -1,4 +1,4 @@
-"""Kernels in 8 bits whose rounding errors make up for each other, and biases that make up for what is left on average.
+"""Round kernels to 8 bits so that rounding errors cancel (GPTQ), and correct the mean error in the biases.
 
 Rounded one by one to multiples of a step, the weights w of an output channel err by e, and its sums by e' x, whose mean
 square is e' H e with H the covariance of the windows x that the kernel reads. Neighbouring pixels and channels are so
@@ -21,7 +21,7 @@ from exporters.graph import Graph, attributes_of
 from exporters.run_graph import Batch, intermediate_tensors
 
 WINDOWS = 512
-"""Of each crop, at most."""
+"""Largest number of windows from each crop."""
 DAMPING = 0.01
 """Lambda, as a share of the mean variance."""
 BIAS_BITS = 20
@@ -42,7 +42,7 @@ class RoundedKernel:
 def gptq_kernels(
     model: onnx.ModelProto, layers: Collection[str], crops: Sequence[Batch], *, full_range: bool
 ) -> dict[str, RoundedKernel]:
-    """Kernels and biases of convolutions, by what these give.
+    """Round the kernels of convolutions; the result is keyed by the name of their output.
 
     Args:
         model: a float graph.
