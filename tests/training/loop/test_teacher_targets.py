@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from exporters.checkpoints import read_checkpoint
+from exporters.checkpoints.read import read_checkpoint
 from sr_infer.tiling import self_ensemble
 from training.checkpoint import load_network, load_tensors
 from training.loop.teacher_targets import SelfEnsemble, turned, turned_back
