@@ -5,7 +5,7 @@ from typing import Any
 
 from benchmarks.timing.interleaved import Contender, as_json, race
 from sr_infer import ShippedModel
-from sr_infer.measure import peak_memory
+from sr_infer.measure import first_call_case, peak_memory
 from sr_infer.resources import usable_cpus
 
 SIDE_PX = 96
@@ -27,7 +27,7 @@ def measure(model: ShippedModel) -> dict[str, Any]:
         ),
         Contender("files", "benchmarks.timing.cases:files", (model.name, SIDE_PX, SIDE_PX, everything)),
     ]
-    first = peak_memory("sr_infer.measure:first_call_case", model.name, SIDE_PX, SIDE_PX, everything)
+    first = peak_memory(first_call_case, model.name, SIDE_PX, SIDE_PX, everything)
     return {
         "threads": everything,
         "race": as_json(race(contenders, threads=everything, rounds=15, seconds=SECONDS)),
