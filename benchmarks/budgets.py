@@ -51,9 +51,9 @@ class Case:
             else:
                 _write_source(Path(folder), self)
                 peak = peak_memory(file_case, model.name, folder, self.target, self.sizing, options, self.jobs)
-        share = peak.added_bytes / memory.parse_bytes(self.budget)
+        share = peak.added_by_call_bytes / memory.parse_bytes(self.budget)
         verdict = "" if share <= ALLOWED else " too much"
-        figures = f"{memory.format_bytes(peak.added_bytes)} | {share:.0%}{verdict} | {peak.call_ms / 1e3:.0f} s"
+        figures = f"{memory.format_bytes(peak.added_by_call_bytes)} | {share:.0%}{verdict} | {peak.call_ms / 1e3:.0f} s"
         return f"| `{model.name}` | {self.name} | {self.budget} | {figures} |"
 
 

@@ -111,7 +111,7 @@ def bytes_per_px(path: Path, *, side_px: int = MEMORY_PROBE_PX) -> float:
     A small window may fit into what loading the network left free; it is taken to need its input's bytes at least.
     """
     peak = peak_memory(network_case, str(path), side_px)
-    return max(round(peak.added_bytes / side_px**2, 1), INPUT_BYTES_PER_PX)
+    return max(round(peak.added_by_call_bytes / side_px**2, 1), INPUT_BYTES_PER_PX)
 
 
 def quality(upscale: Upscale, folders: Sequence[Path], *, scale: int) -> dict[str, Quality]:

@@ -41,12 +41,12 @@ class PeakMemory:
     """Wall time of the call."""
 
     @property
-    def added_bytes(self) -> int:
+    def added_by_call_bytes(self) -> int:
         """Memory that the call added after preparation."""
         return max(self.peak_bytes - self.baseline_bytes, 0)
 
     @property
-    def grown_bytes(self) -> int:
+    def added_since_import_bytes(self) -> int:
         """Memory that preparation and call added after import: model, image, result and working set."""
         return max(self.peak_bytes - self.imported_bytes, 0)
 

@@ -13,7 +13,7 @@ METADATA_KEY = "sr_infer"
 
 @dataclass(frozen=True, kw_only=True)
 class Quality:
-    """Mean luma PSNR (dB) and SSIM over a benchmark folder. LR images are made by MATLAB's bicubic downscaling; a border
+    """Mean luma PSNR (dB) and SSIM over a benchmark folder. MATLAB's bicubic downscaling makes the LR images; a border
     of `scale` px is left out."""
 
     psnr_y: float

@@ -5,8 +5,6 @@ so that a damaged installation is noticed; all other facts are in the model card
 folder, run `python -m sr_infer.model_zoo` to write the catalogue again.
 """
 
-import difflib
-import hashlib
 import json
 import os
 from dataclasses import dataclass
@@ -95,6 +93,8 @@ def find(model: str | os.PathLike[str]) -> Path:
     names = [row.name for row in available_models()]
     if name in names:
         return MODELS_FOLDER / f"{name}.onnx"
+    import difflib  # here, because most calls do not need it
+
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
     hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(names) or 'none'}"
     here = f" For the file in the current folder write .{os.sep}{model}." if Path(model).is_file() else ""
@@ -108,6 +108,8 @@ def write_catalogue(folder: Path = MODELS_FOLDER) -> None:
 
 
 def _sha256(path: Path) -> str:
+    import hashlib  # here, because most calls do not need it
+
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 

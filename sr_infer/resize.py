@@ -80,7 +80,7 @@ def band_working_bytes(
 
 
 def downscale(image: NDArray[_T], scale: int) -> NDArray[_T]:
-    """Make an LR image from an HR image (H, W[, C]): crop to a multiple of `scale` from the top left, then resize by 1/scale."""
+    """Make an LR image from an HR image (H, W[, C]): crop to a multiple of `scale`, keep the top left, resize."""
     h, w = image.shape[0] // scale, image.shape[1] // scale
     return imresize(image[: h * scale, : w * scale], (h, w))
 

@@ -35,7 +35,7 @@ def _run(parsed: argparse.Namespace) -> int:
         "input_megapixels_per_s": round(width * height / latency.median_ms / 1e3, 3),
         "imported_bytes": peak.imported_bytes,
         "peak_bytes": peak.peak_bytes,
-        "grown_bytes": peak.grown_bytes,
+        "grown_bytes": peak.added_since_import_bytes,
     }
     print_facts(facts, as_json=parsed.json)
     return DONE

@@ -148,7 +148,7 @@ FORMATS = (
 )
 """Formats with rules of their own. Formats that are missing here lose colours (GIF) or pixels (ICO) when written."""
 
-_BY_NAME = {row.name: row for row in FORMATS} | {"MPO": JPEG}  # a JPEG file with further images behind the first
+_BY_NAME = {row.name: row for row in FORMATS} | {"MPO": JPEG}  # a JPEG file with further images after the first
 _BY_SUFFIX = {suffix: row for row in FORMATS for suffix in row.suffixes}
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms, TiffImagePlugin
+from PIL import Image, TiffImagePlugin
 
 from sr_infer.errors import ImageError
 
@@ -83,6 +83,8 @@ def _grey_16(image: Image.Image) -> NDArray[np.uint16]:
 
 
 def _srgb_of_cmyk(image: Image.Image, profile: bytes | None) -> Image.Image:
+    from PIL import ImageCms
+
     if profile is not None:
         try:
             converted = ImageCms.profileToProfile(
@@ -97,6 +99,8 @@ def _srgb_of_cmyk(image: Image.Image, profile: bytes | None) -> Image.Image:
 
 
 def _srgb_profile() -> bytes:
+    from PIL import ImageCms
+
     return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 

@@ -95,7 +95,7 @@ class Header:
 
     layout: Layout
     """Layout that the header states. The decoded picture differs in rare files, such as those that state their
-    orientation behind the pixels."""
+    orientation after the pixels."""
     file_format: Format
     _decode: Callable[[], Picture]
     _files: ExitStack = field(default_factory=ExitStack)

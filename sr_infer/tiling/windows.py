@@ -66,7 +66,7 @@ class Window:
         return colour.to_network(part, luma_only=card.colour == "Y", value_range=card.value_range)
 
     def resized_part(self, pixels: Pixels, scale: int) -> Pixels:
-        """Resize the kept part of `colour`, `alpha` or other (H, W, C) pixels of this window by bicubic interpolation."""
+        """Resize the kept part of `colour`, `alpha` or other (H, W, C) pixels of this window, bicubic."""
         top = max(self.row.keep_start - self.top - _BICUBIC_PX, 0)
         left = max(self.column.keep_start - self.left - _BICUBIC_PX, 0)
         part = pixels[
