@@ -24,7 +24,7 @@ from exporters.report import GraphSize, report_json, size_of
 from exporters.run_graph import Comparison, compare_speed
 from exporters.trace import UnitRange, trace
 from exporters.verify import Reference, confirm_halo, differences_from, references, verify
-from sr_infer.atomic_file import replacing
+from sr_infer.atomic_file import atomic_write
 from sr_infer.engine.session import shared
 from sr_infer.errors import OptionError
 from sr_infer.model_card import ModelCard
@@ -74,11 +74,11 @@ def export(
     if source.window_px is not None:
         _check_fits_windows(source, [int8, report, example])
     with ExitStack() as files:
-        temporary = files.enter_context(replacing(output, make_folder=True))
+        temporary = files.enter_context(atomic_write(output, make_folder=True))
         if source.window_px is not None:
             return Exported(*export_windows(source, source.window_px, temporary, benchmarks))
-        report_file = files.enter_context(replacing(report, make_folder=True)) if report is not None else None
-        example_file = files.enter_context(replacing(example, make_folder=True)) if example is not None else None
+        report_file = files.enter_context(atomic_write(report, make_folder=True)) if report is not None else None
+        example_file = files.enter_context(atomic_write(example, make_folder=True)) if example is not None else None
         calibration = read_calibration(int8.calibration, int8.validation, source.scale) if int8 is not None else None
         if example_file is not None:
             _write_example(source.unit_range(), example_file)

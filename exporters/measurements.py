@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from sr_infer.engine.session import Session
 from sr_infer.errors import ImageError, OptionError
-from sr_infer.measure import peak_memory
+from sr_infer.measure import network_case, peak_memory
 from sr_infer.model_card import Quality
 from training.evaluate import Upscale, evaluate, mean_score, through_rgb
 
@@ -111,8 +111,8 @@ def bytes_per_px(path: Path, *, side_px: int = MEMORY_PROBE_PX) -> float:
 
     A small window may fit into memory that is free after loading; the result is at least the bytes of the input.
     """
-    peak = peak_memory("exporters.network_case:network_case", str(path), side_px)
-    return max(round(peak.added_bytes / side_px**2, 1), INPUT_BYTES_PER_PX)
+    peak = peak_memory(network_case, str(path), side_px)
+    return max(round(peak.added_by_call_bytes / side_px**2, 1), INPUT_BYTES_PER_PX)
 
 
 def quality(upscale: Upscale, folders: Sequence[Path], *, scale: int) -> dict[str, Quality]:
@@ -162,7 +162,7 @@ class _Whole:
 
 
 def _whole(session: Session, lr: Pixels) -> _Whole:
-    averages = session.averages(_batch(session, lr)) if session.takes_averages else None
+    averages = session.pooled_statistics(_batch(session, lr)) if session.takes_pooled_statistics else None
     return _Whole(lr, averages, levels(session, lr, averages))
 
 

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Write files that appear whole or not at all."""
 
 import os
 import secrets
@@ -10,17 +10,18 @@ from sr_infer.errors import OutputError
 
 
 @contextmanager
-def replacing(path: Path, *, make_folder: bool = False) -> Iterator[Path]:
-    """A temporary file beside `path`, to be written: it takes its place when the block ends well, and vanishes else.
+def atomic_write(path: Path, *, make_folder: bool = False) -> Iterator[Path]:
+    """Yield a temporary file beside `path`. It replaces `path` if the block succeeds and is deleted otherwise.
 
     Args:
-        path: the file, which may be there already.
-        make_folder: create the folder, and those above it, where they are missing.
+        path: the file; it may exist.
+        make_folder: create missing folders.
 
     Raises:
-        OutputError: at the beginning, where nothing can be written there; at the end, where the disk is full.
+        OutputError: the file cannot be written: at the start if the folder refuses it, at the end if the disk is full.
     """
-    temporary = path.with_name(f".{secrets.token_hex(8)}.part")  # the longest name that is legal leaves no room
+    # the name of `path` may already have the longest legal length, so nothing is added to it
+    temporary = path.with_name(f".{secrets.token_hex(8)}.part")
     try:
         if path.is_dir():
             raise IsADirectoryError("it is a folder")

@@ -12,7 +12,7 @@ import torch
 from exporters.layer_latency import between, main
 from training.checkpoint import save_network
 from training.compress.cost import read_latency_table
-from training.compress.drc.widths import Widths
+from training.compress.drc.widths import WidthsOptions
 from training.compress.inner_layers import find_inner_layers
 from training.networks import DRNConfig, build_network
 
@@ -36,7 +36,9 @@ def test_the_table_of_a_network_sets_its_budget(tmp_path: Path, capsys: pytest.C
     assert 0 < times_ms["8"] < times_ms["32"]
     assert sum(row[max(row, key=int)] for row in table["layers"].values()) < 3 * table["network_ms"]
     inner = find_inner_layers(network)
-    settings = Widths(ratio=0.2, multiple=8, budget="ms", latency_table=str(path), factors=(0.25, 0.5, 0.75, 1.0))
+    settings = WidthsOptions(
+        ratio=0.2, multiple=8, budget="ms", latency_table=str(path), factors=(0.25, 0.5, 0.75, 1.0)
+    )
     candidates = [settings.candidates(width) for width in inner.widths]
     cost = read_latency_table(path, inner, candidates)
     widths = settings.projected([{width: float(width) for width in row} for row in candidates], cost)

@@ -6,7 +6,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from sr_infer.atomic_file import replacing
+from sr_infer.atomic_file import atomic_write
 from sr_infer.errors import OptionError, RunError
 from training.loop.distributed import Processes
 
@@ -30,7 +30,7 @@ def check_run_manifest(out: Path, settings: Mapping[str, Any], *, resume: bool) 
     path, processes = out / "run.json", Processes()
     if processes.rank == 0:
         if not path.exists():
-            with replacing(path, make_folder=True) as temporary:
+            with atomic_write(path, make_folder=True) as temporary:
                 temporary.write_text(json.dumps(drop_lengths(settings), indent=2), encoding="utf-8")
         elif not resume:
             raise OptionError(f"{out} holds a run; go on with --resume, or give another --out")
