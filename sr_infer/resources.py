@@ -25,8 +25,12 @@ def usable_cpus(*, cgroups: Path = _CGROUPS, own: Path = _OWN_CGROUPS) -> int:
 
 
 def available_memory_bytes(*, cgroups: Path = _CGROUPS, own: Path = _OWN_CGROUPS) -> int:
-    """Memory that this process can still take without swapping or being killed."""
-    available = _system_available_bytes()
+    """Memory that this process can still take without swapping, being refused or being killed.
+
+    The least of what the system has left, of what every cgroup from its own to the root allows, and of what
+    RLIMIT_AS and RLIMIT_DATA (`ulimit -v`, `ulimit -d`) leave.
+    """
+    available = min([_system_available_bytes(), *process_limits_left_bytes().values()])
     for folder in _cgroup_folders("memory", cgroups, own):
         for limit_name, used_name in (
             ("memory.max", "memory.current"),
@@ -37,6 +41,24 @@ def available_memory_bytes(*, cgroups: Path = _CGROUPS, own: Path = _OWN_CGROUPS
                 used = int(_read(folder / used_name) or "0")
                 available = min(available, max(int(limit) - used + _reclaimable_bytes(folder), 0))
     return available
+
+
+def process_limits_left_bytes() -> dict[str, int]:
+    """Name of a limit that is set for this process -> what it leaves; empty where none is set."""
+    if sys.platform != "linux":
+        return {}
+    import resource
+
+    used = dict(line.split(":", 1) for line in (_read(Path("/proc/self/status")) or "").splitlines())
+    left = {}
+    for name, limit, field in (
+        ("RLIMIT_AS (ulimit -v)", resource.RLIMIT_AS, "VmSize"),
+        ("RLIMIT_DATA (ulimit -d)", resource.RLIMIT_DATA, "VmData"),
+    ):
+        allowed = resource.getrlimit(limit)[0]
+        if allowed != resource.RLIM_INFINITY and field in used:
+            left[name] = max(allowed - int(used[field].split()[0]) * 1024, 0)
+    return left
 
 
 @cache
