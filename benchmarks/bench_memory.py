@@ -14,7 +14,7 @@ from sr_infer.resources import available_memory_bytes
 
 BUDGETS = {"no-budget": None, "small-budget": "300MB"}
 BUDGET_OF_ATTENTION = "1GB"
-"""For networks that pool over the picture, whose windows are larger."""
+"""Budget of networks that average over the whole image, whose windows are larger."""
 
 
 def bench_first_call(benchmark: BenchmarkFixture, model: ShippedModel, threads: int) -> None:

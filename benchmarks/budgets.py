@@ -1,7 +1,7 @@
-"""`python -m benchmarks.budgets [MODEL ...]`: whether calls stay within `max_memory`, as a Markdown table.
+"""`python -m benchmarks.budgets [MODEL ...]`: check that calls stay within `max_memory`, as a Markdown table.
 
-Each row is one call in a process of its own: what it added to the process with the model loaded, and that over the
-budget. Pictures are photographs of 1920x1080 px unless the row says otherwise.
+Each row is one call in its own process: the memory that it added after the model was loaded, and its share of the
+budget. Images are photographs of 1920x1080 px unless the row says otherwise.
 """
 
 import argparse
@@ -25,7 +25,7 @@ FULL_HD_HW, QUARTER_HW = (1080, 1920), (540, 960)
 LARGE_TIFF_HW = (8400, 12000)
 ALLOWED = 1.05
 TIGHT = "256MB"
-"""Not asked of networks that average over the picture, which want large windows."""
+"""A budget that is too small for networks that average over the whole image, whose windows are large."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,10 +35,10 @@ class Case:
     name: str
     budget: str
     target: str | None = None
-    """Name of the file that the result goes to; None for array to array."""
+    """Name of the output file; None for array to array."""
     size_hw: tuple[int, int] = FULL_HD_HW
     kind: str = "RGB"
-    """Of the picture: "RGB", "RGBA" or "RGB, 16 bits"."""
+    """Kind of image: "RGB", "RGBA" or "RGB, 16 bits"."""
     sizing: dict[str, float] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
     jobs: int = 1
@@ -91,7 +91,7 @@ def array_case(model: str, size_hw: tuple[int, int], options: dict[str, Any]) ->
 def file_case(
     model: str, folder: str, target: str, sizing: dict[str, Any], options: dict[str, Any], jobs: int
 ) -> Callable[[], object]:
-    """A case of `peak_memory`: all pictures in a folder, as the command does them."""
+    """A case of `peak_memory`: every image of a folder, as the command processes them."""
     upscaler, output = _loaded(model, options), Path(folder) / "large"
     work = folders.tasks([folder], output, extension=Path(target).suffix)
 
@@ -141,12 +141,12 @@ def _write_source(folder: Path, case: Case) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("models", nargs="*", help="names of shipped models; all otherwise")
-    parser.add_argument("--only", choices=("arrays", "options", "large"), help="one kind of calls; all otherwise")
+    parser.add_argument("models", nargs="*", help="names of shipped models (default: all)")
+    parser.add_argument("--only", choices=("arrays", "options", "large"), help="one kind of call (default: all)")
     chosen = parser.parse_args()
     shipped = {model.name for model in available_models()}
     if unknown := set(chosen.models) - shipped:
-        parser.error(f"models are {', '.join(sorted(shipped))}, not {', '.join(sorted(unknown))}")
+        parser.error(f"expected models among {', '.join(sorted(shipped))}, got {', '.join(sorted(unknown))}")
     groups = {"arrays": _ARRAYS, "options": _OPTIONS, "large": _LARGE}
     cases = groups[chosen.only] if chosen.only else [case for group in groups.values() for case in group]
     print("| model | call | budget | added | of the budget | time |")

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.choosing`: what each way of running a model costs on this machine, as a Markdown table.
+"""`python -m benchmarks.choosing`: the cost of each way to run a model on this machine, as a Markdown table.
 
 Every way is a command that runs twice, on one picture and on several, so that what it costs to start and what each
 further picture costs come apart. Ways over many machines need `sr-infer[ray]`.
@@ -30,11 +30,11 @@ _SAMPLED_EVERY_S = 0.05
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one run."""
+    """Time and memory of one run."""
 
     seconds: float
     peak_bytes: int
-    """The most resident memory of the command and its children together; what they share is counted for each."""
+    """Peak resident memory of the command and its children. Shared memory counts once per process."""
 
 
 def main() -> int:
@@ -45,7 +45,7 @@ def main() -> int:
 
 
 def measure() -> dict[str, Any]:
-    """Way -> what it costs, or why it was left out."""
+    """Cost of each way, or the reason why it was left out."""
     photographs, found = _photographs(), {}
     with tempfile.TemporaryDirectory() as folder:
         for way, arguments in _ways().items():
@@ -59,7 +59,7 @@ def measure() -> dict[str, Any]:
 
 
 def table(found: Mapping[str, Mapping[str, Any]]) -> str:
-    """What `measure` found, as Markdown."""
+    """The result of `measure` as Markdown."""
     lines = ["| way | first picture | each further | memory |", "|---|---|---|---|"]
     for way, cost in found.items():
         if "skipped" in cost:

@@ -1,9 +1,9 @@
-"""`python -m benchmarks.compare BASE.json HEAD.json`: what became slower or faster beyond the measured noise.
+"""`python -m benchmarks.compare BASE.json HEAD.json`: list changes of time and memory beyond the measured noise.
 
 Takes two files that `pytest benchmarks --benchmark-json=FILE` wrote. A ratio of medians counts as a change when it is
 further from 1 than the quartiles of both runs together allow, and than 2 % (10 % where it ran only once or twice); peak
 memory when it moved by more than 2 %.
-Changes of time are told and never an error: only what is exact can gate.
+A change of time is reported and is never an error.
 """
 
 import argparse
@@ -30,7 +30,7 @@ class Change:
     base: float
     head: float
     noise: float
-    """Relative: ratios within 1 - noise and 1 + noise say nothing."""
+    """Relative noise: ratios between 1 - noise and 1 + noise are no change."""
 
     @property
     def ratio(self) -> float:

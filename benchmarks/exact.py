@@ -1,4 +1,4 @@
-"""`python -m benchmarks.exact`: write down the exact costs of the shipped models, which a test keeps from growing.
+"""`python -m benchmarks.exact`: record the exact costs of the shipped models; a test fails when one grows.
 
 File size, graph nodes, parameters and multiply-accumulates go to `benchmarks/exact.json`; run it after an export.
 """
@@ -16,7 +16,7 @@ KEPT = Path(__file__).with_name("exact.json")
 
 
 def exact_costs(model: ShippedModel) -> dict[str, int]:
-    """What no machine and no noise changes."""
+    """Costs that are the same on every machine."""
     return {
         "size_bytes": model.size_bytes,
         "nodes": len(onnx.load(model.path).graph.node),

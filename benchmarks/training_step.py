@@ -27,16 +27,16 @@ WARM_UP_STEPS = 3
 
 @dataclass(frozen=True)
 class StepTime:
-    """Of steps made one after the other."""
+    """Mean time of consecutive steps."""
 
     step_ms: float
     """Wall time of one."""
     busy_share: float
-    """What the device's operators or kernels took of it under torch's profiler, 0 to 1."""
+    """Share of that time in the device's operators or kernels under torch's profiler, 0 to 1."""
 
 
 def step_time(step: Callable[[], object], device: torch.device, *, steps: int) -> StepTime:
-    """Time so many steps, then profile as many, whose time is the longer for it."""
+    """Time `steps` steps, then profile the same number, which is slower."""
     on_gpu = device.type == "cuda"
     wait: Callable[[], None] = torch.cuda.synchronize if on_gpu else lambda: None
 
@@ -62,7 +62,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("recipe", type=Path, help="TOML file; see training/recipes")
     parser.add_argument("--data", type=Path, required=True, help="folder tree of HR pictures")
-    parser.add_argument("--steps", type=int, default=10, help="how many are timed, and how many profiled (default: 10)")
+    parser.add_argument("--steps", type=int, default=10, help="steps to time, and steps to profile (default: 10)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, ... (default: auto)")
     parser.add_argument("--compile", action="store_true", help="compile the step first")
     options = parser.parse_args(arguments)

@@ -20,7 +20,7 @@ NETWORKS: dict[str, tuple[str, NetworkConfig]] = {
         ("EDSR baseline", "edsr", EDSRConfig(scale=scale)),
     )
 }
-"""With random weights, which memory does not depend on."""
+"""Networks with random weights; memory does not depend on the weights."""
 
 
 def measure_memory(name: str, out: Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What a report consists of, before it is a page or Markdown. Texts may hold `code` and **bold**."""
+"""The parts of a report, which become a page or Markdown. Texts may contain `code` and **bold**."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Table:
-    """Columns behind the first are numbers unless they are named in `words`."""
+    """Columns after the first hold numbers, except those in `words`."""
 
     headers: Sequence[str]
     rows: Sequence[Sequence[str]]
@@ -41,7 +41,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Verdicts:
-    """Targets: what was wanted, what came, and whether that is enough."""
+    """Targets, measured values, and whether each target is met."""
 
     rows: Sequence["Verdict"]
 

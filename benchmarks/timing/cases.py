@@ -17,21 +17,21 @@ from sr_infer.engine.onnxruntime_engine import import_onnxruntime
 from sr_infer.engine.session import shared
 from sr_infer.model_zoo import find
 
-import_onnxruntime()  # now, as other engines do: what imports take is told apart
+import_onnxruntime()  # at import, as other engines do, so that its memory counts as imported
 
 Levels = NDArray[np.uint8]
 Call = Callable[[], object]
 
 
 def network(model: str, side_px: int, threads: int) -> Callable[[], NDArray[np.float32]]:
-    """The network of a file alone on one square of noise, as `benchmarks.compared_networks.noise` makes it."""
+    """The network of a file alone on one square of noise, as `benchmarks.compared_networks.make_noise` makes it."""
     session = shared(find(model), threads=threads)
     lr = np.random.default_rng(0).random((1, 3, side_px, side_px), np.float32)
     return lambda: session.run(lr)
 
 
 def networks_at_once(model: str, side_px: int, threads: int) -> Call:
-    """As `network`, but one square on each thread: all the work that the processors can do, without any halo."""
+    """Like `network`, but with one square on each thread and no halo: the full throughput of the processors."""
     session = shared(find(model), threads=1)
     lr = np.random.default_rng(0).random((1, 3, side_px, side_px), np.float32)
     pool = ThreadPoolExecutor(threads)
@@ -78,7 +78,7 @@ def matrix_product(side: int, threads: int) -> Call:
 
 
 def photograph(height: int, width: int) -> Levels:
-    """A real picture of any size, (H, W, 3): scikit-image's cat, mirrored and repeated as need be."""
+    """A real image of any size, (H, W, 3): scikit-image's cat, mirrored and repeated to fill it."""
     from skimage import data
 
     pixels: Levels = data.chelsea()
