@@ -15,7 +15,7 @@ from benchmarks.collectors import calls
 from benchmarks.timing.interleaved import timings_from_json
 from benchmarks.timing.machine import machine_card
 from sr_infer import available_models
-from sr_infer.atomic_file import replacing
+from sr_infer.atomic_file import atomic_write
 
 MACHINES = Path(__file__).parent / "machines"
 
@@ -36,7 +36,7 @@ def main() -> int:
         }
         print(f"{model.name:24} {rows[model.name]['p50_ms']:8.1f} ms")
     path = MACHINES / f"{_slug(card)}.json"
-    with replacing(path, make_folder=True) as temporary:
+    with atomic_write(path, make_folder=True) as temporary:
         temporary.write_text(json.dumps({"machine": card, "models": rows}, indent=1) + "\n", encoding="utf-8")
     print(path)
     return 0

@@ -23,7 +23,7 @@ import numpy as np
 from PIL import Image
 from skimage import data
 
-from sr_infer.atomic_file import replacing
+from sr_infer.atomic_file import atomic_write
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "reliability.md"
@@ -358,7 +358,7 @@ def main(arguments: list[str] | None = None) -> int:
     print(table(tallies))
     if options.write:
         before, _, _ = PAGE.read_text(encoding="utf-8").partition(TABLE_START)
-        with replacing(PAGE) as part:
+        with atomic_write(PAGE) as part:
             part.write_text(f"{before}{TABLE_START}\n\n{table(tallies)}\n", encoding="utf-8")
     return 0 if all(tally.survived == tally.cases and not tally.lost for tally in tallies.values()) else 1
 

@@ -24,7 +24,7 @@ from tqdm import tqdm
 
 from benchmarks.timing.machine import cpu_name
 from exporters.trace import OPSET, UnitRange, trace
-from sr_infer.atomic_file import replacing
+from sr_infer.atomic_file import atomic_write
 from sr_infer.resources import usable_cpus
 from training.checkpoint import load_network
 from training.command_line import run_command
@@ -155,7 +155,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _write(options: argparse.Namespace) -> None:
     table = measure(load_network(options.weights)[2], step=options.step, rounds=options.rounds, threads=options.threads)
-    with replacing(options.output) as temporary:
+    with atomic_write(options.output) as temporary:
         temporary.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
     print(f"{len(table['layers'])} layers, {table['network_ms']} ms the network: {options.output}")
 

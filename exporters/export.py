@@ -28,7 +28,7 @@ from exporters.receptive_field import halo_px
 from exporters.report import report_json, size_of
 from exporters.trace import UnitRange, trace
 from exporters.verify import Reference, confirm_halo, differences_from, references, verify
-from sr_infer.atomic_file import replacing
+from sr_infer.atomic_file import atomic_write
 from sr_infer.engine.session import shared
 from sr_infer.errors import OptionError
 from sr_infer.model_card import ModelCard
@@ -82,12 +82,12 @@ def export(
                 f"{source.architecture} is exported for windows of {source.window_px}x{source.window_px} px; int8, "
                 "report and example are for networks of any size"
             )
-        with replacing(output, make_folder=True) as temporary:
+        with atomic_write(output, make_folder=True) as temporary:
             return Exported(*export_windows(source, source.window_px, temporary, benchmarks))
     with ExitStack() as files:
-        temporary = files.enter_context(replacing(output, make_folder=True))
-        report_file = files.enter_context(replacing(report, make_folder=True)) if report is not None else None
-        example_file = files.enter_context(replacing(example, make_folder=True)) if example is not None else None
+        temporary = files.enter_context(atomic_write(output, make_folder=True))
+        report_file = files.enter_context(atomic_write(report, make_folder=True)) if report is not None else None
+        example_file = files.enter_context(atomic_write(example, make_folder=True)) if example is not None else None
         pictures = read_calibration(int8.calibration, int8.validation, source.scale) if int8 is not None else None
         unit = source.unit_range()
         if example_file is not None:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from sr_infer.engine.session import Session
 from sr_infer.errors import ImageError, OptionError
-from sr_infer.measure import peak_memory
+from sr_infer.measure import network_case, peak_memory
 from sr_infer.model_card import Quality
 from training.evaluate import Upscale, evaluate, mean_score, through_rgb
 
@@ -110,7 +110,7 @@ def bytes_per_px(path: Path, *, side_px: int = MEMORY_PROBE_PX) -> float:
 
     A small window may fit into what loading the network left free; it is taken to need its input's bytes at least.
     """
-    peak = peak_memory("exporters.network_case:network_case", str(path), side_px)
+    peak = peak_memory(network_case, str(path), side_px)
     return max(round(peak.added_bytes / side_px**2, 1), INPUT_BYTES_PER_PX)
 
 
@@ -161,7 +161,7 @@ class _Whole:
 
 
 def _whole(session: Session, lr: Pixels) -> _Whole:
-    averages = session.averages(_batch(session, lr)) if session.takes_averages else None
+    averages = session.pooled_statistics(_batch(session, lr)) if session.takes_pooled_statistics else None
     return _Whole(lr, averages, levels(session, lr, averages))
 
 

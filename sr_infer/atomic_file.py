@@ -28,7 +28,7 @@ _ABANDONED_AFTER_S = 24 * 3600
 
 
 @contextmanager
-def replacing(path: Path, *, make_folder: bool = False) -> Iterator[Path]:
+def atomic_write(path: Path, *, make_folder: bool = False) -> Iterator[Path]:
     """Give a part file to be written: it replaces `path` if the block succeeds, and is deleted otherwise.
 
     A symbolic link stays: the file that it points to is replaced. Hard links of a replaced file keep its old content.
@@ -68,7 +68,7 @@ def open_atomic(path: Path, *, like: Path | None = None) -> Iterator[BinaryIO]:
     """Give an empty seekable file, open for writing: it becomes `path` if the block succeeds, and vanishes otherwise.
 
     Args:
-        path: as for `replacing`.
+        path: as for `atomic_write`.
         like: a new file gets no right that this file does not have.
 
     Raises:

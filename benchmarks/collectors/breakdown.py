@@ -35,14 +35,14 @@ def measure(model: ShippedModel) -> dict[str, Any]:
     if failed:
         return {"skipped": failed[0]}
     call, window, tiny, product = (timing.latency.median_ms for timing in timings)
-    computed = len(grid) * grid.window_px / SIDE_PX**2
+    computed = len(grid) * grid.window_pixels / SIDE_PX**2
     network = window * len(grid)
     session = max(tiny - window * TINY_PX**2 / window_px**2, 0) * len(grid)
     useful = (network - session) / computed
     averages = 0.0
     if card.global_pooling:
         sampled = patches((SIDE_PX, SIDE_PX), grid.window_hw, card)
-        averages = window * len(sampled) * sampled.window_px / grid.window_px
+        averages = window * len(sampled) * sampled.window_pixels / grid.window_pixels
     return {
         "product_gflops": 2 * PRODUCT_SIDE**3 / product / 1e6,
         "network_gflops": 2 * card.macs_per_px * SIDE_PX**2 / useful / 1e6,

@@ -6,7 +6,7 @@ from typing import Any
 from benchmarks.timing import cases
 from benchmarks.timing.interleaved import Candidate, time_interleaved, timings_to_json
 from sr_infer import ShippedModel
-from sr_infer.measure import peak_memory
+from sr_infer.measure import first_call_case, peak_memory
 from sr_infer.resources import usable_cpus
 
 SIDE_PX = 96
@@ -26,7 +26,7 @@ def measure(model: ShippedModel) -> dict[str, Any]:
         ),
         Candidate("files", cases.files, (model.name, SIDE_PX, SIDE_PX, everything)),
     ]
-    first = peak_memory("sr_infer.measure:first_call_case", model.name, SIDE_PX, SIDE_PX, everything)
+    first = peak_memory(first_call_case, model.name, SIDE_PX, SIDE_PX, everything)
     return {
         "threads": everything,
         "race": timings_to_json(time_interleaved(candidates, threads=everything, rounds=15, seconds=SECONDS)),

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from sr_infer.errors import SrInferError
-from sr_infer.measure import Latency, summarised
+from sr_infer.measure import Latency, summarise
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _MIN_ROUNDS = 3
@@ -62,7 +62,7 @@ class Timing:
         """
         if self.failure:
             raise SrInferError(f"{self.name}: {self.failure}")
-        return summarised(self.times_ms)
+        return summarise(self.times_ms)
 
 
 @dataclass(frozen=True)

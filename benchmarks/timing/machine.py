@@ -5,8 +5,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from sr_infer.cli.doctor import cpu_features
-from sr_infer.resources import available_memory_bytes, usable_cpus
+from sr_infer.resources import available_memory_bytes, cpu_features, usable_cpus
 
 PACKAGES = ("sr-infer", "onnxruntime", "numpy", "torch", "openvino", "ncnn", "opencv-python-headless", "pillow")
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from benchmarks.timing.machine import machine_card
 from sr_infer import ShippedModel
-from sr_infer.atomic_file import replacing
+from sr_infer.atomic_file import atomic_write
 
 BUILD = Path(__file__).parents[2] / "build" / "benchmarks"
 
@@ -27,7 +27,7 @@ class Results:
         path = self.folder / collector / f"{name}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         contents = {"fingerprint": fingerprint, "machine": machine_card(), "found": found}
-        with replacing(path) as temporary:
+        with atomic_write(path) as temporary:
             temporary.write_text(json.dumps(contents, indent=1) + "\n", encoding="utf-8")
 
     def get(self, collector: str, name: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from sr_infer.measure import forget_peak, peak_resident_bytes, resident_bytes
+from sr_infer.resources import peak_resident_bytes, reset_peak_resident_bytes, resident_bytes
 
 WARM_UP_S = 0.3
 """Duration of untimed calls before each timed one. They wake threads and processors that slept between turns."""
@@ -28,7 +28,7 @@ def main() -> None:
     imported = resident_bytes()
     call = getattr(module, function)(*job["arguments"])
     prepared = resident_bytes()
-    forget_peak()
+    reset_peak_resident_bytes()
     first_ms, result = _timed(call)
     difference = float(np.abs(result - np.load(job["reference"])).max()) if job["reference"] else None
     state = {

@@ -1,4 +1,4 @@
-"""`map` with threads, for work that is lazy at both ends."""
+"""A threaded `map` that keeps order and reads its input lazily."""
 
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -9,8 +9,8 @@ _T = TypeVar("_T")
 _R = TypeVar("_R")
 
 
-def in_order(function: Callable[[_T], _R], items: Iterator[_T], workers: int) -> Iterator[_R]:
-    """The results in the order of the items. One finished result may wait, more items are not taken ahead."""
+def ordered_map(function: Callable[[_T], _R], items: Iterator[_T], workers: int) -> Iterator[_R]:
+    """Map in threads and yield results in the order of the items; at most one finished result waits."""
     if workers == 1:
         yield from map(function, items)
         return

@@ -12,14 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from sr_infer.atomic_file import open_atomic, replacing
+from sr_infer.atomic_file import atomic_write, open_atomic
 from sr_infer.errors import OutputError
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="modes, links and FIFOs of POSIX")
 
 
 def write_through_path(path: Path, data: bytes) -> None:
-    with replacing(path) as part:
+    with atomic_write(path) as part:
         part.write_bytes(data)
 
 
@@ -67,7 +67,7 @@ def test_a_new_file_gets_no_right_that_its_source_lacks(tmp_path: Path) -> None:
 
 
 def test_nobody_else_reads_a_file_that_is_being_written(tmp_path: Path) -> None:
-    with replacing(tmp_path / "new.png") as part:
+    with atomic_write(tmp_path / "new.png") as part:
         assert mode_of(part) == 0o600
 
 
@@ -104,7 +104,7 @@ def test_a_link_to_itself_and_a_folder_are_refused(write: Callable[[Path, bytes]
             write(path, b"")
 
 
-@pytest.mark.parametrize("opened", [replacing, open_atomic])
+@pytest.mark.parametrize("opened", [atomic_write, open_atomic])
 def test_a_failure_leaves_the_old_file(
     opened: Callable[[Path], AbstractContextManager[object]], tmp_path: Path
 ) -> None:
@@ -118,8 +118,8 @@ def test_a_failure_leaves_the_old_file(
 
 def test_leftovers_of_killed_processes_are_cleared_and_those_of_live_ones_are_not(tmp_path: Path) -> None:
     writer = (
-        "import sys; from pathlib import Path; from sr_infer.atomic_file import replacing\n"
-        "with replacing(Path(sys.argv[1])): print('writing', flush=True); sys.stdin.read()"
+        "import sys; from pathlib import Path; from sr_infer.atomic_file import atomic_write\n"
+        "with atomic_write(Path(sys.argv[1])): print('writing', flush=True); sys.stdin.read()"
     )
     clearer = (
         "import sys; from pathlib import Path; from sr_infer.atomic_file import open_atomic\n"

@@ -32,7 +32,7 @@ def encoded(kind: str) -> bytes:
         tifffile.imwrite(buffer, PHOTO.astype(np.uint16) * 257, photometric="rgb", compression="lzw")
     elif kind == "deep png":
         return sr_infer.image_io.writer.encode(
-            PHOTO.astype(np.uint16) * 257, "PNG", sr_infer.image_io.metadata.Metadata()
+            PHOTO.astype(np.uint16) * 257, sr_infer.image_io.formats.PNG, sr_infer.image_io.metadata.Metadata()
         )
     elif kind == "deep grey tiff":
         pair = PHOTO[..., :2].astype(np.uint16) * 257
@@ -146,7 +146,7 @@ def test_the_content_and_not_the_extension_counts(network: Path, tmp_path: Path)
 
 @pytest.mark.parametrize(
     ("target", "reason"),
-    [("absent/out.png", "cannot write"), ("folder.png", "cannot write"), ("out.jpg", "cannot write this picture")],
+    [("absent/out.png", "cannot write"), ("folder.png", "cannot write"), ("out.jpg", "cannot hold transparency")],
 )
 def test_what_cannot_be_written(network: Path, tmp_path: Path, target: str, reason: str) -> None:
     (tmp_path / "folder.png").mkdir()

@@ -6,7 +6,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from sr_infer.atomic_file import replacing
+from sr_infer.atomic_file import atomic_write
 from sr_infer.errors import ModelError, OptionError
 from training.loop.distributed import Processes
 
@@ -31,7 +31,7 @@ def begin(out: Path, began: Mapping[str, Any], *, resume: bool) -> None:
     now = json.loads(json.dumps(without_lengths(began)))
     if processes.rank == 0:
         if not path.exists():
-            with replacing(path, make_folder=True) as temporary:
+            with atomic_write(path, make_folder=True) as temporary:
                 temporary.write_text(json.dumps(now, indent=2), encoding="utf-8")
         elif not resume:
             raise OptionError(f"{out} holds a run; go on with --resume, or give another --out")

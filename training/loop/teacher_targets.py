@@ -35,7 +35,7 @@ class SelfEnsemble:
 
         Args:
             pyramid: the LR patches, then their targets, coarse to fine, (N, 3, h, w), square.
-            turns: one for each patch, in 0 .. `sr_infer.tiling.self_ensemble.TURNS` - 1.
+            turns: one for each patch, in 0 .. `sr_infer.tiling.self_ensemble.ORIENTATIONS` - 1.
         """
         lr, *targets = pyramid
         turned_lr = torch.stack([turned(patch, turn) for patch, turn in zip(lr, turns, strict=True)])
@@ -48,7 +48,7 @@ class SelfEnsemble:
 
 
 def turned(image: Tensor, turn: int) -> Tensor:
-    """(..., h, w) as `sr_infer.tiling.self_ensemble.turned` does it."""
+    """(..., h, w) as `sr_infer.tiling.self_ensemble.orient` does it."""
     return (image.flip(-1) if turn >= 4 else image).rot90(turn % 4, (-2, -1))
 
 

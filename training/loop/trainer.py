@@ -17,8 +17,8 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from sr_infer.errors import ModelError, OptionError
-from sr_infer.measure import peak_resident_bytes
-from sr_infer.tiling.self_ensemble import TURNS
+from sr_infer.resources import peak_resident_bytes
+from sr_infer.tiling.self_ensemble import ORIENTATIONS
 from training.checkpoint import (
     dual_path,
     load_matching,
@@ -315,7 +315,7 @@ class Trainer:
         patches = self.bank.draw(self.settings.batch, generator, share=self._share)
         pyramid = [self.to_range(patch) for patch in patches]
         if self.self_ensemble:
-            turns = torch.randint(TURNS, (self.settings.batch,), generator=generator)[self._share]
+            turns = torch.randint(ORIENTATIONS, (self.settings.batch,), generator=generator)[self._share]
             with self.autocast():
                 pyramid = self.self_ensemble.blended(pyramid, turns.tolist())
         return pyramid

@@ -40,8 +40,8 @@ def teacher(train: Train, tmp_path: Path) -> str:
 
 def test_turns_are_those_of_the_runtime() -> None:
     image = torch.arange(3 * 4 * 4).reshape(3, 4, 4)
-    for turn in range(self_ensemble.TURNS):
-        np.testing.assert_array_equal(turned(image, turn), self_ensemble.turned(image.numpy(), turn))
+    for turn in range(self_ensemble.ORIENTATIONS):
+        np.testing.assert_array_equal(turned(image, turn), self_ensemble.orient(image.numpy(), turn))
         assert torch.equal(turned_back(turned(image, turn), turn), image)
 
 

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from sr_infer.atomic_file import replacing
+from sr_infer.atomic_file import atomic_write
 from sr_infer.errors import OptionError
 from training.compress.cost import LR_SIZE_HW, Cost, Unit
 from training.compress.inner_layers import InnerLayers
@@ -152,7 +152,7 @@ def write_widths(path: Path, network: Network, inner: InnerLayers, widths: Seque
         "[widths]",
         *(f'"{layer.writer}" = {width}' for layer, width in zip(inner.layers, widths, strict=True)),
     ]
-    with replacing(path, make_folder=True) as temporary:
+    with atomic_write(path, make_folder=True) as temporary:
         temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
