@@ -43,7 +43,7 @@ def atomic_write(path: Path, *, make_folder: bool = False) -> Iterator[Path]:
         OutputError: nothing can be written there, or the disk is full.
     """
     with _as_output_errors(path):
-        if _is_stream(path):
+        if is_stream(path):
             with tempfile.TemporaryDirectory() as folder:
                 part = Path(folder) / path.name
                 part.touch()
@@ -75,7 +75,7 @@ def open_atomic(path: Path, *, like: Path | None = None) -> Iterator[BinaryIO]:
         OutputError: nothing can be written there, or the disk is full.
     """
     with _as_output_errors(path):
-        if _is_stream(path):
+        if is_stream(path):
             with tempfile.TemporaryFile() as file:
                 yield file
                 file.seek(0)
@@ -100,6 +100,14 @@ def open_atomic(path: Path, *, like: Path | None = None) -> Iterator[BinaryIO]:
             part.unlink(missing_ok=True)
 
 
+def is_same_file(a: Path, b: Path) -> bool:
+    """Whether two paths lead to one regular file: through links, another spelling, or another name of it."""
+    try:
+        return a.samefile(b) and not is_stream(a)
+    except OSError:
+        return False
+
+
 @contextmanager
 def _as_output_errors(path: Path) -> Iterator[None]:
     try:
@@ -110,7 +118,7 @@ def _as_output_errors(path: Path) -> Iterator[None]:
         raise OutputError(f"cannot write {path}: {getattr(error, 'strerror', None) or error}") from error
 
 
-def _is_stream(path: Path) -> bool:
+def is_stream(path: Path) -> bool:
     """Whether a path leads to a FIFO, a device, or a file that a process holds open (`/dev/stdout`)."""
     try:
         mode = path.stat().st_mode

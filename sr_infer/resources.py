@@ -5,6 +5,7 @@ import ctypes
 import os
 import platform
 import sys
+import threading
 from functools import cache
 from pathlib import Path
 
@@ -76,6 +77,30 @@ def process_limits_left_bytes() -> dict[str, int]:
         if allowed != resource.RLIM_INFINITY and field in used:
             left[name] = max(allowed - int(used[field].split()[0]) * 1024, 0)
     return left
+
+
+def startable_threads(wanted: int) -> int:
+    """How many of `wanted` threads the system lets this process start now, 0 to `wanted`."""
+    end = threading.Event()
+    threads: list[threading.Thread] = []
+    with contextlib.suppress(RuntimeError):  # no further thread can start
+        for _ in range(wanted):
+            thread = threading.Thread(target=end.wait)
+            thread.start()
+            threads.append(thread)
+    end.set()
+    for thread in threads:
+        thread.join()
+    return len(threads)
+
+
+def memory_limit_advice() -> str:
+    """What bounds the memory of this process, and what to do about it, for error messages."""
+    limits = process_limits_left_bytes()
+    if limits:
+        name = min(limits, key=lambda limit: limits[limit])
+        return f"{name} leaves {limits[name] // 10**6} MB; raise it, or give a smaller tile and fewer threads"
+    return "free memory, or give a smaller tile and fewer threads"
 
 
 @cache
