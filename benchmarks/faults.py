@@ -30,7 +30,7 @@ PAGE = ROOT / "docs" / "reliability.md"
 TABLE_START = "<!-- printed by python -m benchmarks.faults -->"
 MODEL = "srpn-lite-x2-int8"
 _LIMIT_S = 120
-_EXIT_CODES = {0, 1, 2, 128 + signal.SIGINT, 128 + signal.SIGTERM, -signal.SIGKILL}
+_EXIT_CODES = {0, 1, 2, 128 + signal.SIGINT, 128 + signal.SIGTERM, -signal.SIGKILL, -signal.SIGTERM}
 
 
 @dataclass

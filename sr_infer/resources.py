@@ -99,8 +99,8 @@ def memory_limit_advice() -> str:
     limits = process_limits_left_bytes()
     if limits:
         name = min(limits, key=lambda limit: limits[limit])
-        return f"{name} leaves {limits[name] // 10**6} MB; raise it, or give a smaller tile and fewer threads"
-    return "free memory, or give a smaller tile and fewer threads"
+        return f"{name} leaves {limits[name] // 10**6} MB, so raise it"
+    return "free memory"
 
 
 @cache
