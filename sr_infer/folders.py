@@ -9,17 +9,21 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
-from typing import Literal, TypeVar
+from typing import Literal, TypeAlias, TypeVar
 
 from PIL import Image
 
 from sr_infer import memory
+from sr_infer.atomic_file import is_stream
 from sr_infer.errors import CancelledError, OptionError, SrInferError
 from sr_infer.image_io.formats import DEFAULT_QUALITY, by_suffix, is_picture_name
 from sr_infer.image_io.writer import format_of_path
+from sr_infer.resources import startable_threads
 from sr_infer.upscaler import Upscaler
 
 _Path = TypeVar("_Path", bound=PurePath)
+_Identity: TypeAlias = tuple[int, int] | Path
+"""Device and inode of a file, or the path of one that does not exist."""
 
 
 @dataclass(frozen=True)
@@ -50,14 +54,15 @@ class OutputOptions:
     height: int | None = None
     quality: int = DEFAULT_QUALITY
     skip_existing: bool = False
+    overwrite_source: bool = False
 
 
-def tasks(inputs: Sequence[str], output: Path, *, suffix: str = "", extension: str | None = None) -> list[Task]:
+def tasks(inputs: Sequence[str], output: Path | None, *, suffix: str = "", extension: str | None = None) -> list[Task]:
     """Find the images that the inputs mean, each with its target.
 
     Args:
         inputs: files, globs, or folders. The tree of a folder is mirrored below `output`.
-        output: a file for one image, otherwise a folder.
+        output: a file, FIFO or device for one image, otherwise a folder; None replaces every image by its own result.
         suffix: text to add to each file's name, such as "-large".
         extension: format of all results, such as "png"; None keeps the format of each file, with PNG instead of formats
             that are not written.
@@ -70,8 +75,13 @@ def tasks(inputs: Sequence[str], output: Path, *, suffix: str = "", extension: s
         if set(part) & {"/", os.sep, "\0"}:
             raise OptionError(f"expected a part of a file's name, got {part!r}")
     given = [path for name in inputs for path in _expand(name)]
-    named = {Path(name).resolve() for name in inputs if os.path.isfile(name)}
-    if len(given) == 1 and not given[0].is_dir() and not output.is_dir() and output.suffix:
+    if output is None:
+        return _in_place(given, inputs, suffix, extension)
+    named = {_identity(Path(name)) for name in inputs if os.path.isfile(name)}
+    is_one_file = len(given) == 1 and not given[0].is_dir() and not output.is_dir()
+    if is_one_file and is_stream(output) and not output.suffix:
+        found = [Task(given[0], output)]
+    elif is_one_file and output.suffix:
         if suffix or (extension and format_of_path(output) != format_of_path(renamed(output, "", extension))):
             raise OptionError(f"{output} is a file's whole name; leave out --suffix and --format, or name a folder")
         found = [Task(given[0], output)]
@@ -83,17 +93,37 @@ def tasks(inputs: Sequence[str], output: Path, *, suffix: str = "", extension: s
         raise OptionError(f"expected a folder for the results of {len(found)} pictures, got {output}")
     if not found:
         raise OptionError(f"expected pictures, found none in {', '.join(inputs)}")
-    taken: dict[Path, Path] = {}
+    taken: dict[_Identity, Path] = {}
     for task in found:
-        target = task.target.resolve()
-        if target == task.source.resolve():
-            raise OptionError(f"{task.target} would replace its own picture; give a --suffix or another output")
+        target = _identity(task.target)
+        if target == _identity(task.source) and not is_stream(task.target):
+            raise OptionError(
+                f"{task.target} would replace its own picture; give a --suffix or another output, or --in-place"
+            )
         if target in named:
             raise OptionError(f"{task.target} would replace a picture that is given; choose another --suffix or output")
         if target in taken:
             raise OptionError(f"{taken[target]} and {task.source} would both become {task.target}; rename one")
         taken[target] = task.source
     return _leave_out_results(found)
+
+
+def _in_place(given: list[Path], inputs: Sequence[str], suffix: str, extension: str | None) -> list[Task]:
+    if suffix or extension:
+        raise OptionError("images that are replaced in place keep their names; leave out --suffix and --format")
+    found = {_identity(path): path for folder in given for path, _ in _pictures(folder, None)}
+    if not found:
+        raise OptionError(f"expected pictures, found none in {', '.join(inputs)}")
+    return [Task(path, path) for path in found.values()]
+
+
+def _identity(path: Path) -> _Identity:
+    """What two paths of one file have in common: links, other spellings and other names of it are one identity."""
+    try:
+        status = path.stat()
+    except OSError:
+        return path.resolve() if not path.is_symlink() else path.absolute()
+    return status.st_dev, status.st_ino
 
 
 def renamed(path: _Path, suffix: str, extension: str | None) -> _Path:
@@ -152,6 +182,9 @@ def run(
         on_outcome(outcome)
         return outcome
 
+    jobs = startable_threads(jobs)
+    if jobs == 0:
+        return [one(task) for task in work]
     pool = ThreadPoolExecutor(jobs)
     try:
         futures = [pool.submit(one, task) for task in work]
@@ -209,6 +242,7 @@ def _upscale(
             width=options.width,
             height=options.height,
             quality=options.quality,
+            overwrite_source=options.overwrite_source,
             progress=progress,
         )
     except Exception as error:
@@ -231,11 +265,12 @@ def _leave_out_results(found: list[Task]) -> list[Task]:
     return [task for task, source in sources if made_of.get(source, source) == source]
 
 
-def _pictures(path: Path, output: Path) -> list[tuple[Path, Path]]:
+def _pictures(path: Path, output: Path | None) -> list[tuple[Path, Path]]:
     """A file, or all images in a folder except results of an earlier run; each with its path below the output."""
     if not path.is_dir():
         return [(path, Path(path.name))]
-    folder, results = path.resolve(), output.resolve()
+    folder = path.resolve()
+    results = folder if output is None else output.resolve()
     has_results = results != folder and results.is_relative_to(folder)
     return [
         (found, found.relative_to(path))

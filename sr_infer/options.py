@@ -49,7 +49,7 @@ class Options:
             if getattr(self, name) is not None:
                 self._check_whole(name, minimum=1)
         if self.halo not in ("8bit", "exact"):
-            if not (isinstance(self.halo, Integral) and int(self.halo) >= 0):
+            if not (isinstance(self.halo, Integral) and not isinstance(self.halo, bool) and int(self.halo) >= 0):
                 raise OptionError(f'expected halo to be "8bit", "exact" or a number of px, got {self.halo!r}')
             object.__setattr__(self, "halo", int(self.halo))
         if not isinstance(self.ensemble, bool):
@@ -62,7 +62,7 @@ class Options:
     def _check_whole(self, name: str, *, minimum: int) -> None:
         """Check that an option is a whole number, and store it as an int: numpy's types would overflow later."""
         value = getattr(self, name)
-        if not (isinstance(value, Integral) and int(value) >= minimum):
+        if not (isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= minimum):
             raise OptionError(f"expected {name} to be a whole number of at least {minimum}, got {value!r}")
         object.__setattr__(self, name, int(value))
 
@@ -92,7 +92,9 @@ class OutputSize:
     def __post_init__(self) -> None:
         for name, value in (("scale", self.scale), ("width", self.width), ("height", self.height)):
             kind, what = (Real, "number") if name == "scale" else (Integral, "whole number")
-            if value is not None and not (isinstance(value, kind) and 0 < value < math.inf):
+            if value is None:
+                continue
+            if isinstance(value, bool) or not (isinstance(value, kind) and 0 < value < math.inf):
                 raise OptionError(f"expected {name} to be a positive {what}, got {value!r}")
         if self.scale is not None and (self.width is not None or self.height is not None):
             raise OptionError("expected either scale or a width and height, got both")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from sr_infer.atomic_file import atomic_write
+from sr_infer.atomic_file import open_atomic
 from sr_infer.engine import session
 from sr_infer.image_io import reader, tiff_writer
 from sr_infer.image_io.pillow_modes import Pixels
@@ -82,7 +82,7 @@ def upscale_bands(
         ),
     )
     tiles = _run(model, options, source, plan, progress)
-    with atomic_write(target) as temporary, temporary.open("wb") as file:
+    with open_atomic(target, like=source.path) as file:
         tiff_writer.write(
             file,
             merge_tiles.merge_bands(tiles, layout, scale, size_hw),

@@ -5,6 +5,7 @@ import ctypes
 import os
 import platform
 import sys
+import threading
 from functools import cache
 from pathlib import Path
 
@@ -42,8 +43,12 @@ def usable_cpus(*, cgroups: Path = _CGROUPS, own: Path = _OWN_CGROUPS) -> int:
 
 
 def available_memory_bytes(*, cgroups: Path = _CGROUPS, own: Path = _OWN_CGROUPS) -> int:
-    """Memory that this process can still take without swapping or being killed."""
-    available = _system_available_bytes()
+    """Memory that this process can still take without swapping, being refused or being killed.
+
+    The least of what the system has left, of what every cgroup from its own to the root allows, and of what
+    RLIMIT_AS and RLIMIT_DATA (`ulimit -v`, `ulimit -d`) leave.
+    """
+    available = min([_system_available_bytes(), *process_limits_left_bytes().values()])
     for folder in _cgroup_folders("memory", cgroups, own):
         for limit_name, used_name in (
             ("memory.max", "memory.current"),
@@ -64,6 +69,48 @@ def cpu_name() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
+
+
+def process_limits_left_bytes() -> dict[str, int]:
+    """Name of a limit that is set for this process -> what it leaves; empty where none is set."""
+    if sys.platform != "linux":
+        return {}
+    import resource
+
+    used = dict(line.split(":", 1) for line in (_read(Path("/proc/self/status")) or "").splitlines())
+    left = {}
+    for name, limit, field in (
+        ("RLIMIT_AS (ulimit -v)", resource.RLIMIT_AS, "VmSize"),
+        ("RLIMIT_DATA (ulimit -d)", resource.RLIMIT_DATA, "VmData"),
+    ):
+        allowed = resource.getrlimit(limit)[0]
+        if allowed != resource.RLIM_INFINITY and field in used:
+            left[name] = max(allowed - int(used[field].split()[0]) * 1024, 0)
+    return left
+
+
+def startable_threads(wanted: int) -> int:
+    """How many of `wanted` threads the system lets this process start now, 0 to `wanted`."""
+    end = threading.Event()
+    threads: list[threading.Thread] = []
+    with contextlib.suppress(RuntimeError):  # no further thread can start
+        for _ in range(wanted):
+            thread = threading.Thread(target=end.wait)
+            thread.start()
+            threads.append(thread)
+    end.set()
+    for thread in threads:
+        thread.join()
+    return len(threads)
+
+
+def memory_limit_advice() -> str:
+    """What bounds the memory of this process, and what to do about it, for error messages."""
+    limits = process_limits_left_bytes()
+    if limits:
+        name = min(limits, key=lambda limit: limits[limit])
+        return f"{name} leaves {limits[name] // 10**6} MB, so raise it"
+    return "free memory"
 
 
 @cache

@@ -9,7 +9,7 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, overload
 from numpy.typing import NDArray
 from PIL import Image
 
-from sr_infer import model_zoo, pipeline
+from sr_infer import atomic_file, model_zoo, pipeline
 from sr_infer.engine import session
 from sr_infer.errors import OutputError
 from sr_infer.image_io import reader, writer
@@ -125,6 +125,7 @@ class Upscaler(Options):
         width: int | None = None,
         height: int | None = None,
         quality: int = DEFAULT_QUALITY,
+        overwrite_source: bool = False,
         progress: Progress | None = None,
     ) -> None:
         """Upscale an image file to another file and keep its metadata.
@@ -132,30 +133,40 @@ class Upscaler(Options):
         Args:
             source: an image file.
             target: file of the result. Its extension names the format. An existing file is replaced when the new one is
-                complete.
+                complete, and keeps its mode and owner. Links are followed; FIFOs and devices are written as streams,
+                without an extension in the format of the source.
             scale, width, height, progress: as in `sr_infer.upscale`.
             quality: quality of lossy formats, 1 to 100.
+            overwrite_source: allow that the target is the source itself.
 
         Raises:
-            OutputError: the result cannot be written.
+            OutputError: the result cannot be written, or the target is the source.
             SrInferError: as in `sr_infer.upscale`.
         """
-        target = Path(target)
-        file_format = writer.format_of_path(target)
+        source, target = Path(source), Path(target)
+        is_stream = atomic_file.is_stream(target)
+        file_format = None if is_stream and not target.suffix else writer.format_of_path(target)
         if not target.parent.is_dir():
             raise OutputError(f"cannot write {target}: there is no folder {target.parent}")
+        if not overwrite_source and atomic_file.is_same_file(source, target):
+            raise OutputError(
+                f"{target} is the source itself; choose another target, or allow it with overwrite_source=True "
+                "(--in-place)"
+            )
         output_size = OutputSize(scale=scale, width=width, height=height)
-        encoding = Encoding(file_format=file_format, quality=quality)
-        rows = TiffRows.open(Path(source), min_pixels=_BANDED_PIXELS) if file_format == TIFF else None
+        is_banded = file_format == TIFF and not atomic_file.is_stream(source)
+        rows = TiffRows.open(source, min_pixels=_BANDED_PIXELS) if is_banded else None
         if rows is not None:
             with rows:
                 pipeline.upscale_bands(self._path, self, rows, target, output_size, progress)
             return
         header = reader.open_image(source, max_pixels=self.max_pixels)
+        file_format = file_format or writer.format_of_bytes(header.file_format, None)
+        encoding = Encoding(file_format=file_format, quality=quality)
         picture, result = pipeline.upscale_image(
             self._path, self, header, output_size, encoding=encoding, progress=progress
         )
-        writer.write(result, target, picture.metadata, quality=quality)
+        writer.write(result, target, picture.metadata, file_format=file_format, quality=quality, like=source)
 
     def upscale_bytes(
         self,

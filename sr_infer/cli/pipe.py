@@ -7,7 +7,7 @@ import time
 from sr_infer import pipe
 from sr_infer.cli.arguments import Subcommands, add_max_memory, add_model, add_threads, parse_size_hw
 from sr_infer.cli.console import DONE, SOME_FAILED, discard_stdout
-from sr_infer.errors import OutputError
+from sr_infer.errors import ImageError, OutputError
 from sr_infer.upscaler import Upscaler
 
 
@@ -22,6 +22,8 @@ def add_command(commands: Subcommands) -> None:
 
 
 def _run(parsed: argparse.Namespace) -> int:
+    if sys.stdin is None:
+        raise ImageError("cannot read standard input: it is closed")
     upscaler = Upscaler(parsed.model, max_memory=parsed.max_memory, threads=parsed.threads)
     height, width = parse_size_hw(parsed.size)
     scale = upscaler.card.scale

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from sr_infer import folders
-from sr_infer.atomic_file import atomic_write
+from sr_infer import folders, memory
+from sr_infer.atomic_file import is_same_file, open_atomic
 from sr_infer.cli.arguments import (
     Subcommands,
     add_format,
@@ -23,6 +23,7 @@ from sr_infer.cli.arguments import (
 from sr_infer.cli.console import DONE, NOTHING_DONE, SOME_FAILED, discard_stdout
 from sr_infer.cli.progress import Progress
 from sr_infer.errors import ImageError, OptionError, OutputError
+from sr_infer.image_io import reader
 from sr_infer.upscaler import Upscaler
 
 _PIPE = "-"
@@ -31,7 +32,9 @@ _PIPE = "-"
 def add_command(commands: Subcommands) -> None:
     command = commands.add_parser("upscale", help="enlarge images")
     command.add_argument("inputs", nargs="+", metavar="IN", help='images, globs, folders, or "-" for standard input')
-    command.add_argument("-o", "--output", required=True, metavar="OUT", help='a file, a folder, or "-"')
+    target = command.add_mutually_exclusive_group(required=True)
+    target.add_argument("-o", "--output", metavar="OUT", help='a file, a folder, or "-" for standard output')
+    target.add_argument("--in-place", action="store_true", help="replace every image by its own result")
     add_model(command)
     command.add_argument("--scale", type=float, help="output side over input side; default: the model's scale")
     command.add_argument("--width", type=int, help="width of the output in px")
@@ -76,10 +79,12 @@ def _run(parsed: argparse.Namespace) -> int:
         height=parsed.height,
         quality=parsed.quality,
         skip_existing=parsed.skip_existing,
+        overwrite_source=parsed.in_place,
     )
     if _PIPE in (*parsed.inputs, parsed.output):
         return _upscale_pipe(parsed, upscaler, options)
-    work = folders.tasks(parsed.inputs, Path(parsed.output), suffix=parsed.suffix, extension=parsed.format)
+    output = None if parsed.in_place else Path(parsed.output)
+    work = folders.tasks(parsed.inputs, output, suffix=parsed.suffix, extension=parsed.format)
     upscaler.load()
     progress = Progress(len(work))
     outcomes: list[folders.Outcome] = []
@@ -100,7 +105,8 @@ def _run(parsed: argparse.Namespace) -> int:
     try:
         folders.run(upscaler, work, options, jobs=parsed.jobs, on_tile=progress.tile, on_outcome=report)
     except KeyboardInterrupt:
-        print("\nsr-infer: interrupted", file=sys.stderr)
+        _summarise(outcomes, len(work))
+        raise
     return _summarise(outcomes, len(work))
 
 
@@ -125,10 +131,7 @@ def _upscale_pipe(parsed: argparse.Namespace, upscaler: Upscaler, options: folde
         raise OptionError('--suffix and --format are for folders, and --format for the output "-"; leave them out')
     extension = parsed.format if parsed.output == _PIPE else Path(parsed.output).suffix
     start = time.perf_counter()
-    try:
-        data = sys.stdin.buffer.read() if name == _PIPE else Path(name).read_bytes()
-    except OSError as error:
-        raise ImageError(f"cannot read {name}: {error.strerror}") from error
+    data = _read_pipe(upscaler) if name == _PIPE else _read_file(Path(name))
     result = upscaler.upscale_bytes(
         data,
         extension=extension,
@@ -140,14 +143,35 @@ def _upscale_pipe(parsed: argparse.Namespace, upscaler: Upscaler, options: folde
     if parsed.output == _PIPE:
         _write_to_pipe(result)
     else:
-        with atomic_write(Path(parsed.output)) as temporary:
-            temporary.write_bytes(result)
+        target = Path(parsed.output)
+        if name != _PIPE and is_same_file(Path(name), target):
+            raise OutputError(f"{target} is the source itself; choose another output")
+        with open_atomic(target, like=None if name == _PIPE else Path(name)) as file:
+            file.write(result)
     if parsed.json:
         outcome = folders.Outcome(
             source=Path(name), target=Path(parsed.output), status="done", seconds=time.perf_counter() - start
         )
         print(json.dumps(asdict(outcome), default=str), file=sys.stderr if parsed.output == _PIPE else sys.stdout)
     return DONE
+
+
+def _read_pipe(upscaler: Upscaler) -> bytes:
+    if sys.stdin is None:
+        raise ImageError("cannot read standard input: it is closed")
+    return reader.read_bounded(
+        sys.stdin.buffer,
+        "standard input",
+        max_pixels=upscaler.max_pixels,
+        max_bytes=memory.budget_bytes(upscaler.max_memory),
+    )
+
+
+def _read_file(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ImageError(f"cannot read {path}: {error.strerror}") from error
 
 
 def _write_to_pipe(data: bytes) -> None:

@@ -23,7 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sr_infer.engine.protocol import TensorInfo, WorkingSet
-from sr_infer.errors import ModelError, SrInferError
+from sr_infer.errors import MemoryBudgetError, ModelError, SrInferError
+from sr_infer.resources import memory_limit_advice, process_limits_left_bytes
 
 NAME = "onnxruntime"
 WORKING_SET = WorkingSet(factor_float=1.2, factor_int8=1.6, fixed_bytes=3_000_000)
@@ -32,6 +33,7 @@ WORKING_SET = WorkingSet(factor_float=1.2, factor_int8=1.6, fixed_bytes=3_000_00
 
 _REGION_BYTES = 256 << 20
 """Size of the arena's first and second region; each further region is twice as large."""
+_MIN_REGION_BYTES = 1 << 20
 _DTYPES: dict[str, np.dtype[Any]] = {
     "tensor(float)": np.dtype(np.float32),
     "tensor(float16)": np.dtype(np.float16),
@@ -101,7 +103,10 @@ def _register_arena(onnxruntime: Any) -> None:
     memory = onnxruntime.OrtMemoryInfo(
         "Cpu", onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, onnxruntime.OrtMemType.DEFAULT
     )
-    sizes = {"initial_chunk_size_bytes": _REGION_BYTES, "initial_growth_chunk_size_bytes": _REGION_BYTES}
+    region_bytes = _REGION_BYTES
+    if limits := process_limits_left_bytes():  # a region is address space, which a limit of the process counts
+        region_bytes = max(min(_REGION_BYTES, min(limits.values()) // 8), _MIN_REGION_BYTES)
+    sizes = {"initial_chunk_size_bytes": region_bytes, "initial_growth_chunk_size_bytes": region_bytes}
     onnxruntime.create_and_register_allocator(memory, onnxruntime.OrtArenaCfg(sizes))
 
 
@@ -124,4 +129,6 @@ def _model_errors(path: Path) -> Iterator[None]:
         raise
     except Exception as error:
         reason = str(error).strip().partition("\n")[0]
+        if isinstance(error, MemoryError) or "bad_alloc" in reason:
+            raise MemoryBudgetError(f"there is no memory to load {path.name}; {memory_limit_advice()}") from error
         raise ModelError(f"{path} is not an ONNX model that onnxruntime can run: {reason}") from error

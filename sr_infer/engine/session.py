@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from sr_infer.engine import onnxruntime_engine
 from sr_infer.engine.protocol import Engine, LoadedNetwork, WorkingSet
 from sr_infer.engine.signature import POOLED_INPUT, POOLED_OUTPUT, USE_POOLED_INPUT, Signature
-from sr_infer.errors import ModelError, ModelNotFoundError, OptionError
+from sr_infer.errors import MemoryBudgetError, ModelError, ModelNotFoundError, OptionError
 from sr_infer.model_card import METADATA_KEY, ModelCard
-from sr_infer.resources import usable_cpus
+from sr_infer.resources import memory_limit_advice, usable_cpus
 
 Batch = NDArray[np.float32]
 """(N, C, H, W) float32."""
@@ -67,7 +67,8 @@ class Session:
             (N, C, H * scale, W * scale) float32, not clipped.
 
         Raises:
-            ModelError: the engine cannot run the network on this input, for example because memory runs out.
+            ModelError: the engine cannot run the network on this input.
+            MemoryBudgetError: memory runs out.
         """
         feeds: dict[str, NDArray[Any]] = {self._signature.lr: batch}
         if pooled is not None and self._signature.use_pooled is not None:
@@ -85,6 +86,10 @@ class Session:
         except Exception as error:  # engines share no narrower base
             shape = tuple(feeds[self._signature.lr].shape)
             reason = str(error).strip().partition("\n")[0]
+            if isinstance(error, MemoryError) or "bad_alloc" in reason or "Failed to allocate memory" in reason:
+                raise MemoryBudgetError(
+                    f"there is no memory to run {self.path.name} on an input of {shape}; {memory_limit_advice()} or give a smaller tile"
+                ) from error
             raise ModelError(f"{self.path.name} failed on an input of {shape}: {reason}") from error
 
 

@@ -25,6 +25,7 @@ import PIL
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from sr_infer import memory
 from sr_infer.errors import ImageError, SrInferError
 from sr_infer.image_io import formats, high_bit_depth, jpeg2000
 from sr_infer.image_io.formats import Format
@@ -36,6 +37,14 @@ ImageOutput: TypeAlias = bytes | Image.Image | NDArray[Any]
 
 MAX_PIXELS = 178_956_970
 """Files that claim more pixels are refused unless `max_pixels` says otherwise; the same as Pillow's own limit."""
+
+_HEAD_BYTES = 1 << 20
+"""Bytes of a stream that are read before its header must be known, unless its format keeps the header elsewhere."""
+_CHUNK_BYTES = 1 << 20
+_MAX_BYTES_PER_PX = 16
+"""More bytes than any encoder writes for a pixel: four channels of 32 bits."""
+_MAX_METADATA_BYTES = 64 << 20
+"""Room for profiles, thumbnails and other blocks beside the pixels of a stream."""
 
 _log = logging.getLogger(__name__)
 
@@ -128,6 +137,8 @@ def open_image(image: ImageInput, *, max_pixels: int = MAX_PIXELS) -> Header:
     Raises:
         ImageError: it is none of these, is damaged, is too large, or holds NaN.
     """
+    if isinstance(image, np.ma.MaskedArray):
+        raise ImageError("expected an array without a mask, got a masked array; fill the masked pixels with .filled()")
     if isinstance(image, np.ndarray):
         picture = _from_array(image)
         return Header(picture.layout, formats.by_name(None), lambda: picture)
@@ -136,12 +147,20 @@ def open_image(image: ImageInput, *, max_pixels: int = MAX_PIXELS) -> Header:
         with _decoder_errors(name):
             return _pillow_header(image, name)
     if isinstance(image, bytes | bytearray | memoryview):
-        return _file_header(io.BytesIO(image), "this input", max_pixels)
+        return _file_header(io.BytesIO(_contiguous(image)), "this input", max_pixels)
     if isinstance(image, str | os.PathLike):
-        return _file_header(_open_path(Path(image)), str(image), max_pixels)
+        if not os.fspath(image):
+            raise ImageError("expected the path of an image, got an empty text")
+        file = _open_path(Path(image))
+        if not file.seekable():  # a FIFO or a terminal
+            with file:
+                content = read_bounded(file, str(image), max_pixels=max_pixels, max_bytes=memory.budget_bytes(None))
+            file = io.BytesIO(content)
+        return _file_header(file, str(image), max_pixels)
     if hasattr(image, "read"):
         name = str(getattr(image, "name", "this file object"))
-        return _file_header(io.BytesIO(_content(image, name)), name, max_pixels)
+        content = read_bounded(image, name, max_pixels=max_pixels, max_bytes=memory.budget_bytes(None))
+        return _file_header(io.BytesIO(content), name, max_pixels)
     raise ImageError(
         f"expected a path, bytes, a file object, a Pillow image or an array, got {type(image).__name__}; "
         "convert torch tensors with .permute(1, 2, 0).numpy()"
@@ -174,9 +193,81 @@ def check_pixels(count: int, name: str, max_pixels: int) -> None:
     """Raises ImageError for a file with more pixels than allowed."""
     if count > max_pixels:
         raise ImageError(
-            f"{name} has {count / 1e6:.0f} megapixels, max_pixels allows {max_pixels / 1e6:.0f}; "
+            f"{name} has {_pixel_count(count)}, max_pixels allows {_pixel_count(max_pixels)}; "
             "raise it if you trust the file"
         )
+
+
+def _pixel_count(count: int) -> str:
+    return f"{count} px" if count < 1_000_000 else f"{count / 1e6:.1f} megapixels"
+
+
+def read_bounded(file: BinaryIO, name: str, *, max_pixels: int, max_bytes: int) -> bytes:
+    """Read an encoded image from a stream that may never end. The header is looked at first.
+
+    Args:
+        file: opened for reading bytes.
+        name: what errors call it.
+        max_pixels: images whose header claims more pixels are refused.
+        max_bytes: more is never read.
+
+    Raises:
+        ImageError: the stream cannot be read, does not begin like an image, or is larger than such an image can be.
+    """
+    head = _read_chunk(file, name, _HEAD_BYTES)
+    with _decoder_errors(name):
+        limit = max_bytes
+        try:
+            with Image.open(io.BytesIO(head)) as image:
+                check_pixels(image.width * image.height, name, max_pixels)
+                limit = min(max_bytes, image.width * image.height * _MAX_BYTES_PER_PX + _MAX_METADATA_BYTES)
+        except UnidentifiedImageError:
+            if len(head) == _HEAD_BYTES and not _may_continue(head):
+                raise
+    chunks, size = [head], len(head)
+    while chunk := _read_chunk(file, name, _CHUNK_BYTES):
+        chunks.append(chunk)
+        size += len(chunk)
+        if size > limit:
+            raise ImageError(
+                f"{name} goes on after {memory.format_bytes(limit)}, more than its image can have; "
+                "give the path of a file, or more max_memory"
+            )
+    return b"".join(chunks)
+
+
+def _read_chunk(file: BinaryIO, name: str, size: int) -> bytes:
+    """Read until `size` bytes are there or the stream ends."""
+    chunks, missing = [], size
+    while missing:
+        try:
+            chunk = file.read(missing)
+        except Exception as error:  # a file object may raise anything
+            raise ImageError(f"cannot read {name}: {type(error).__name__}: {error}") from error
+        if not isinstance(chunk, bytes | bytearray | memoryview):
+            raise ImageError(f"expected {name} to be opened for bytes ('rb'), got {type(chunk).__name__}")
+        if not chunk:
+            break
+        chunks.append(bytes(chunk))
+        missing -= len(chunk)
+    return b"".join(chunks)
+
+
+def _may_continue(head: bytes) -> bool:
+    """Whether a reader of Pillow knows the first bytes, so that the header may be complete further on."""
+    Image.init()
+    return any(accept is not None and accept(head[:16]) is True for _, accept in Image.OPEN.values())
+
+
+def _contiguous(data: bytes | bytearray | memoryview) -> bytes | bytearray | memoryview:
+    if not isinstance(data, memoryview):
+        return data
+    if data.ndim != 1 or data.itemsize != 1:
+        raise ImageError(
+            f"expected the bytes of an image file, got a memoryview of shape {data.shape} and format {data.format!r}; "
+            "pass an array as an array"
+        )
+    return data if data.contiguous else data.tobytes()
 
 
 def _open_path(path: Path) -> BinaryIO:
@@ -184,16 +275,6 @@ def _open_path(path: Path) -> BinaryIO:
         return path.open("rb")
     except (OSError, ValueError) as error:
         raise ImageError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error
-
-
-def _content(file: BinaryIO, name: str) -> bytes | bytearray | memoryview:
-    try:
-        content = file.read()
-    except Exception as error:  # a file object may raise anything
-        raise ImageError(f"cannot read {name}: {type(error).__name__}: {error}") from error
-    if not isinstance(content, bytes | bytearray | memoryview):
-        raise ImageError(f"expected {name} to be opened for bytes ('rb'), got {type(content).__name__}")
-    return content
 
 
 def _from_array(array: NDArray[Any]) -> Picture:

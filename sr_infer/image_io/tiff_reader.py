@@ -27,7 +27,7 @@ class TiffRows:
     layout: Layout
     metadata: Metadata
     _file: Any
-    _name: str
+    path: Path
 
     @classmethod
     def open(cls, path: Path, *, min_pixels: int) -> Self | None:
@@ -61,7 +61,7 @@ class TiffRows:
             file.close()
             return None
         layout = Layout((page.imagelength, page.imagewidth), page.samplesperpixel, np.dtype(page.dtype))
-        return cls(layout, metadata, file, str(path))
+        return cls(layout, metadata, file, path)
 
     def __enter__(self) -> Self:
         return self
@@ -87,7 +87,7 @@ class TiffRows:
                 data = self._file.filehandle.read(page.databytecounts[index])
                 segment, (_, _, top, left, _), _ = page.decode(data, index, jpegtables=page.jpegtables)
             except Exception as error:
-                raise ImageError(f"{self._name} is damaged or incomplete ({error})") from error
+                raise ImageError(f"{self.path} is damaged or incomplete ({error})") from error
             if segment is None:
                 continue
             pixels = segment[0, max(start - top, 0) : stop - top, : self.layout.size_hw[1] - left]

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image
 
-from sr_infer.atomic_file import atomic_write
+from sr_infer.atomic_file import open_atomic
 from sr_infer.errors import OptionError, OutputError
 from sr_infer.image_io import formats, high_bit_depth, jpeg2000, tiff_writer
 from sr_infer.image_io.formats import DEFAULT_QUALITY, JPEG2000, TIFF, Format
@@ -44,6 +44,8 @@ def format_of_bytes(of_input: Format, extension: str | None) -> Format:
     Raises:
         OptionError: no files with this extension are written.
     """
+    if not isinstance(extension, str | None):
+        raise OptionError(f'expected an extension such as "png", got {extension!r}')
     if extension is not None:
         return format_of_path(Path(f"out.{extension.removeprefix('.')}"))
     return formats.returned_format(of_input)
@@ -85,21 +87,31 @@ class Encoding:
         return row.encoder_bytes_per_px + encoded_bytes * ((bits in row.buffered_bits) + self.in_memory)
 
 
-def write(image: Image.Image | Pixels, path: Path, metadata: Metadata, *, quality: int = DEFAULT_QUALITY) -> None:
-    """Write an image to a file; the extension names the format.
+def write(
+    image: Image.Image | Pixels,
+    path: Path,
+    metadata: Metadata,
+    *,
+    file_format: Format | None = None,
+    quality: int = DEFAULT_QUALITY,
+    like: Path | None = None,
+) -> None:
+    """Write an image to a file.
 
     Args:
         image: a Pillow image or pixels (H, W, C).
         path: the file; it is replaced only when the new one is complete.
         metadata: metadata of the LR image; its size tags are rewritten.
+        file_format: format of the file; None takes the one that its extension names.
         quality: quality of lossy formats, 1 to 100.
+        like: a new file gets no right that this file does not have, so that results are as private as their sources.
 
     Raises:
         OptionError: the extension or the quality is out of range.
         OutputError: the format cannot hold such pixels, or the file cannot be written.
     """
-    file_format = format_of_path(path)
-    with atomic_write(path) as temporary, temporary.open("wb") as file:
+    file_format = file_format or format_of_path(path)
+    with open_atomic(path, like=like) as file:
         _save(image, file, file_format, metadata, quality)
 
 
@@ -118,7 +130,7 @@ def encode(
 
 
 def _check_quality(quality: int) -> None:
-    if not (isinstance(quality, Integral) and 1 <= quality <= 100):
+    if isinstance(quality, bool) or not (isinstance(quality, Integral) and 1 <= quality <= 100):
         raise OptionError(f"expected a quality from 1 to 100, got {quality!r}")
 
 

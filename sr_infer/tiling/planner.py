@@ -13,6 +13,7 @@ from sr_infer.image_io.reader import Layout
 from sr_infer.memory import DEFAULT_SHARE, budget_bytes, format_bytes
 from sr_infer.model_card import ModelCard, SizeRequirements
 from sr_infer.options import Options
+from sr_infer.resources import memory_limit_advice
 from sr_infer.tiling.geometry import Grid, plan
 from sr_infer.tiling.tile_runner import result_bytes_per_px
 
@@ -154,7 +155,7 @@ def _budget_error(size_hw: tuple[int, int], options: Options, need: int, budget:
     if options.max_memory is None:
         return MemoryBudgetError(
             f"{what} needs {format_bytes(need)}, and a call may take {format_bytes(budget)}, {DEFAULT_SHARE:.0%} of "
-            f"what is available; free memory, or insist with max_memory={format_bytes(need)!r}"
+            f"what is available; {memory_limit_advice()}, or insist with max_memory={format_bytes(need)!r}"
         )
     advice = f"give at least {format_bytes(need)}"
     return MemoryBudgetError(
