@@ -12,13 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-from benchmarks.timing.machine import cpu_name
 from sr_infer import ModelCard, ShippedModel, Upscaler, available_models
 from sr_infer.measure import latency, peak_memory, upscale_case
 from sr_infer.metrics import psnr_y
 from sr_infer.model_zoo import DEFAULT_MODEL
 from sr_infer.resize import downscale, imresize
-from sr_infer.resources import usable_cpus
+from sr_infer.resources import cpu_name, usable_cpus
 
 FOLDER = Path("docs/models")
 DETAIL_PX = 144

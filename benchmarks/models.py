@@ -4,10 +4,9 @@ import sys
 
 import numpy as np
 
-from benchmarks.timing.machine import cpu_name
 from sr_infer import ShippedModel, Upscaler, available_models
 from sr_infer.measure import latency, peak_memory, upscale_case
-from sr_infer.resources import usable_cpus
+from sr_infer.resources import cpu_name, usable_cpus
 
 LR_PX = 96
 

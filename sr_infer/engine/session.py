@@ -88,7 +88,8 @@ class Session:
             reason = str(error).strip().partition("\n")[0]
             if isinstance(error, MemoryError) or "bad_alloc" in reason or "Failed to allocate memory" in reason:
                 raise MemoryBudgetError(
-                    f"there is no memory to run {self.path.name} on an input of {shape}; {memory_limit_advice()} or give a smaller tile"
+                    f"there is no memory to run {self.path.name} on an input of {shape}; {memory_limit_advice()}, or "
+                    "give a smaller tile"
                 ) from error
             raise ModelError(f"{self.path.name} failed on an input of {shape}: {reason}") from error
 
