@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test test-all lint bench report tab clean
+.PHONY: demo test test-all lint bench report tab docs clean
 
 demo: $(VENV)/demo.installed
 	$(BIN)/python -m benchmarks.demo
@@ -33,8 +33,11 @@ tab: $(VENV)/dev.installed
 	npm ci --silent --prefix web
 	$(BIN)/python web/build.py
 
+docs: $(VENV)/docs.installed
+	$(BIN)/python -m mkdocs build --quiet
+
 clean:
-	rm -rf $(VENV) demo build/benchmarks web/node_modules web/dist
+	rm -rf $(VENV) demo build/benchmarks build/site web/node_modules web/dist
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
