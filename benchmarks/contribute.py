@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.collectors import calls
-from benchmarks.timing.interleaved import from_json
+from benchmarks.timing.interleaved import timings_from_json
 from benchmarks.timing.machine import machine_card
 from sr_infer import available_models
 from sr_infer.atomic_file import replacing
@@ -26,11 +26,11 @@ def main() -> int:
     rows = {}
     for model in available_models():
         found = calls.measure(model)
-        finishes = from_json(found["race"])
+        timings = timings_from_json(found["race"])
         rows[model.name] = {
             "sha256": model.sha256,
-            "p50_ms": round(finishes[f"call, threads {found['threads']}"].latency.median_ms, 2),
-            "p50_ms_1_thread": round(finishes["call, threads 1"].latency.median_ms, 2),
+            "p50_ms": round(timings[f"call, threads {found['threads']}"].latency.median_ms, 2),
+            "p50_ms_1_thread": round(timings["call, threads 1"].latency.median_ms, 2),
             "first_call_ms": round(found["first_call"]["call_ms"], 1),
             "grown_bytes": found["first_call"]["peak_bytes"] - found["first_call"]["imported_bytes"],
         }

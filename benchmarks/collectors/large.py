@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.collectors import SHOWN_IN_FULL
-from benchmarks.timing.interleaved import Contender, race
+from benchmarks.timing import cases
+from benchmarks.timing.interleaved import Candidate, time_interleaved
 from sr_infer import ShippedModel
 from sr_infer.measure import peak_memory
 from sr_infer.memory import fit
@@ -78,6 +79,6 @@ def _case(model: ShippedModel, budget: str | None, tile: int | None) -> dict[str
 
 def _us_per_px(model: str) -> float:
     threads = usable_cpus()
-    alone = Contender(model, "benchmarks.timing.cases:networks_at_once", (model, SQUARE_PX, threads))
-    (finish,) = race([alone], threads=threads, rounds=5, seconds=10)
-    return finish.latency.median_ms * 1e3 / (threads * SQUARE_PX**2)
+    alone = Candidate(model, cases.networks_at_once, (model, SQUARE_PX, threads))
+    (timing,) = time_interleaved([alone], threads=threads, rounds=5, seconds=10)
+    return timing.latency.median_ms * 1e3 / (threads * SQUARE_PX**2)

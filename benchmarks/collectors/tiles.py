@@ -3,7 +3,8 @@
 from dataclasses import asdict
 from typing import Any
 
-from benchmarks.timing.interleaved import Contender, race
+from benchmarks.timing import cases
+from benchmarks.timing.interleaved import Candidate, time_interleaved
 from sr_infer import ShippedModel
 from sr_infer.measure import peak_memory
 from sr_infer.resources import usable_cpus
@@ -16,10 +17,10 @@ MOST_SECONDS = 4
 
 def measure(model: ShippedModel) -> dict[str, Any]:
     threads = usable_cpus()
-    (finish,) = race(
-        [Contender(model.name, "benchmarks.timing.cases:network", (model.name, 96, threads))], threads=threads, rounds=3
+    (timing,) = time_interleaved(
+        [Candidate(model.name, cases.network, (model.name, 96, threads))], threads=threads, rounds=3
     )
-    expected_s = finish.latency.median_ms / 1e3 * (PICTURE_PX / 96) ** 2
+    expected_s = timing.latency.median_ms / 1e3 * (PICTURE_PX / 96) ** 2
     side = PICTURE_PX if expected_s < MOST_SECONDS else SMALL_PICTURE_PX
     halo = model.card.halo_px if model.card.halo_8bit_px is None else model.card.halo_8bit_px
     rows = []

@@ -1,8 +1,8 @@
 """SRP against pruning by L1 norm and training from scratch (the paper's table 1), and the choices inside SRP.
 
-Every row trains the same number of steps on the same images after the dense network: SRP regularises in the first of them and
-fine-tunes in the rest, L1 pruning fine-tunes in all, and from scratch all are training. Rows that were run with other
-constants than those here and in `dense` do not compare: delete `srp.jsonl` when one changes.
+Every row trains the same number of steps on the same images after the dense network. SRP regularises in the first ones
+and fine-tunes in the rest; L1 pruning fine-tunes in all of them; from scratch trains in all of them. Rows that were run
+with other constants than those here and in `dense` do not compare: delete `srp.jsonl` when one changes.
 """
 
 from collections.abc import Iterable, Mapping
