@@ -20,7 +20,7 @@ NETWORK = {"architecture": "edsr", "scale": 2, "blocks": 2, "width": 16, "tail":
 def main() -> None:
     network = build_network(*read_config(NETWORK, where="this example"))
     weights, file = Path("mine.safetensors"), Path("mine.onnx")
-    save_network(weights, network, {"network": NETWORK}, {"steps": 0})
+    save_network(weights, network, {"network": NETWORK}, history={})
     export(weights, file)
     large = sr_infer.upscale(np.zeros((24, 32, 3), np.uint8), model="./mine.onnx")
     print(f"{file}: {large.shape[1]}x{large.shape[0]} px")

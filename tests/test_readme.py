@@ -98,6 +98,19 @@ def test_pages_of_the_site_link_only_to_pages_of_the_site() -> None:
             assert "://" in target or (page.parent / target).resolve().is_relative_to(DOCS), f"{page.name}: {target}"
 
 
+@pytest.mark.slow
+def test_the_site_builds_and_loads_nothing_from_elsewhere(tmp_path: Path) -> None:
+    pytest.importorskip("mkdocs", reason="needs sr-infer[docs]")
+    build = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--strict", "--site-dir", tmp_path]
+    subprocess.run(build, cwd=ROOT, check=True)
+    assert "max_memory" in (tmp_path / "api.html").read_text(encoding="utf-8")
+    for page in tmp_path.rglob("*.html"):
+        loaded = re.findall(
+            r"<(?:script|img|link)[^>]+(?:src|href)=.?(https?://[^ >]+)", page.read_text(encoding="utf-8")
+        )
+        assert not loaded, f"{page.name} loads {loaded}"
+
+
 def test_every_page_is_in_the_menu_of_the_site() -> None:
     menu = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
     for page in DOCS.rglob("*.md"):
