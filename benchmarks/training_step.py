@@ -77,7 +77,7 @@ def _measure(options: argparse.Namespace) -> None:
         trainer = Trainer(recipe, scan_folder(options.data), Path(folder), device=device, limits=Limits())
         if options.compile:
             trainer.compile()
-        trainer.record()
+        trainer.record_cuda_graph()
         trainer.network.train()
         for _ in range(WARM_UP_STEPS):
             trainer.one_step()

@@ -29,6 +29,10 @@ class CancelledError(SrInferError):
     """The progress callback returned False."""
 
 
+class RunError(SrInferError):
+    """A training run cannot continue: its folder holds another run, or its loss is no longer finite."""
+
+
 class OutputError(SrInferError):
     """The result could not be written. A file that was there before is untouched."""
 

@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import platform
 import sys
 from functools import cache
 from pathlib import Path
@@ -37,6 +38,16 @@ def available_memory_bytes(*, cgroups: Path = _CGROUPS, own: Path = _OWN_CGROUPS
                 used = int(_read(folder / used_name) or "0")
                 available = min(available, max(int(limit) - used + _reclaimable_bytes(folder), 0))
     return available
+
+
+def cpu_name() -> str:
+    """The processor as the system names it."""
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
 
 
 @cache

@@ -9,7 +9,7 @@ import onnxruntime as ort
 import pytest
 import torch
 
-from benchmarks.layer_latency import between, main
+from exporters.layer_latency import between, main
 from training.checkpoint import save_network
 from training.compress.cost import read_latency_table
 from training.compress.drc.widths import Widths
