@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help demo test test-all lint bench report tab clean
+.PHONY: help demo test test-all lint bench report tab docs clean
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -44,9 +44,13 @@ tab: $(VENV)/dev.installed
 	npm ci --silent --prefix web
 	$(BIN)/python web/build.py
 
+## make docs               build the documentation as a site in build/site
+docs: $(VENV)/docs.installed
+	$(BIN)/python -m mkdocs build --quiet
+
 ## make clean              remove what these commands made
 clean:
-	rm -rf $(VENV) demo build/benchmarks web/node_modules web/dist
+	rm -rf $(VENV) demo build/benchmarks build/site web/node_modules web/dist
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -21,7 +21,7 @@ RUNTIME_LEVELS = (
     ("folders", "measure"),
     ("pipe",),
     ("batch", "web"),
-    ("cli",),
+    ("cli", "_pyinstaller"),
 )
 """Rooms of `sr_infer` from the ground up. A room imports from levels below its own and from itself."""
 
