@@ -1,40 +1,56 @@
 # `make demo` and `make test` need Python >= 3.11 and nothing else.
+# `make test FILES=tests/sr_infer/test_pipe.py` runs only these tests, with slow ones left out.
+FILES ?=
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test test-all lint bench report tab clean
+.PHONY: help demo test test-all lint bench report tab docs clean
 
+help:
+	@sed -n 's/^## //p' $(MAKEFILE_LIST)
+
+## make demo               upscale a photograph with every x4 model; look at demo/side-by-side.png
 demo: $(VENV)/demo.installed
 	$(BIN)/python -m benchmarks.demo
 
+## make test [FILES=...]   tests without the slow ones; FILES names test files or folders, all by default
 test: $(VENV)/dev.installed
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" $(FILES)
 
+## make test-all           every test, other engines and community checkpoints among them
 test-all: $(VENV)/all.installed $(VENV)/peers.installed
 	$(PIP) --no-deps spandrel einops
 	$(BIN)/python -m pytest
 
+## make lint               ruff and mypy
 lint: $(VENV)/dev.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+## make bench              time the shipped models with pytest-benchmark
 bench: $(VENV)/dev.installed
 	$(BIN)/python -m pytest benchmarks --quick --benchmark-sort=name --benchmark-autosave
 
-# QUALITY="Set5 Set14" measures PSNR on benchmark folders, too; what was measured already is not measured again.
+## make report [QUALITY=..] measure what is not yet measured, write docs/BENCHMARKS.md; QUALITY names HR folders
 report: $(VENV)/dev.installed $(VENV)/peers.installed $(VENV)/ray.installed
 	$(BIN)/python -m benchmarks.collect --quality $(QUALITY)
 	$(BIN)/python -m benchmarks.report
 
+## make tab                build the browser tab
 tab: $(VENV)/dev.installed
 	npm ci --silent --prefix web
 	$(BIN)/python web/build.py
 
+## make docs               build the documentation as a site in build/site
+docs: $(VENV)/docs.installed
+	$(BIN)/python -m mkdocs build --quiet
+
+## make clean              remove what these commands made
 clean:
-	rm -rf $(VENV) demo build/benchmarks web/node_modules web/dist
+	rm -rf $(VENV) demo build/benchmarks build/site web/node_modules web/dist
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -47,14 +47,13 @@ class Case:
         options = self.options | {"max_memory": self.budget}
         with tempfile.TemporaryDirectory(prefix="sr-infer-budgets-") as folder:
             if self.target is None:
-                case, arguments = "array_case", (model.name, self.size_hw, options)
+                peak = peak_memory(array_case, model.name, self.size_hw, options)
             else:
                 _write_source(Path(folder), self)
-                case, arguments = "file_case", (model.name, folder, self.target, self.sizing, options, self.jobs)
-            peak = peak_memory(f"benchmarks.budgets:{case}", *arguments)
-        share = peak.added_bytes / memory.parse_bytes(self.budget)
+                peak = peak_memory(file_case, model.name, folder, self.target, self.sizing, options, self.jobs)
+        share = peak.added_by_call_bytes / memory.parse_bytes(self.budget)
         verdict = "" if share <= ALLOWED else " too much"
-        figures = f"{memory.format_bytes(peak.added_bytes)} | {share:.0%}{verdict} | {peak.call_ms / 1e3:.0f} s"
+        figures = f"{memory.format_bytes(peak.added_by_call_bytes)} | {share:.0%}{verdict} | {peak.call_ms / 1e3:.0f} s"
         return f"| `{model.name}` | {self.name} | {self.budget} | {figures} |"
 
 

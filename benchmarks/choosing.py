@@ -19,8 +19,7 @@ import psutil
 from PIL import Image
 from skimage import data
 
-from benchmarks.timing.machine import cpu_name
-from sr_infer.resources import usable_cpus
+from sr_infer.resources import cpu_name, usable_cpus
 
 MODEL = "srpn-lite-x2"
 WIDTH, HEIGHT = 160, 120

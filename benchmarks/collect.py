@@ -1,8 +1,8 @@
-"""`python -m benchmarks.collect [PART...]`: measure what the report shows, each result kept as a JSON file.
+"""`python -m benchmarks.collect [COLLECTOR...]`: measure what the report shows, one JSON file per result.
 
-A result is taken again only when the model's file has changed or with `--again`, so that a run that was interrupted
-goes on where it stopped. Parts, in their order: calls, engines, alternatives, large, tiles, breakdown,
-ways, quality.
+A result is measured again only after the model's file has changed, or with `--force`. An interrupted run therefore
+continues where it stopped. The collectors, in their order: calls, engines, alternatives, large, tiles, breakdown, ways,
+quality.
 """
 
 import argparse
@@ -18,37 +18,38 @@ from benchmarks.timing.results import Results
 from sr_infer import ShippedModel, available_models
 from sr_infer.errors import SrInferError
 
-PARTS = ("calls", "engines", "alternatives", "large", "tiles", "breakdown", "ways", "quality")
+COLLECTORS = ("calls", "engines", "alternatives", "large", "tiles", "breakdown", "ways", "quality")
 
 Job = tuple[str, str, str, Callable[[], dict[str, Any]]]
-"""Part, subject, what the result depends on, and how to measure it."""
+"""Collector, name of the result, fingerprint of its inputs, and the measurement."""
 
 
-def jobs(parts: Sequence[str], folders: Sequence[Path], *, slow: bool) -> list[Job]:
-    """Everything that the report needs, the parts in order."""
+def list_jobs(collectors: Sequence[str], folders: Sequence[Path], *, slow: bool) -> list[Job]:
+    """Every measurement of these collectors, in the order of `COLLECTORS`."""
     models = available_models()
     floats = [model for model in models if model.card.precision != "int8"]
 
     def each(
-        part: str,
+        collector: str,
         chosen: Sequence[ShippedModel],
         measure: Callable[[ShippedModel], dict[str, Any]],
         fingerprint: str = "",
     ) -> list[Job]:
         return [
-            (part, model.name, of_files(model) + fingerprint, lambda model=model: measure(model)) for model in chosen
+            (collector, model.name, fingerprint_of(model) + fingerprint, lambda model=model: measure(model))
+            for model in chosen
         ]
 
-    def of_files(model: ShippedModel) -> str:
-        int8 = engines.int8_form(model)
+    def fingerprint_of(model: ShippedModel) -> str:
+        int8 = engines.find_int8_form(model)
         return model.sha256 if int8 is None else f"{model.sha256} {int8.sha256}"
 
-    every = [
+    all_jobs = [
         *each("calls", models, calls.measure),
-        *each("engines", _one_of_each_network(floats), engines.measure),
+        *each("engines", _select_one_per_architecture(floats), engines.measure),
         *each("alternatives", [m for m in floats if m.name == SHOWN_IN_FULL], engines.measure_alternatives),
         *each("large", models, lambda model: large.measure(model, slow=slow), fingerprint=" slow" if slow else ""),
-        *each("tiles", _one_of_each_network(floats), tiles.measure),
+        *each("tiles", _select_one_per_architecture(floats), tiles.measure),
         *each("breakdown", floats, breakdown.measure),
         *each("ways", [m for m in models if m.name == choosing.MODEL], lambda model: choosing.measure()),
         *each("quality", models, lambda model: quality.measure_model(model, folders)),
@@ -57,11 +58,11 @@ def jobs(parts: Sequence[str], folders: Sequence[Path], *, slow: bool) -> list[J
             for scale in sorted({model.card.scale for model in models})
         ),
     ]
-    return [job for job in every if job[0] in parts]
+    return [job for job in all_jobs if job[0] in collectors]
 
 
-def _one_of_each_network(models: Sequence[ShippedModel]) -> list[ShippedModel]:
-    """The first of every architecture, or the one that is shown in full."""
+def _select_one_per_architecture(models: Sequence[ShippedModel]) -> list[ShippedModel]:
+    """`SHOWN_IN_FULL` for its architecture, and the first model of every other one."""
     by_architecture = {model.card.architecture: model for model in reversed(models)}
     by_architecture |= {model.card.architecture: model for model in models if model.name == SHOWN_IN_FULL}
     return [model for model in models if model in by_architecture.values()]
@@ -71,36 +72,36 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.collect", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("parts", nargs="*", metavar="PART", help="all by default")
+    parser.add_argument("collectors", nargs="*", metavar="COLLECTOR", help="all by default")
     parser.add_argument("--quality", type=Path, nargs="*", default=[], metavar="DIR", help="benchmark folders")
-    parser.add_argument("--model", action="append", help="only these; may be repeated")
-    parser.add_argument("--again", action="store_true", help="measure what is there already, too")
-    parser.add_argument("--slow", action="store_true", help="also what takes minutes")
+    parser.add_argument("--model", action="append", help="measure only this model; may be repeated")
+    parser.add_argument("--force", action="store_true", help="measure again what is already measured")
+    parser.add_argument("--slow", action="store_true", help="include measurements that take minutes")
     options = parser.parse_args(arguments)
-    unknown = set(options.parts) - set(PARTS)
+    unknown = set(options.collectors) - set(COLLECTORS)
     if unknown:
-        parser.error(f"parts are {', '.join(PARTS)}, not {', '.join(sorted(unknown))}")
-    to_do = jobs(options.parts or PARTS, options.quality, slow=options.slow)
-    subjects = {subject for _, subject, _, _ in to_do}
-    if options.model and not subjects.issuperset(options.model):
-        parser.error(f"models are {', '.join(sorted(subjects))}, not all of {', '.join(options.model)}")
+        parser.error(f"expected collectors among {', '.join(COLLECTORS)}, got {', '.join(sorted(unknown))}")
+    to_do = list_jobs(options.collectors or COLLECTORS, options.quality, slow=options.slow)
+    names = {name for _, name, _, _ in to_do}
+    if options.model and not names.issuperset(options.model):
+        parser.error(f"expected models among {', '.join(sorted(names))}, got {', '.join(options.model)}")
     results = Results()
     failed = False
-    for part, subject, fingerprint, measure in to_do:
-        if options.model and subject not in options.model:
+    for collector, name, fingerprint, measure in to_do:
+        if options.model and name not in options.model:
             continue
-        if part == "quality":
+        if collector == "quality":
             fingerprint += "".join(f" {folder.name}" for folder in options.quality)
-        if results.is_current(part, subject, fingerprint) and not options.again:
+        if results.is_current(collector, name, fingerprint) and not options.force:
             continue
-        began = time.monotonic()
+        start_s = time.monotonic()
         try:
-            results.keep(part, subject, fingerprint, measure())
+            results.keep(collector, name, fingerprint, measure())
         except SrInferError as error:
             failed = True
-            print(f"{part:13} {subject}: {error}", file=sys.stderr)
+            print(f"{collector:13} {name}: {error}", file=sys.stderr)
             continue
-        print(f"{part:13} {subject:24} {time.monotonic() - began:6.1f} s", flush=True)
+        print(f"{collector:13} {name:24} {time.monotonic() - start_s:6.1f} s", flush=True)
     return 1 if failed else 0
 
 

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.collectors import calls
-from benchmarks.timing.interleaved import from_json
+from benchmarks.timing.interleaved import timings_from_json
 from benchmarks.timing.machine import machine_card
 from sr_infer import available_models
-from sr_infer.atomic_file import replacing
+from sr_infer.atomic_file import atomic_write
 
 MACHINES = Path(__file__).parent / "machines"
 
@@ -26,17 +26,17 @@ def main() -> int:
     rows = {}
     for model in available_models():
         found = calls.measure(model)
-        finishes = from_json(found["race"])
+        timings = timings_from_json(found["race"])
         rows[model.name] = {
             "sha256": model.sha256,
-            "p50_ms": round(finishes[f"call, threads {found['threads']}"].latency.median_ms, 2),
-            "p50_ms_1_thread": round(finishes["call, threads 1"].latency.median_ms, 2),
+            "p50_ms": round(timings[f"call, threads {found['threads']}"].latency.median_ms, 2),
+            "p50_ms_1_thread": round(timings["call, threads 1"].latency.median_ms, 2),
             "first_call_ms": round(found["first_call"]["call_ms"], 1),
             "grown_bytes": found["first_call"]["peak_bytes"] - found["first_call"]["imported_bytes"],
         }
         print(f"{model.name:24} {rows[model.name]['p50_ms']:8.1f} ms")
     path = MACHINES / f"{_slug(card)}.json"
-    with replacing(path, make_folder=True) as temporary:
+    with atomic_write(path, make_folder=True) as temporary:
         temporary.write_text(json.dumps({"machine": card, "models": rows}, indent=1) + "\n", encoding="utf-8")
     print(path)
     return 0

@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 import sr_infer
 from sr_infer.errors import SrInferError
-from sr_infer.measure import latency, peak_memory
+from sr_infer.measure import latency, peak_memory, upscale_case
 from sr_infer.metrics import psnr_y
 from sr_infer.resize import downscale, imresize
 
@@ -51,7 +51,7 @@ def _demo() -> None:
         if model.card.precision != "int8":
             panels[model.name] = sr
         median_ms = latency(lambda: upscaler(lr), repeats=3, warm_up=0).median_ms  # noqa: B023
-        added_mb = peak_memory("sr_infer.measure:upscale_case", model.name, *lr.shape[:2]).added_bytes / 1e6
+        added_mb = peak_memory(upscale_case, model.name, *lr.shape[:2]).added_by_call_bytes / 1e6
         speed = f"{sr.shape[0] * sr.shape[1] / median_ms / 1e3:.2f} MP/s"
         quality = f"{psnr_y(sr, photograph, border=SCALE):.2f} dB"
         print(f"{model.name:22}{median_ms:7.0f} ms{speed:>12}{added_mb:13.0f} MB{quality:>11}")

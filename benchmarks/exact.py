@@ -10,7 +10,7 @@ from pathlib import Path
 import onnx
 
 from sr_infer import ShippedModel, available_models
-from sr_infer.atomic_file import replacing
+from sr_infer.atomic_file import atomic_write
 
 KEPT = Path(__file__).with_name("exact.json")
 
@@ -27,7 +27,7 @@ def exact_costs(model: ShippedModel) -> dict[str, int]:
 
 def main() -> int:
     costs = {model.name: exact_costs(model) for model in available_models()}
-    with replacing(KEPT) as temporary:
+    with atomic_write(KEPT) as temporary:
         temporary.write_text(json.dumps(costs, indent=1) + "\n", encoding="utf-8")
     print(KEPT.read_text(encoding="utf-8"), end="")
     return 0

@@ -12,13 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-from benchmarks.timing.machine import cpu_name
 from sr_infer import ModelCard, ShippedModel, Upscaler, available_models
-from sr_infer.measure import latency, peak_memory
+from sr_infer.measure import latency, peak_memory, upscale_case
 from sr_infer.metrics import psnr_y
 from sr_infer.model_zoo import DEFAULT_MODEL
 from sr_infer.resize import downscale, imresize
-from sr_infer.resources import usable_cpus
+from sr_infer.resources import cpu_name, usable_cpus
 
 FOLDER = Path("docs/models")
 DETAIL_PX = 144
@@ -80,7 +79,7 @@ def _facts(model: ShippedModel) -> dict[str, str]:
     lr = np.random.default_rng(0).integers(0, 256, (96, 96, 3), np.uint8)
     upscaler = Upscaler(model.name)
     median_ms = latency(lambda: upscaler(lr), repeats=10, warm_up=2).median_ms
-    added_bytes = peak_memory("sr_infer.measure:upscale_case", model.name, 96, 96).added_bytes
+    added_bytes = peak_memory(upscale_case, model.name, 96, 96).added_by_call_bytes
     return {
         "scale": f"x{card.scale}",
         "parameters": f"{card.params:,}",

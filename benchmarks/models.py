@@ -4,10 +4,9 @@ import sys
 
 import numpy as np
 
-from benchmarks.timing.machine import cpu_name
 from sr_infer import ShippedModel, Upscaler, available_models
-from sr_infer.measure import latency, peak_memory
-from sr_infer.resources import usable_cpus
+from sr_infer.measure import latency, peak_memory, upscale_case
+from sr_infer.resources import cpu_name, usable_cpus
 
 LR_PX = 96
 
@@ -28,7 +27,7 @@ def _row(model: ShippedModel) -> str:
     lr = np.random.default_rng(0).integers(0, 256, (LR_PX, LR_PX, 3), np.uint8)
     upscaler = Upscaler(model.name)
     median_ms = latency(lambda: upscaler(lr), repeats=20, warm_up=2).median_ms
-    added_mb = peak_memory("sr_infer.measure:upscale_case", model.name, LR_PX, LR_PX).added_bytes / 1e6
+    added_mb = peak_memory(upscale_case, model.name, LR_PX, LR_PX).added_by_call_bytes / 1e6
     cells = [
         f"[`{model.name}`](docs/models/{model.name.removesuffix('-int8')}.md)",
         f"x{card.scale}",

@@ -1,7 +1,8 @@
-"""PSNR (dB) and SSIM on luma as the papers print them, and their cost columns; quoted, never rebuilt.
+"""PSNR (dB) and SSIM on luma and cost columns, quoted from the papers.
 
 x4: tables of DRN (arXiv 2207.07929), SRP (ICLR 2022) and MemSR (ICML 2022). Latency is DRN's, one 96x96 picture on an
-Intel Core i5-8500; memory is MemSR's, 1920x1080 HR on a GTX 1080Ti.
+Intel Core i5-8500; memory is MemSR's, 1920x1080 HR on a GTX 1080Ti. RFDN is the network of 550 K parameters;
+`benchmarks.alternatives` builds the published one of 433 K.
 """
 
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ X4 = {
     "FSRCNN": Printed(((30.72, 0.866), (27.61, 0.755), (26.98, 0.715), (24.62, 0.728)), None, 111, 12_464),
     "CARN": Printed(((32.13, 0.894), (28.60, 0.781), (27.58, 0.735), (26.07, 0.784)), 440, 1554),
     "IMDN": Printed(((32.21, 0.895), (28.58, 0.781), (27.56, 0.735), (26.04, 0.784)), 250, 476, 715_176),
-    "RFDN": Printed(((32.24, 0.895), (28.61, 0.782), (27.57, 0.736), (26.11, 0.786)), None, 457, 433_448),
+    "RFDN": Printed(((32.24, 0.895), (28.61, 0.782), (27.57, 0.736), (26.11, 0.786)), None, 457, 550_000),
     "EDSR baseline": Printed(((32.09, 0.894), (28.58, 0.781), (27.57, 0.736), (26.04, 0.785)), None, 1108),
     "SRPN-Lite": Printed(((32.24, 0.896), (28.69, 0.784), (27.63, 0.737), (26.16, 0.788)), None, None, 623_658),
     "Plain-M": Printed(((32.10, 0.894), (28.57, 0.781), (27.55, 0.735), (25.99, 0.783)), None, 161, 1_248_112),
@@ -40,16 +41,31 @@ X4 = {
     "RCAN": Printed(((32.63, 0.900), (28.85, 0.788), (27.74, 0.743), (26.74, 0.806)), 2030),
 }
 
-X2_SET5_DB = {
-    "bicubic": 33.66,
-    "FSRCNN": 37.00,
-    "Plain-M": 37.99,
-    "SRPN-Lite": 38.10,
-    "SRPN": 38.34,
-    "IMDN": 38.00,
+Scores = dict[str, tuple[float, float | None]]
+"""Network to (PSNR, SSIM); SSIM is None where it is not quoted here."""
+
+OTHER_SCALES: dict[tuple[str, str], Scores] = {
+    ("2", "Set5"): {
+        "bicubic": (33.66, 0.930),
+        "FSRCNN": (37.00, None),
+        "Plain-M": (37.99, None),
+        "SRPN-Lite": (38.10, None),
+        "SRPN": (38.34, None),
+        "IMDN": (38.00, None),
+    },
+    ("2", "Set14"): {"SRPN-Lite": (33.70, 0.9189)},
+    ("3", "Set5"): {"bicubic": (30.39, 0.868), "Plain-M": (34.34, None), "SRPN-Lite": (34.47, None)},
+    ("3", "Set14"): {"SRPN-Lite": (30.38, 0.8425)},
+    ("8", "Set5"): {
+        "bicubic": (24.39, None),
+        "DRN-S70": (27.16, None),
+        "DRN-S50": (27.26, None),
+        "DRN-S30": (27.37, None),
+        "DRN-S": (27.41, None),
+        "DRN-L": (27.43, None),
+    },
 }
-X3_SET5_DB = {"bicubic": 30.39, "Plain-M": 34.34, "SRPN-Lite": 34.47}
-X8_SET5_DB = {"bicubic": 24.39, "DRN-S70": 27.16, "DRN-S50": 27.26, "DRN-S30": 27.37, "DRN-S": 27.41, "DRN-L": 27.43}
+"""(scale, folder) to scores at scales other than 4; Set14 is from SRP's table 2."""
 
 _NETWORKS = {
     "srpn-lite": "SRPN-Lite",
@@ -73,9 +89,8 @@ def printed_network(model: str) -> str:
 
 
 def printed_quality(model: str, folder: str) -> tuple[float, float | None] | None:
-    """PSNR and, where it is known, SSIM that the paper prints for a model's network at its scale."""
+    """PSNR and SSIM that the paper prints for a model's network at its scale. SSIM is None where it is not quoted."""
     network, scale = printed_network(model), model.removesuffix("-int8").rpartition("-x")[2]
     if scale == "4" and network in X4 and folder in FOLDERS:
         return X4[network].quality[FOLDERS.index(folder)]
-    of_set5 = {"2": X2_SET5_DB, "3": X3_SET5_DB, "8": X8_SET5_DB}.get(scale, {})
-    return (of_set5[network], None) if folder == "Set5" and network in of_set5 else None
+    return OTHER_SCALES.get((scale, folder), {}).get(network)

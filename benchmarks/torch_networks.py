@@ -1,4 +1,4 @@
-"""A subject of `benchmarks.compared_networks` in torch, and what is made of it."""
+"""The networks of `benchmarks.compared_networks` in torch: built, run and converted."""
 
 from pathlib import Path
 
@@ -8,46 +8,46 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from benchmarks.alternatives import alternative
-from benchmarks.compared_networks import noise, weights_of
+from benchmarks.compared_networks import find_weights, make_noise
 from exporters.trace import UnitRange, trace
 from training.checkpoint import load_network
 
 
-def network_of(subject: str) -> UnitRange:
-    """A network that takes and gives [0, 1].
+def build_unit_range(name: str) -> UnitRange:
+    """The network, with input and output in [0, 1].
 
     Raises:
         ModelNotFoundError: there are no weights of that name.
     """
-    weights = weights_of(subject)
+    weights = find_weights(name)
     if weights is None:
-        name, _, scale = subject.rpartition(" x")
-        return UnitRange(alternative(name, int(scale)), scale=int(scale), value_range=1.0).eval()
+        architecture, _, scale = name.rpartition(" x")
+        return UnitRange(alternative(architecture, int(scale)), scale=int(scale), value_range=1.0).eval()
     return UnitRange.of(load_network(weights)[2])
 
 
-def torch_result(subject: str, side_px: int) -> NDArray[np.float32]:
-    """(1, C, scale side, scale side) for the subject's noise."""
+def run_torch(name: str, side_px: int) -> NDArray[np.float32]:
+    """The result for the network's noise, (1, C, scale side, scale side)."""
     with torch.inference_mode():
-        return network_of(subject)(torch.from_numpy(noise(subject, side_px))).numpy()
+        return build_unit_range(name)(torch.from_numpy(make_noise(name, side_px))).numpy()
 
 
-def traced(subject: str) -> bytes:
+def export_unoptimised(name: str) -> bytes:
     """An ONNX file without any of our passes."""
-    channels = noise(subject, 1).shape[1]
-    return trace(network_of(subject), channels=channels).SerializeToString()
+    channels = make_noise(name, 1).shape[1]
+    return trace(build_unit_range(name), channels=channels).SerializeToString()
 
 
-def convert_to_ncnn(subject: str, side_px: int, folder: Path) -> None:
-    """Leave `network.ncnn.param` and `network.ncnn.bin` in the folder, among pnnx's other files."""
+def convert_to_ncnn(name: str, side_px: int, folder: Path) -> None:
+    """Write `network.ncnn.param` and `network.ncnn.bin` into the folder, among pnnx's other files."""
     import pnnx
 
-    example = torch.from_numpy(noise(subject, side_px))
-    pnnx.export(_Plain(network_of(subject)), str(folder.resolve() / "network.pt"), example, fp16=False)
+    example = torch.from_numpy(make_noise(name, side_px))
+    pnnx.export(_Plain(build_unit_range(name)), str(folder.resolve() / "network.pt"), example, fp16=False)
 
 
 class _Plain(nn.Module):
-    """Without the attributes that TorchScript cannot hold."""
+    """A network without the attributes that TorchScript cannot hold."""
 
     def __init__(self, unit: UnitRange) -> None:
         super().__init__()

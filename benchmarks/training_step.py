@@ -62,9 +62,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("recipe", type=Path, help="TOML file; see training/recipes")
     parser.add_argument("--data", type=Path, required=True, help="folder tree of HR pictures")
-    parser.add_argument(
-        "--steps", type=int, default=10, help="number of timed steps, and of profiled steps (default: 10)"
-    )
+    parser.add_argument("--steps", type=int, default=10, help="steps to time, and steps to profile (default: 10)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, ... (default: auto)")
     parser.add_argument("--compile", action="store_true", help="compile the step first")
     options = parser.parse_args(arguments)
@@ -79,7 +77,7 @@ def _measure(options: argparse.Namespace) -> None:
         trainer = Trainer(recipe, scan_folder(options.data), Path(folder), device=device, limits=Limits())
         if options.compile:
             trainer.compile()
-        trainer.record()
+        trainer.record_cuda_graph()
         trainer.network.train()
         for _ in range(WARM_UP_STEPS):
             trainer.one_step()

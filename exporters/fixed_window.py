@@ -1,8 +1,8 @@
-"""Networks that bring size requirements of their own (transformers): exported for windows of one size.
+"""Export networks with size requirements of their own (transformers) for windows of one size.
 
-What such a network does depends on the size of its input in ways that a trace for any size cannot hold. The file takes
-squares of one side alone, and the runtime cuts every picture into them. They look as far as they are large, so no halo
-makes tiles exactly equal to the whole picture; it is chosen by measurement instead.
+Such a network depends on the size of its input in ways that a trace for any size cannot hold. The file takes squares
+of one side only, and the runtime cuts every image into them. Every pixel depends on the whole window, so no halo
+makes tiles exactly equal to the whole image; the halo is chosen by measurement instead.
 """
 
 from collections.abc import Sequence
@@ -16,8 +16,7 @@ from exporters import measurements
 from exporters.checkpoints.source import Source
 from exporters.measurements import Pixels
 from exporters.model_file import tool_versions, write_model
-from exporters.passes.apply import PASSES, apply_passes
-from exporters.passes.store_fp16_weights import store_half
+from exporters.passes.apply import SIMPLIFY, STORE_FP16_WEIGHTS, apply_passes
 from exporters.trace import UnitRange, trace
 from exporters.verify import references, verify
 from sr_infer import Upscaler
@@ -26,8 +25,8 @@ from sr_infer.model_card import ModelCard
 
 HALOS_PX = (8, 16, 24, 32)
 """Tried in this order."""
-LEAST_TILES_DB = 60.0
-"""PSNR between a photograph in tiles and as a whole; where no halo gives as much, the last is taken."""
+MIN_TILES_DB = 60.0
+"""Wanted PSNR between a photograph in tiles and as a whole. If no halo reaches it, the last is taken."""
 
 
 def export_windows(source: Source, window_px: int, path: Path, benchmarks: Sequence[Path]) -> tuple[ModelCard, float]:
@@ -43,8 +42,7 @@ def export_windows(source: Source, window_px: int, path: Path, benchmarks: Seque
     pairs = references(unit, sizes_hw=[(window_px, window_px)], batch=1)
     traced = trace(unit, window_px=window_px)
     verify(traced, pairs)
-    model, _ = apply_passes(traced, pairs, passes=PASSES[:1])
-    store_half(model)
+    model, _ = apply_passes(traced, pairs, passes=(SIMPLIFY, STORE_FP16_WEIGHTS))
     onnx.checker.check_model(model, full_check=True)
     verify(model, pairs)
     card = ModelCard(
@@ -59,7 +57,7 @@ def export_windows(source: Source, window_px: int, path: Path, benchmarks: Seque
         exporter=tool_versions(),
     )
     write_model(model, card, path)
-    halo_px, tiles_db = _measured_halo_px(unit, path, _photograph(window_px, source.multiple_of_px))
+    halo_px, tiles_db = _measure_halo_px(unit, path, _photograph(window_px, source.multiple_of_px))
     card = replace(card, halo_px=halo_px, bytes_per_px=measurements.bytes_per_px(path, side_px=window_px))
     write_model(model, card, path)
     quality = measurements.quality(Upscaler(model=path), benchmarks, scale=card.scale)
@@ -69,19 +67,19 @@ def export_windows(source: Source, window_px: int, path: Path, benchmarks: Seque
 
 
 def _photograph(window_px: int, multiple_of_px: int) -> Pixels:
-    """A square that takes several windows."""
+    """A square part of a photograph that needs several windows."""
     picture = measurements.photographs()[1]
     side_px = min(window_px * 3 // 2, *picture.shape[:2]) // multiple_of_px * multiple_of_px
     return measurements.middle(picture, side_px)
 
 
-def _measured_halo_px(unit: UnitRange, path: Path, lr: Pixels) -> tuple[int, float]:
-    """The smallest halo that gives `LEAST_TILES_DB`, or the last, and the PSNR that it gives."""
+def _measure_halo_px(unit: UnitRange, path: Path, lr: Pixels) -> tuple[int, float]:
+    """The smallest halo that reaches `MIN_TILES_DB`, or the last, and its PSNR."""
     with torch.no_grad():
         sr = unit(torch.from_numpy(lr.transpose(2, 0, 1).copy())[None].float() / 255)
     whole = sr[0].permute(1, 2, 0).clamp(0, 1).mul(255).round().byte().numpy()
     for halo_px in HALOS_PX:
         tiles_db = psnr_y(Upscaler(model=path, halo=halo_px)(lr), whole, border=0)
-        if tiles_db >= LEAST_TILES_DB:
+        if tiles_db >= MIN_TILES_DB:
             break
     return halo_px, tiles_db

@@ -1,4 +1,4 @@
-"""What passes ask of an ONNX graph, and the few ways in which they change it."""
+"""An ONNX graph by tensor name: the questions that passes ask, and the few ways in which they change it."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,33 +14,33 @@ from training.networks.convolution_algebra import Convolution, depthwise
 
 @dataclass
 class Rewrite:
-    """What a pass did."""
+    """The result of a pass on one graph."""
 
-    places: int = 0
+    applied: int = 0
     """How many places were rewritten."""
-    refused: list[str] = field(default_factory=list)
-    """Places that were left alone, with the reason."""
+    skipped: list[str] = field(default_factory=list)
+    """Places that were not rewritten, each with the reason."""
     until: str | None = None
-    """A tensor that both graphs have and behind which they are alike, if the pass knows one."""
+    """A tensor of both graphs, from which on the graphs are equal; None if the pass knows none."""
 
 
 class Graph:
-    """A model's graph by tensor name, as it was found: what asks for nodes that a change brought makes another."""
+    """A snapshot of a model's graph, by tensor name. Build a new one after changing the model."""
 
     def __init__(self, model: onnx.ModelProto) -> None:
         self.proto = model.graph
-        self.maker = {name: node for node in self.proto.node for name in node.output}
+        self.producer = {name: node for node in self.proto.node for name in node.output}
         self.constants = {tensor.name: tensor for tensor in self.proto.initializer}
-        self.ends = {value.name for value in (*self.proto.input, *self.proto.output)}
-        self.readers: dict[str, list[onnx.NodeProto]] = {}
+        self.io_names = {value.name for value in (*self.proto.input, *self.proto.output)}
+        self.consumers: dict[str, list[onnx.NodeProto]] = {}
         for node in self.proto.node:
             for name in node.input:
-                self.readers.setdefault(name, []).append(node)
+                self.consumers.setdefault(name, []).append(node)
 
-    def only_reader(self, name: str) -> onnx.NodeProto | None:
-        """The node that alone uses a tensor; None where several do, or where it leaves the graph."""
-        readers = self.readers.get(name, [])
-        return readers[0] if len(readers) == 1 and name not in self.ends else None
+    def single_consumer(self, name: str) -> onnx.NodeProto | None:
+        """The only node that reads a tensor; None if several do, or if the tensor is an output of the graph."""
+        readers = self.consumers.get(name, [])
+        return readers[0] if len(readers) == 1 and name not in self.io_names else None
 
     def constant(self, name: str) -> NDArray[Any] | None:
         """The value of an initialiser, None for anything else."""
@@ -91,8 +91,8 @@ class Graph:
         node.CopyFrom(helper.make_node("Conv", [node.input[0], weight, bias], node.output, node.name, **attributes))
 
     def add_constant(self, value: NDArray[Any], name: str) -> str:
-        """A new initialiser; returns its name, made unlike any other."""
-        taken = {*self.constants, *self.maker, *self.ends}
+        """Add an initialiser and return its name, which is made unique."""
+        taken = {*self.constants, *self.producer, *self.io_names}
         unique = name
         while unique in taken:
             unique += "_"
@@ -102,7 +102,7 @@ class Graph:
         return unique
 
     def replace(self, old: onnx.NodeProto, *new: onnx.NodeProto) -> None:
-        """Put nodes in the place of one; the last gives what the old one gave."""
+        """Replace a node by others; the last one writes the old node's output."""
         at = next(index for index, node in enumerate(self.proto.node) if node is old)
         new = tuple(onnx.NodeProto.FromString(node.SerializeToString()) for node in new)  # `old` may be one of them
         del self.proto.node[at]
@@ -110,19 +110,19 @@ class Graph:
             self.proto.node.insert(index, node)
 
     def bypass(self, node: onnx.NodeProto) -> None:
-        """Take a node out and let its input go where its output went."""
+        """Remove a node and connect its input to the readers of its output."""
         source, name = node.input[0], node.output[0]
         if name in {value.name for value in self.proto.output}:
             self._rename(source, name)
         else:
-            for reader in self.readers.get(name, []):
+            for reader in self.consumers.get(name, []):
                 reader.input[:] = [source if item == name else item for item in reader.input]
         self.replace(node)
 
     def _rename(self, old: str, new: str) -> None:
-        maker = self.maker[old]
+        maker = self.producer[old]
         maker.output[:] = [new if item == old else item for item in maker.output]
-        for reader in self.readers.get(old, []):
+        for reader in self.consumers.get(old, []):
             reader.input[:] = [new if item == old else item for item in reader.input]
 
     def _keeps_size(self, node: onnx.NodeProto) -> bool:
@@ -147,7 +147,7 @@ def attributes_of(node: onnx.NodeProto) -> dict[str, Any]:
 
 
 def drop_unused(model: onnx.ModelProto) -> None:
-    """Remove nodes that lead nowhere, and initialisers that nothing reads and that are no optional inputs."""
+    """Remove nodes without effect on an output, and initialisers that nothing reads, except optional inputs."""
     used = {value.name for value in model.graph.output}
     nodes = []
     for node in reversed(model.graph.node):

@@ -1,4 +1,4 @@
-"""What only running the exported file tells: the 8-bit halo, bytes per pixel, quality."""
+"""Measurements on the exported file: the 8-bit halo, bytes per pixel, quality."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,20 +9,21 @@ from numpy.typing import NDArray
 
 from sr_infer.engine.session import Session
 from sr_infer.errors import ImageError, OptionError
-from sr_infer.measure import peak_memory
+from sr_infer.measure import network_case, peak_memory
 from sr_infer.model_card import Quality
 from training.evaluate import Upscale, evaluate, mean_score, through_rgb
 
 Pixels = NDArray[np.uint8]
 
 HALOS_PX = (0, 2, 4, 6, 8, 10, 12, 16, 20, 24, 32)
-"""Tried in this order; beyond them the receptive field itself is taken."""
+"""Halos that are tried, in this order. If none is enough, the receptive field is taken."""
 CHANGED_SHARE = 1e-3
-"""Of the values, which may be 1 level off: the margin that keeps other photographs within 1 level too. Files in int8
-round otherwise in every window, so that all their values may; other photographs are then within 2 levels."""
+"""Share of the values that may be 1 level off. This margin keeps other photographs within 1 level too. Int8 files round
+differently in every window, so all of their values may be off; other photographs are then within 2 levels."""
 BORDER_EXCESS = 1.1
-"""Asked of networks with channel attention in int8, which round otherwise all over a tile, at sharp detail by several
-levels, with any halo short of their receptive field, wider than a tile: not more near borders than elsewhere."""
+"""Limit for int8 networks with channel attention. They round differently all over a tile, by several levels at sharp
+detail, with any halo below their receptive field, which is wider than a tile. So differences near borders are compared
+with differences elsewhere."""
 TILE_PX = 64
 MEMORY_PROBE_PX = 256
 INPUT_BYTES_PER_PX = 3 * 4
@@ -38,15 +39,15 @@ def photographs() -> list[Pixels]:
 
 
 def halo_8bit_px(session: Session, pictures: Sequence[Pixels], *, halo_px: int) -> int:
-    """The smallest halo with which tiles of 64 px change no 8-bit value by more than 1, and few at all.
+    """The smallest halo at which tiles of 64 px change few 8-bit values, and none by more than 1.
 
-    Networks that pool over the picture are given the whole picture's averages in every tile. In int8 many values may
-    change; with channel attention by any number of levels, if by no more near borders than elsewhere.
+    Networks that pool over the image get the whole image's averages in every tile. In int8 many values may change; with
+    channel attention they may change by any number of levels, but not more near borders than elsewhere.
 
     Args:
         session: the exported file.
         pictures: (H, W, 3) uint8 RGB, used as LR pictures; their middle 192x192 px are taken.
-        halo_px: the receptive-field radius, returned when nothing smaller is enough.
+        halo_px: the receptive-field radius, returned if no smaller halo is enough.
     """
     card = session.card
     share = 1.0 if card.precision == "int8" else CHANGED_SHARE
@@ -65,7 +66,7 @@ def halo_8bit_px(session: Session, pictures: Sequence[Pixels], *, halo_px: int) 
 
 
 def border_excess(difference: NDArray[np.int16], borders: Sequence[int], *, near_px: int) -> float:
-    """Root mean square of a difference near the borders of tiles over that elsewhere; where there is none, 1.
+    """Root mean square of a difference near tile borders, divided by that elsewhere; 1 if there is no difference.
 
     Args:
         difference: (S, S, 3) of a picture made of tiles to one made at once.
@@ -83,7 +84,7 @@ def border_excess(difference: NDArray[np.int16], borders: Sequence[int], *, near
 
 @dataclass(frozen=True)
 class TileEquality:
-    """How far a picture made of tiles is from the same picture made at once."""
+    """The difference between an image made of tiles and the same image made at once."""
 
     largest_levels: int
     """In 8-bit levels."""
@@ -92,7 +93,7 @@ class TileEquality:
 
 
 def tile_equality(session: Session) -> dict[int, TileEquality]:
-    """Tiles of 64 px on a photograph that no halo was chosen by, for both halos of the card: 8-bit and exact."""
+    """Compare tiles of 64 px with the whole, for both halos of the card, on a photograph that chose neither halo."""
     from skimage import data
 
     picture: Pixels = data.rocket()  # type: ignore[no-untyped-call]
@@ -108,10 +109,10 @@ def tile_equality(session: Session) -> dict[int, TileEquality]:
 def bytes_per_px(path: Path, *, side_px: int = MEMORY_PROBE_PX) -> float:
     """Peak memory of one network run per LR pixel, on a square, in a process of its own.
 
-    A small window may fit into what loading the network left free; it is taken to need its input's bytes at least.
+    A small window may fit into memory that is free after loading; the result is at least the bytes of the input.
     """
-    peak = peak_memory("exporters.network_case:network_case", str(path), side_px)
-    return max(round(peak.added_bytes / side_px**2, 1), INPUT_BYTES_PER_PX)
+    peak = peak_memory(network_case, str(path), side_px)
+    return max(round(peak.added_by_call_bytes / side_px**2, 1), INPUT_BYTES_PER_PX)
 
 
 def quality(upscale: Upscale, folders: Sequence[Path], *, scale: int) -> dict[str, Quality]:
@@ -124,7 +125,7 @@ def quality(upscale: Upscale, folders: Sequence[Path], *, scale: int) -> dict[st
 
     Raises:
         OptionError: two folders have the same name.
-        ImageError: a folder is not there or holds no picture.
+        ImageError: a folder does not exist or holds no image.
     """
     figures: dict[str, Quality] = {}
     for name, folder in by_name(folders).items():
@@ -134,11 +135,11 @@ def quality(upscale: Upscale, folders: Sequence[Path], *, scale: int) -> dict[st
 
 
 def by_name(folders: Sequence[Path]) -> dict[str, Path]:
-    """Benchmark folders by the names under which they go into the card.
+    """Name the benchmark folders as the card does.
 
     Raises:
-        OptionError: two have the same name.
-        ImageError: one is not there.
+        OptionError: two folders have the same name.
+        ImageError: a folder does not exist.
     """
     named: dict[str, Path] = {}
     for folder in folders:
@@ -153,7 +154,7 @@ def by_name(folders: Sequence[Path]) -> dict[str, Path]:
 
 @dataclass(frozen=True)
 class _Whole:
-    """A picture that went through the network in one piece."""
+    """An image that ran through the network in one piece."""
 
     lr: Pixels
     averages: NDArray[np.float32] | None
@@ -161,7 +162,7 @@ class _Whole:
 
 
 def _whole(session: Session, lr: Pixels) -> _Whole:
-    averages = session.averages(_batch(session, lr)) if session.takes_averages else None
+    averages = session.pooled_statistics(_batch(session, lr)) if session.takes_pooled_statistics else None
     return _Whole(lr, averages, levels(session, lr, averages))
 
 
@@ -181,7 +182,7 @@ def _tile_difference(session: Session, whole: _Whole, halo: int) -> NDArray[np.i
 
 
 def levels(session: Session, lr: Pixels, averages: NDArray[np.float32] | None = None) -> Pixels:
-    """What the file makes of a whole picture, (H, W, 3) uint8 on both sides."""
+    """Run the file on a whole image, (H, W, 3) uint8 to (scale H, scale W, 3) uint8."""
     sr = session.run(_batch(session, lr), averages)[0].transpose(1, 2, 0) * (255 / session.card.value_range)
     levels: Pixels = np.clip(np.rint(sr), 0, 255).astype(np.uint8)
     return levels

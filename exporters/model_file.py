@@ -11,12 +11,12 @@ _TOOLS = ("sr-infer", "torch", "onnx", "onnxscript", "onnxsim", "onnxruntime")
 
 
 def tool_versions() -> dict[str, str]:
-    """What has a part in an export."""
+    """Versions of the packages that take part in an export."""
     return {tool: version(tool) for tool in _TOOLS}
 
 
 def write_model(model: onnx.ModelProto, card: ModelCard, path: Path) -> None:
-    """Write `model` with `card` in its metadata, in place of what is there."""
+    """Write `model` with `card` as its only metadata."""
     del model.metadata_props[:]
     model.metadata_props.add(key=METADATA_KEY, value=card.to_json())
     model.producer_name, model.producer_version = "sr-infer", card.exporter["sr-infer"]

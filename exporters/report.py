@@ -1,4 +1,4 @@
-"""The verification report: everything an export found out, as one JSON object."""
+"""The verification report: every measurement of an export, as one JSON object."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -7,17 +7,17 @@ from typing import Any
 
 import onnx
 
-from exporters.compare_speed import Comparison
-from exporters.count_macs import macs_per_px, parameters
+from exporters.graph_analysis import macs_per_px, parameters
 from exporters.measurements import TileEquality
 from exporters.passes.apply import Outcome
 from exporters.quantization.quantize import Quantized
+from exporters.run_graph import Comparison
 from sr_infer.model_card import ModelCard
 
 
 @dataclass(frozen=True)
 class GraphSize:
-    """What a graph consists of; "px" means a pixel of the LR input."""
+    """The size of a graph. "px" means a pixel of the LR input."""
 
     nodes: int
     parameters: int
@@ -42,17 +42,17 @@ def report_json(
 ) -> str:
     """
     Args:
-        card: of the file.
-        traced: the graph as torch gave it.
-        shipped: the graph before weights were stored in half.
-        outcomes: what became of the passes.
+        card: the card of the file.
+        traced: the graph that torch wrote.
+        shipped: the graph before the final passes.
+        outcomes: one for each pass, in order.
         differences: LR size -> the largest difference between the file and the network in float64, in [0, 1].
         rounding: the largest difference between the network in float32 and in float64.
-        tiles: halo in pixels -> how far tiles are from the whole picture.
-        quantized: what int8 cost; None for a float file.
-        int8_speed: threads -> the float graph against the int8 one.
+        tiles: halo in pixels -> the difference between an image in tiles and the whole image.
+        quantized: the cost of int8; None for a float file.
+        int8_speed: threads -> the float graph against the int8 graph.
     """
-    passes = [asdict(outcome) | ({"gain": outcome.speed.gain} if outcome.speed else {}) for outcome in outcomes]
+    passes = [asdict(outcome) | ({"gain": outcome.speed.speedup} if outcome.speed else {}) for outcome in outcomes]
     contents: dict[str, Any] = {
         "traced": asdict(traced),
         "shipped": asdict(shipped),
@@ -76,7 +76,7 @@ def report_json(
             "layers": quantized.layers,
             "kept_in_float": quantized.kept_in_float,
             "speed": {
-                f"{threads} threads": asdict(speed) | {"gain": speed.gain} for threads, speed in int8_speed.items()
+                f"{threads} threads": asdict(speed) | {"gain": speed.speedup} for threads, speed in int8_speed.items()
             },
         }
     return json.dumps(contents, indent=2) + "\n"

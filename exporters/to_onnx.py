@@ -15,7 +15,7 @@ Make the fastest ONNX file that computes the same as the network of CHECKPOINT, 
 The graph is rewritten to run fast on a CPU: mean shifts and 1x1 convolutions are folded into their neighbours, parallel
 branches merged, channels padded to the SIMD block, bicubic enlargement done by convolution where that is measured to be
 faster here. After every step the graph is compared with torch in float64 at five sizes, tiny and odd ones among them. A
-step that changes any value in [0, 1] by more than 1e-4 is left out with a warning; a file that does is not written.
+step that changes a value in [0, 1] by more than 1e-4 is skipped with a warning. No file is written with such a change.
 Halo, memory and quality are measured and go into the file's model card. docs/passes.md describes every step.
 """
 
@@ -32,14 +32,14 @@ Nothing that a file holds is executed.
 
 the file:
   input lr, output sr: float32 RGB (batch, 3, height, width) in [0, 1], batch, height and width dynamic; opset 18, IR
-  10, for onnxruntime, onnxruntime-web and OpenVINO. The metadata key sr_infer holds the model card. Transformers and
-  others that are particular about the size of their input get a file for windows of 128x128 px, or the least they take,
-  of which the runtime makes pictures of any size; no int8, no --report.
+  10, for onnxruntime, onnxruntime-web and OpenVINO. The metadata key sr_infer holds the model card. Transformers
+  and other networks with size requirements get a file for windows of 128x128 px, or of their smallest size; the runtime
+  makes images of any size from such windows. They have no int8 and no --report.
 
 int8:
-  Convolutions get 8-bit activations and 7-bit weights per channel, sums stay in float. Ranges come from the pictures of
-  --calibration, the loss is measured on others. Layers stay in float, those first that cost most for their work, until
-  half of --max-drop is foretold; a file that loses more than --max-drop on the validation pictures is not written.
+  Convolutions get 8-bit activations and 7-bit weights per channel, sums stay in float. Ranges come from the images in
+  --calibration; the loss is measured on other images. Layers that lose most for their work stay in float, until the
+  predicted loss is half of --max-drop. No file is written if it loses more than --max-drop on the validation images.
 
 examples:
   python -m exporters.to_onnx run/srpn-lite-x4.safetensors
@@ -48,7 +48,7 @@ examples:
   python -m exporters.to_onnx mine.safetensors --int8 --calibration photos --validation benchmark/Set5 --full-range
 
 exit status:
-  0 when the file was written, 2 with one line of error when it was not; a file that was there before is then untouched.
+  0 if the file was written. 2 if not, with an error of one line; an existing file is then unchanged.
 """
 
 
@@ -80,7 +80,7 @@ def _int8_options(options: argparse.Namespace) -> Int8Options | None:
             )
         return None
     if options.calibration is None:
-        raise OptionError("--int8 needs --calibration DIR, a folder of pictures like those to be enlarged")
+        raise OptionError("--int8 needs --calibration DIR, a folder of images like those to be upscaled")
     return Int8Options(
         calibration=options.calibration,
         validation=options.validation,
@@ -99,7 +99,7 @@ def _summary(output: Path, exported: Exported) -> list[str]:
         size = f"{card.window_px}x{card.window_px}"
         lines.append(f"  windows of {size} px: {exported.tiles_db:.1f} dB from the whole picture")
     if quantized is not None and exported.int8_speed is not None:
-        gains = ", ".join(f"{speed.gain:.2f}x on {threads}" for threads, speed in exported.int8_speed.items())
+        gains = ", ".join(f"{speed.speedup:.2f}x on {threads}" for threads, speed in exported.int8_speed.items())
         worst = f"{quantized.worst_drop_db:.2f} dB on the worst"
         lines.append(f"  int8: {quantized.psnr_drop_db:.3f} dB lost on {quantized.validated_on}, {worst}")
         lines.append(f"  faster than the float file: {gains} threads")
@@ -126,7 +126,7 @@ def _parser() -> argparse.ArgumentParser:
         help="measure PSNR and SSIM on this folder for the card; may be given several times",
     )
     parser.add_argument(
-        "--report", type=Path, metavar="X.json", help="also write what was measured, pass by pass; times every pass"
+        "--report", type=Path, metavar="X.json", help="also write all measurements, pass by pass; times every pass"
     )
     parser.add_argument("--example", type=Path, metavar="X.npz", help="also write an input and torch's output")
     int8 = parser.add_argument_group("int8")
@@ -136,8 +136,8 @@ def _parser() -> argparse.ArgumentParser:
         "--validation",
         type=Path,
         metavar="DIR",
-        help="folder on which the loss is measured, laid out like a benchmark or HR pictures alone; default: the "
-        "fortieth of the calibration folder that training holds out, which is then not used to calibrate",
+        help="folder on which the loss is measured: a benchmark, or HR images only; default: the fortieth of the "
+        "calibration folder that training holds out, which then does not calibrate",
     )
     int8.add_argument("--max-drop", type=float, metavar="DB", help="largest loss of PSNR (default: 0.10)")
     int8.add_argument("--full-range", action="store_true", help="8-bit weights: only for CPUs with VNNI instructions")

@@ -1,4 +1,4 @@
-"""A torch network to an ONNX graph that speaks [0, 1] outside, whatever range the network speaks inside."""
+"""Trace a torch network to an ONNX graph with values in [0, 1], whatever range the network itself uses."""
 
 import logging
 import warnings
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from training.networks import Network
 
 OPSET = 18
-"""What onnxruntime, onnxruntime-web and OpenVINO of the last years all read."""
+"""The ONNX version that onnxruntime, onnxruntime-web and OpenVINO have read for years."""
 
 
 class UnitRange(nn.Module):
@@ -62,14 +62,14 @@ def trace(network: UnitRange, *, channels: int = 3, window_px: int | None = None
 
 
 def _name_output_axes(model: onnx.ModelProto, channels: int, scale: int) -> None:
-    """`4*height` instead of the formula that tracing leaves, and no guesses about what lies between."""
+    """Name the output's sides `4*height` and `4*width`, and drop the shapes that tracing guessed for inner tensors."""
     del model.graph.value_info[:]
     axes = model.graph.output[0].type.tensor_type.shape.dim
     axes[1].dim_value, axes[2].dim_param, axes[3].dim_param = channels, f"{scale}*height", f"{scale}*width"
 
 
 def _strip_notes(model: onnx.ModelProto) -> None:
-    """Drop the exporter's notes on every node and value: paths of this machine among them, and a third of the file."""
+    """Drop torch's notes on nodes and values. They hold paths of this machine and take a third of the file."""
     graph = model.graph
     for item in (*graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer, graph, model):
         del item.metadata_props[:]

@@ -1,4 +1,4 @@
-"""The end of every export: the file computes what the network computes, and no pixel looks further than its halo."""
+"""Verify a graph: it computes the same as its network, and no pixel depends on pixels outside the halo."""
 
 import copy
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from exporters.open_graph import open_graph
+from exporters.run_graph import session_for
 from sr_infer.errors import SrInferError
 
 Batch = NDArray[np.float32]
@@ -25,27 +25,27 @@ STRIP_PX = 4
 
 
 class VerificationError(SrInferError):
-    """The exported graph computes something else than the network."""
+    """The exported graph does not compute the same as the network."""
 
 
 @dataclass(frozen=True)
 class Reference:
-    """What torch makes of one batch, both (N, 3, H, W) in [0, 1]."""
+    """A batch and torch's result for it, both (N, 3, H, W) in [0, 1]."""
 
     lr: Batch
     sr: Batch
     """Computed in float64."""
     rounding: float
-    """The largest difference that torch's own float32 makes."""
+    """The largest difference between torch in float32 and in float64."""
 
 
 def references(
     network: nn.Module, *, sizes_hw: Sequence[tuple[int, int]] = SIZES_HW, batch: int = 2
 ) -> list[Reference]:
-    """Random pictures of every size, in batches, and what `network` makes of them in float64.
+    """Run `network` in float64 on random images of every size, in batches.
 
     Raises:
-        VerificationError: the network itself gives values that are not finite.
+        VerificationError: the network computes values that are not finite.
     """
     generator = torch.Generator().manual_seed(0)
     double = copy.deepcopy(network).double()
@@ -56,7 +56,7 @@ def references(
             sr, single = double(lr.double()), network(lr)
         if not torch.isfinite(single).all():
             raise VerificationError(
-                f"the network gives values that are not finite at {size_hw[0]}x{size_hw[1]}; train it again, or take "
+                f"the values of the network are not finite at {size_hw[0]}x{size_hw[1]}; train it again, or take "
                 "an earlier checkpoint; nothing was written"
             )
         pairs.append(Reference(lr.numpy(), sr.float().numpy(), float((single - sr).abs().max())))
@@ -99,9 +99,9 @@ def differences_from(model: onnx.ModelProto, pairs: Sequence[Reference]) -> dict
 
 
 def confirm_halo(model: onnx.ModelProto, *, halo_px: int) -> None:
-    """Change every pixel that is further than `halo_px` from the middle, along each axis, and see the middle stay.
+    """Change all pixels further than `halo_px` from the middle, along each axis; the middle must not change.
 
-    Networks that pool over the picture are given the same averages both times (`exporters.passes.share_pooling`).
+    Networks that pool over the image get the same averages both times (`exporters.passes.share_pooling`).
 
     Raises:
         VerificationError: the middle changed, so tiles with this halo would not equal the whole.
@@ -147,6 +147,6 @@ def _run(session: onnxruntime.InferenceSession, feed: dict[str, NDArray[np.gener
 
 def _session(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
     try:
-        return open_graph(model)
+        return session_for(model)
     except Exception as error:  # onnxruntime's errors share no narrower base
         raise VerificationError(f"onnxruntime cannot load the exported graph: {error}") from error

@@ -2,7 +2,7 @@
 
     sr_infer.upscale("photo.jpg").save("large.png")
 
-`Upscaler` is the same with options held; `available_models` lists what is shipped. All errors are `SrInferError`.
+`Upscaler` keeps a model with options; `available_models` lists the shipped models. All errors are `SrInferError`.
 """
 
 from sr_infer import metrics
@@ -19,8 +19,7 @@ from sr_infer.errors import (
 )
 from sr_infer.model_card import ModelCard
 from sr_infer.model_zoo import DEFAULT_MODEL, ShippedModel, available_models
-from sr_infer.one_call import upscale
-from sr_infer.upscaler import Upscaler
+from sr_infer.upscaler import Upscaler, upscale
 
 __version__ = "0.1.0"
 

@@ -1,7 +1,5 @@
-"""How long a call takes and how much memory it needs: the one home of both measurements."""
+"""Measure the time and the peak memory of a call."""
 
-import contextlib
-import ctypes
 import importlib
 import json
 import statistics
@@ -14,41 +12,42 @@ from pathlib import Path
 from typing import Any
 
 from sr_infer.errors import OptionError, SrInferError
+from sr_infer.resources import peak_resident_bytes, reset_peak_resident_bytes, resident_bytes
 
 
 @dataclass(frozen=True, kw_only=True)
 class Latency:
-    """Wall time of a call that was made several times after warming up."""
+    """Wall time of a call, measured several times after warming up."""
 
     median_ms: float
     p90_ms: float
-    """Nine of ten calls took less."""
+    """90th percentile: nine of ten calls took less."""
     spread_ms: float
-    """Between the first and third quartile."""
+    """Distance between the first and the third quartile."""
     repeats: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class PeakMemory:
-    """Resident memory of a process that did nothing else, and the time of its one call."""
+    """Resident memory of a process that did nothing else, and the time of its only call."""
 
     imported_bytes: int
-    """After import alone."""
+    """Resident memory after import."""
     baseline_bytes: int
-    """After import and preparation."""
+    """Resident memory after import and preparation."""
     peak_bytes: int
-    """The most during the call."""
+    """Peak resident memory during the call."""
     call_ms: float
     """Wall time of the call."""
 
     @property
-    def added_bytes(self) -> int:
-        """What the call added."""
+    def added_by_call_bytes(self) -> int:
+        """Memory that the call added after preparation."""
         return max(self.peak_bytes - self.baseline_bytes, 0)
 
     @property
-    def grown_bytes(self) -> int:
-        """What preparation and call added to a process that had only imported: model, picture, result, working set."""
+    def added_since_import_bytes(self) -> int:
+        """Memory that preparation and call added after import: model, image, result and working set."""
         return max(self.peak_bytes - self.imported_bytes, 0)
 
 
@@ -67,31 +66,40 @@ def latency(call: Callable[[], object], *, repeats: int = 5, warm_up: int = 1) -
         start = time.perf_counter()
         call()
         times_ms.append((time.perf_counter() - start) * 1e3)
-    return summarised(times_ms)
+    return summarise(times_ms)
 
 
-def summarised(times_ms: Sequence[float]) -> Latency:
-    """The quantiles of at least one wall time."""
+def summarise(times_ms: Sequence[float]) -> Latency:
+    """Compute the quantiles of at least one wall time."""
     cuts = statistics.quantiles(times_ms, n=20, method="inclusive") if len(times_ms) > 1 else [*times_ms] * 19
     return Latency(median_ms=cuts[9], p90_ms=cuts[17], spread_ms=cuts[14] - cuts[4], repeats=len(times_ms))
 
 
-def peak_memory(case: str, *arguments: Any) -> PeakMemory:
+def peak_memory(case: Callable[..., Callable[[], object]], *arguments: Any) -> PeakMemory:
     """Measure a call in a process of its own.
 
     Args:
-        case: "package.module:function"; the function prepares (loads a model, makes a picture) and returns the call to
-            measure, which takes nothing.
-        arguments: of the function; anything that JSON can hold.
+        case: a function of an importable module. It prepares (loads a model, makes an image) and returns the call to
+            measure, which takes no arguments.
+        arguments: arguments of the function; anything that JSON can hold.
 
     Raises:
-        SrInferError: the process failed; the message ends with what it printed last.
+        SrInferError: the process failed; the message ends with the last line that it printed.
     """
-    command = [sys.executable, "-m", "sr_infer.measure", case, json.dumps(arguments)]
+    name = import_name(case)
+    command = [sys.executable, "-m", "sr_infer.measure", name, json.dumps(arguments)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        raise SrInferError(f"measuring {case} failed: {done.stderr.strip().rpartition(chr(10))[2]}")
+        raise SrInferError(f"measuring {name} failed: {done.stderr.strip().rpartition(chr(10))[2]}")
     return PeakMemory(**json.loads(done.stdout.rpartition("{")[1] + done.stdout.rpartition("{")[2]))
+
+
+def import_name(function: Callable[..., object]) -> str:
+    """The name "package.module:function", by which another process can import a function."""
+    module = function.__module__
+    if module == "__main__" and (spec := sys.modules["__main__"].__spec__) is not None:
+        module = spec.name
+    return f"{module}:{function.__qualname__}"
 
 
 def upscale_case(
@@ -102,7 +110,7 @@ def upscale_case(
     tile: int | None = None,
     threads: int | None = None,
 ) -> Callable[[], object]:
-    """A case of `peak_memory`: an RGB array of noise through `Upscaler`, the model being loaded before."""
+    """A case of `peak_memory`: upscale an RGB array of noise with a model that is already loaded."""
     import numpy as np
 
     from sr_infer.upscaler import Upscaler
@@ -114,7 +122,7 @@ def upscale_case(
 
 
 def first_call_case(model: str, height: int, width: int, threads: int | None = None) -> Callable[[], object]:
-    """A case of `peak_memory`: as `upscale_case`, but the model is loaded in the call."""
+    """A case of `peak_memory`: as `upscale_case`, but the call also loads the model."""
     import numpy as np
 
     from sr_infer.upscaler import Upscaler
@@ -123,63 +131,15 @@ def first_call_case(model: str, height: int, width: int, threads: int | None = N
     return lambda: Upscaler(model, threads=threads)(picture)
 
 
-def resident_bytes() -> int:
-    """Physical memory that this process holds now."""
-    if sys.platform == "linux":
-        return _linux_status_bytes("VmRSS")
-    if sys.platform == "win32":
-        return int(_windows_counters().working_set)
-    return peak_resident_bytes()
+def network_case(path: str, side_px: int) -> Callable[[], object]:
+    """A case of `peak_memory`: run only the network of an .onnx file on a square of noise."""
+    import numpy as np
 
+    from sr_infer.engine.session import shared
 
-def peak_resident_bytes() -> int:
-    """The most physical memory that this process has held."""
-    if sys.platform == "linux":
-        return _linux_status_bytes("VmHWM")
-    if sys.platform == "win32":
-        return int(_windows_counters().peak_working_set)
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-
-
-def forget_peak() -> None:
-    """Let the peak start from now, where the system can."""
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError):
-            Path("/proc/self/clear_refs").write_text("5")
-
-
-def _linux_status_bytes(key: str) -> int:
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(key):
-            return int(line.split()[1]) * 1024
-    raise SrInferError(f"/proc/self/status has no {key}")
-
-
-class _ProcessMemoryCounters(ctypes.Structure):
-    """PROCESS_MEMORY_COUNTERS of the Windows API."""
-
-    _fields_ = (
-        ("size", ctypes.c_uint32),
-        ("page_faults", ctypes.c_uint32),
-        ("peak_working_set", ctypes.c_size_t),
-        ("working_set", ctypes.c_size_t),
-        ("peak_paged_pool", ctypes.c_size_t),
-        ("paged_pool", ctypes.c_size_t),
-        ("peak_non_paged_pool", ctypes.c_size_t),
-        ("non_paged_pool", ctypes.c_size_t),
-        ("page_file", ctypes.c_size_t),
-        ("peak_page_file", ctypes.c_size_t),
-    )
-
-
-def _windows_counters() -> _ProcessMemoryCounters:
-    counters = _ProcessMemoryCounters(size=ctypes.sizeof(_ProcessMemoryCounters))
-    if sys.platform == "win32":
-        process = ctypes.c_void_p(ctypes.windll.kernel32.GetCurrentProcess())
-        ctypes.windll.psapi.GetProcessMemoryInfo(process, ctypes.byref(counters), counters.size)
-    return counters
+    session = shared(Path(path))
+    lr = np.random.default_rng(0).random((1, 3, side_px, side_px), np.float32)
+    return lambda: session.run(lr)
 
 
 def _main(case: str, arguments: str) -> None:
@@ -187,7 +147,7 @@ def _main(case: str, arguments: str) -> None:
     module = importlib.import_module(module_name)
     imported = resident_bytes()
     call = getattr(module, function)(*json.loads(arguments))
-    forget_peak()
+    reset_peak_resident_bytes()
     baseline = resident_bytes()
     start = time.perf_counter()
     call()

@@ -1,4 +1,4 @@
-"""PSNR and SSIM as the super-resolution field reports them: on MATLAB's luma, a border of `scale` pixels cut off."""
+"""PSNR and SSIM as super-resolution papers report them: on MATLAB's luma, without a border of `scale` pixels."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,10 +9,10 @@ Pixels = NDArray[np.uint8]
 
 
 def luma(image: Pixels) -> NDArray[np.float64]:
-    """ITU-R BT.601 luma as MATLAB's `rgb2ycbcr` has it, 16..235, not rounded.
+    """ITU-R BT.601 luma as in MATLAB's `rgb2ycbcr`, 16..235, not rounded.
 
     Args:
-        image: (H, W, 3) uint8 RGB, or (H, W) uint8 grey, which is returned as it is.
+        image: (H, W, 3) uint8 RGB; or (H, W) uint8 grey, whose values are returned unchanged.
 
     Returns:
         (H, W) float64.
@@ -28,11 +28,11 @@ def luma(image: Pixels) -> NDArray[np.float64]:
 
 
 def psnr_y(a: Pixels, b: Pixels, *, border: int) -> float:
-    """Peak signal-to-noise ratio of the luma in dB, peak 255; infinite for equal pictures.
+    """Peak signal-to-noise ratio of the luma in dB, peak 255; infinite for equal images.
 
     Args:
-        a, b: two pictures of the same shape, (H, W, 3) or (H, W) uint8.
-        border: pixels left out on each side; the field takes the scale.
+        a, b: two images of the same shape, (H, W, 3) or (H, W) uint8.
+        border: px to leave out on each side; papers use the scale.
 
     Raises:
         ImageError: wrong dtype or shape, or shapes that differ.
@@ -47,8 +47,8 @@ def ssim_y(a: Pixels, b: Pixels, *, border: int) -> float:
     """Structural similarity of the luma (Wang et al., IEEE TIP 2004): Gaussian window 11x11, sigma 1.5, valid region.
 
     Args:
-        a, b: two pictures of the same shape, (H, W, 3) or (H, W) uint8.
-        border: pixels left out on each side; the field takes the scale.
+        a, b: two images of the same shape, (H, W, 3) or (H, W) uint8.
+        border: px to leave out on each side; papers use the scale.
 
     Raises:
         ImageError: wrong dtype or shape, or shapes that differ.

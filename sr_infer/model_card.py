@@ -1,4 +1,4 @@
-"""What a model file says of itself: one JSON object in the ONNX metadata, for the runtime to read."""
+"""The model card: facts about a model file, one JSON object in its ONNX metadata."""
 
 import json
 import math
@@ -8,14 +8,34 @@ from typing import Literal, Self
 from sr_infer.errors import ModelError
 
 METADATA_KEY = "sr_infer"
+"""Key of the card in the metadata of an ONNX file."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Quality:
-    """Mean luma PSNR (dB) and SSIM over a benchmark folder, LR by MATLAB bicubic, border of `scale` px cut off."""
+    """Mean luma PSNR (dB) and SSIM over a benchmark folder. MATLAB's bicubic downscaling makes the LR images; a border
+    of `scale` px is left out."""
 
     psnr_y: float
     ssim_y: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class SizeRequirements:
+    """Input sizes that a network takes. The runtime pads images to such a size."""
+
+    multiple_of_px: int = 1
+    """Sides must be multiples of this."""
+    min_size_px: int = 1
+    """Smallest side."""
+    window_px: int | None = None
+    """Side of the only square that the network takes; None for any size."""
+
+    def round_up(self, length_px: int) -> int:
+        """The smallest side of at least `length_px` that the network takes, or its only side."""
+        if self.window_px is not None:
+            return self.window_px
+        return -(-max(length_px, self.min_size_px) // self.multiple_of_px) * self.multiple_of_px
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,36 +49,39 @@ class ModelCard:
     scale: int
     """Output side over input side."""
     architecture: str
-    """Such as "edsr" or "drn"."""
+    """Name of the architecture, such as "edsr" or "drn"."""
     colour: Literal["RGB", "Y"] = "RGB"
-    """Channels of input and output: three, or luma alone."""
+    """Channels of input and output: three, or only luma."""
     value_range: float = 1.0
-    """Input and output span 0 to this: 1.0 or 255.0."""
+    """Value of white in input and output, 1.0 or 255.0; black is 0."""
     halo_px: int = 0
-    """Receptive-field radius: with so many pixels around it, a tile equals the whole picture."""
+    """Radius of the receptive field in px: with a halo of this size, a tile equals the whole image."""
     halo_8bit_px: int | None = None
-    """The smallest halo measured to change no 8-bit value by more than 1; None where nobody measured it."""
+    """Smallest halo in px that changes no 8-bit value by more than 1, as measured; None if it was not measured."""
     global_pooling: bool = False
-    """The network averages over its whole input (channel attention), so no halo makes tiles exactly equal."""
+    """The network averages over its whole input (channel attention), so that no halo makes tiles exactly equal."""
     multiple_of_px: int = 1
-    """Input sides must be multiples of this; the runtime pads."""
+    """Input sides in px must be multiples of this; the runtime pads."""
     min_size_px: int = 1
-    """The smallest input side that the network takes; the runtime pads."""
+    """Smallest input side in px; the runtime pads."""
     window_px: int | None = None
-    """The only input side that the network takes, of squares; the runtime cuts pictures into such windows."""
+    """Side in px of the only square that the network takes; the runtime divides images into such windows."""
     bytes_per_px: float = 20_000.0
-    """Measured peak working memory per input pixel."""
+    """Peak working memory in bytes per input pixel, as measured."""
     precision: str = "float32"
+    """Type of the weights: "float32" or "int8"."""
     params: int = 0
+    """Number of weights."""
     macs_per_px: int = 0
     """Multiply-accumulates per input pixel."""
     quality: dict[str, Quality] = field(default_factory=dict)
-    """Benchmark folder -> figures of this very file."""
+    """Name of a benchmark folder -> quality of this file on it."""
     trained_on: str = ""
-    """Data with attribution, and how long."""
+    """Training data with attribution, and length of the training."""
     licence: str = ""
+    """Licence of the file."""
     exporter: dict[str, str] = field(default_factory=dict)
-    """Tool -> version that made the file."""
+    """Name of a tool -> its version when the file was made."""
 
     def __post_init__(self) -> None:
         for name in ("scale", "multiple_of_px", "min_size_px", "halo_px", "halo_8bit_px"):
@@ -80,12 +103,20 @@ class ModelCard:
         if not 0 < self.bytes_per_px < math.inf:
             raise ModelError(f"model card: bytes_per_px must be positive and finite, got {self.bytes_per_px}")
 
+    @property
+    def size_requirements(self) -> SizeRequirements:
+        """Input sizes that the network takes."""
+        return SizeRequirements(
+            multiple_of_px=self.multiple_of_px, min_size_px=self.min_size_px, window_px=self.window_px
+        )
+
     def to_json(self) -> str:
+        """Convert to the JSON object that the file stores."""
         return json.dumps(asdict(self))
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """Read a card; keys of later versions are ignored.
+        """Read a card from JSON; unknown keys, of later versions, are ignored.
 
         Raises:
             ModelError: not a JSON object, a value of the wrong type, or one that `ModelCard` refuses.

@@ -1,19 +1,17 @@
-"""From a model's name or path to its file, and the catalogue of the models that are shipped.
+"""Find a model file by name or path, and list the shipped models.
 
-The shipped files lie in `sr_infer/models/`. Beside them `catalogue.json` holds {name: {"sha256": ..., "size_bytes":
-...}} so that a damaged installation is noticed; all other facts are in the cards. After exporting a model into that
-folder run `python -m sr_infer.model_zoo`, which writes the catalogue anew from the files.
+The shipped files are in `sr_infer/models/`. There, `catalogue.json` holds {name: {"sha256": ..., "size_bytes": ...}},
+so that a damaged installation is noticed; all other facts are in the model cards. After exporting a model into that
+folder, run `python -m sr_infer.model_zoo` to write the catalogue again.
 """
 
-import difflib
-import hashlib
 import json
 import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from sr_infer.engine.onnxruntime_engine import read_card
+from sr_infer.engine.session import read_card
 from sr_infer.errors import ModelError, ModelNotFoundError
 from sr_infer.model_card import ModelCard
 
@@ -24,7 +22,7 @@ _CATALOGUE = "catalogue.json"
 
 @dataclass(frozen=True)
 class ShippedModel:
-    """One row of the catalogue."""
+    """A shipped model: one row of the catalogue."""
 
     name: str
     path: Path
@@ -33,7 +31,7 @@ class ShippedModel:
 
     @cached_property
     def card(self) -> ModelCard:
-        """What the file says of itself.
+        """Facts about the model.
 
         Raises:
             ModelError: the file is damaged or has no card.
@@ -44,17 +42,17 @@ class ShippedModel:
         return card
 
     def verify(self) -> None:
-        """Compare the file with the catalogue.
+        """Check the file against the catalogue.
 
         Raises:
-            ModelError: it is missing or is not the file that was shipped.
+            ModelError: the file is missing or is not the shipped one.
         """
         if not self.path.is_file() or _sha256(self.path) != self.sha256:
             raise ModelError(f"{self.path} is not the file that was shipped; install sr-infer again")
 
 
 def available_models(folder: Path = MODELS_FOLDER) -> list[ShippedModel]:
-    """The shipped models, by name.
+    """List the shipped models, sorted by name.
 
     Raises:
         ModelError: the catalogue is damaged.
@@ -73,13 +71,13 @@ def available_models(folder: Path = MODELS_FOLDER) -> list[ShippedModel]:
 
 
 def find(model: str | os.PathLike[str]) -> Path:
-    """The file that a name or path means.
+    """Find the file of a model.
 
     Args:
-        model: a shipped model's name, with or without ".onnx"; or a path, which a string is when it has a separator.
+        model: name of a shipped model, with or without ".onnx"; or a path. A string with a path separator is a path.
 
     Raises:
-        ModelNotFoundError: no such name, with near matches, or no such file.
+        ModelNotFoundError: there is no such name or file; the message suggests similar names.
     """
     separators = tuple(filter(None, (os.sep, os.altsep)))
     if not isinstance(model, str) or any(separator in model for separator in separators):
@@ -95,9 +93,11 @@ def find(model: str | os.PathLike[str]) -> Path:
     names = [row.name for row in available_models()]
     if name in names:
         return MODELS_FOLDER / f"{name}.onnx"
+    import difflib  # here, because most calls do not need it
+
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
     hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(names) or 'none'}"
-    here = f" For the file in the current folder say .{os.sep}{model}." if Path(model).is_file() else ""
+    here = f" For the file in the current folder write .{os.sep}{model}." if Path(model).is_file() else ""
     raise ModelNotFoundError(f"no shipped model is named {name!r}; {hint}{here}")
 
 
@@ -108,6 +108,8 @@ def write_catalogue(folder: Path = MODELS_FOLDER) -> None:
 
 
 def _sha256(path: Path) -> str:
+    import hashlib  # here, because most calls do not need it
+
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 

@@ -1,8 +1,8 @@
-"""Video frames from one pipe to another: reading, running and writing overlap.
+"""Upscale raw video frames from one pipe to another; reading, running and writing overlap.
 
-Frames are what ffmpeg calls `-f rawvideo -pix_fmt rgb24`: rows from the top, three bytes a pixel, nothing in between.
-Several frames are run at once, each on its own share of the threads, and leave in the order in which they came. A slow
-reader of the output holds the input back, so that memory stays bounded.
+Frames have the format that ffmpeg calls `-f rawvideo -pix_fmt rgb24`: rows from the top, three bytes per pixel, nothing
+in between. Several frames run at once, each on its share of the threads, and are written in their order. A slow reader
+of the output slows down the input, so that memory stays bounded.
 """
 
 from collections import deque
@@ -19,16 +19,16 @@ from sr_infer.upscaler import Upscaler
 
 _CHANNELS = 3
 _WAITING_FRAMES = 2
-"""Beside those that are run: one is being written while another is ready or being read."""
+"""Frames in memory beside those that run: one is written while another is ready or read."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Frames:
-    """What went through the pipe."""
+    """Counts of a run."""
 
     written: int
     missing_bytes: int
-    """Of the last frame, which ended early and was left out; 0 where all frames were whole."""
+    """Bytes that the last frame lacked, which was left out; 0 if all frames were complete."""
 
 
 def upscale_frames(
@@ -43,16 +43,16 @@ def upscale_frames(
     """Upscale raw RGB frames until the source ends.
 
     Args:
-        upscaler: what each frame goes through; its threads and memory are divided among the jobs.
-        source: frames (height, width, 3) of uint8, one behind the other.
-        sink: takes frames (height * scale, width * scale, 3) of uint8.
-        size_hw: of the source's frames.
-        jobs: frames at once; None takes one for each thread.
-        on_frame: told how many frames are written; from another thread.
+        upscaler: upscales each frame; the jobs share its threads and memory.
+        source: frames (height, width, 3) of uint8, one after the other.
+        sink: receives frames (height * scale, width * scale, 3) of uint8.
+        size_hw: height and width of the source's frames in px.
+        jobs: frames at once; None runs one for each thread.
+        on_frame: called with the number of written frames, from another thread.
 
     Raises:
         OptionError: the frame size or the number of jobs is less than 1.
-        ImageError: the source ends before its first frame is whole.
+        ImageError: the source ends before its first frame is complete.
         OutputError: the sink was closed or is full.
         SrInferError: as in calling the upscaler.
     """
@@ -61,11 +61,11 @@ def upscale_frames(
         raise OptionError(f"expected frames of at least 1x1 px, got {width}x{height}")
     if jobs is None:
         jobs = upscaler.thread_count
-    share = folders.divided(replace(upscaler, max_memory=memory.budget_bytes(upscaler.max_memory)), jobs)
+    share = folders.split_among(replace(upscaler, max_memory=memory.budget_bytes(upscaler.max_memory)), jobs)
     share.load()
     written = 0
 
-    def enlarged(frame: bytes) -> memoryview:
+    def upscale(frame: bytes) -> memoryview:
         return share(np.frombuffer(frame, np.uint8).reshape(height, width, _CHANNELS)).data
 
     def write(frame: Future[memoryview]) -> None:
@@ -84,7 +84,7 @@ def upscale_frames(
     under_way: deque[Future[None]] = deque()
     try:
         while len(frame := source.read(frame_bytes)) == frame_bytes:
-            under_way.append(writing.submit(write, running.submit(enlarged, frame)))
+            under_way.append(writing.submit(write, running.submit(upscale, frame)))
             if len(under_way) >= jobs + _WAITING_FRAMES:
                 under_way.popleft().result()
         while under_way:

@@ -1,112 +1,124 @@
-"""One picture from reading to its result: read, plan, run, put together; in memory, or in bands from TIFF to TIFF."""
+"""Upscale one image: header, plan, decode, run, merge; in memory, or in bands from TIFF to TIFF."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import TypeAlias
 
 from PIL import Image
 
-from sr_infer.atomic_file import replacing
+from sr_infer.atomic_file import open_atomic
 from sr_infer.engine import session
 from sr_infer.image_io import reader, tiff_writer
 from sr_infer.image_io.pillow_modes import Pixels
-from sr_infer.image_io.reader import ImageInput, Picture
+from sr_infer.image_io.reader import Header, Layout, Picture
 from sr_infer.image_io.tiff_reader import TiffRows
-from sr_infer.memory import Division
-from sr_infer.options import Options
+from sr_infer.image_io.writer import Encoding
+from sr_infer.options import Options, OutputSize
 from sr_infer.tiling import merge_tiles
-from sr_infer.tiling.tile_runner import Block, Progress, upscaled_blocks
+from sr_infer.tiling.planner import TilingPlan, plan_tiles
+from sr_infer.tiling.tile_runner import Progress, TileResult, run_tiles
 from sr_infer.tiling.windows import Source
 
-SizeOf: TypeAlias = Callable[[tuple[int, int], int], tuple[int, int]]
-"""From the LR size and the model's scale to the size of the result."""
-WritingBytesPerPx: TypeAlias = Callable[[Picture, tuple[int, int]], float]
-"""From the LR picture and the size of the result to what an encoder takes beside the result, by the result's pixels."""
 
-
-def in_memory(
+def upscale_image(
     model: Path,
     options: Options,
-    image: ImageInput,
-    size_of: SizeOf,
+    header: Header,
+    output_size: OutputSize,
+    *,
+    encoding: Encoding | None,
     progress: Progress | None,
-    writing_bytes_per_px: WritingBytesPerPx,
 ) -> tuple[Picture, Image.Image | Pixels]:
-    """The LR picture and the result. What will not fit is refused before anything is decoded.
+    """Upscale an image in memory. An image that does not fit is refused before it is decoded.
 
     Args:
-        model: the network's file.
-        options: how to work.
-        image: as `images.read` takes it.
-        size_of: tells the result's size.
+        model: file of the network.
+        options: how to upscale.
+        header: the LR image; it is closed after decoding.
+        output_size: size of the result.
+        encoding: how the result will be encoded; None if it is returned as it is.
         progress: called after each tile.
-        writing_bytes_per_px: raises where the result cannot be written.
+
+    Returns:
+        The LR image and the result.
 
     Raises:
         SrInferError: as in calling an `Upscaler`.
     """
-    card = session.shared(model, threads=1).card
-
-    def division(picture: Picture) -> Division:
-        size_hw = size_of(picture.size_hw, card.scale)
-        needed_bytes = partial(
-            merge_tiles.needed_bytes,
-            picture,
-            card.scale,
-            size_hw,
-            writing_bytes_per_px=writing_bytes_per_px(picture, size_hw),
-        )
-        return options.division(picture, card, needed_bytes)
-
-    picture = reader.read(image, max_pixels=options.max_pixels, check=division)
-    blocks = _blocks(model, options, picture, division(picture), progress)
-    return picture, merge_tiles.assembled(blocks, picture, card.scale, size_of(picture.size_hw, card.scale))
+    with header:
+        plan = _plan(model, options, header.layout, output_size, encoding)
+        picture = header.decode()
+    layout = picture.layout
+    if layout != header.layout:
+        plan = _plan(model, options, layout, output_size, encoding)
+    scale = session.shared(model, threads=1).card.scale
+    tiles = _run(model, options, picture, plan, progress)
+    return picture, merge_tiles.merge(tiles, layout, scale, output_size.of(layout.size_hw, scale))
 
 
-def in_bands(
-    model: Path, options: Options, source: TiffRows, target: Path, size_of: SizeOf, progress: Progress | None
+def upscale_bands(
+    model: Path, options: Options, source: TiffRows, target: Path, output_size: OutputSize, progress: Progress | None
 ) -> None:
-    """A large TIFF file into a BigTIFF file, neither of them in memory at once; arguments as `in_memory`.
+    """Upscale a large TIFF file to a BigTIFF file without holding either in memory; arguments as in `upscale_image`.
 
     Raises:
         OutputError: the result cannot be written.
         SrInferError: as in calling an `Upscaler`.
     """
-    reader.check_pixels(source.size_hw[0] * source.size_hw[1], "this TIFF", options.max_pixels)
-    card = session.shared(model, threads=1).card
-    size_hw = size_of(source.size_hw, card.scale)
-    division = options.division(
-        source,
-        card,
+    layout = source.layout
+    reader.check_pixels(layout.size_hw[0] * layout.size_hw[1], "this TIFF", options.max_pixels)
+    network = session.shared(model, threads=1)
+    scale = network.card.scale
+    size_hw = output_size.of(layout.size_hw, scale)
+    plan = plan_tiles(
+        layout,
+        network.card,
+        options,
+        network.working_set,
         lambda grid: (
             source.needed_bytes(grid.window_hw[0])
-            + merge_tiles.band_bytes(source, card.scale, size_hw, grid)
-            + tiff_writer.needed_bytes(size_hw[1], source.channels * source.dtype.itemsize)
+            + merge_tiles.band_bytes(layout, scale, size_hw, grid)
+            + tiff_writer.needed_bytes(size_hw[1], layout.channels * layout.dtype.itemsize)
         ),
     )
-    blocks = _blocks(model, options, source, division, progress)
-    with replacing(target) as temporary, temporary.open("wb") as file:
+    tiles = _run(model, options, source, plan, progress)
+    with open_atomic(target, like=source.path) as file:
         tiff_writer.write(
             file,
-            merge_tiles.bands(blocks, source, card.scale, size_hw),
+            merge_tiles.merge_bands(tiles, layout, scale, size_hw),
             size_hw=size_hw,
-            channels=source.channels,
-            dtype=source.dtype,
+            channels=layout.channels,
+            dtype=layout.dtype,
             metadata=source.metadata.for_size(size_hw),
             is_big=True,
         )
 
 
-def _blocks(
-    model: Path, options: Options, source: Source, division: Division, progress: Progress | None
-) -> Iterator[Block]:
-    return upscaled_blocks(
-        session.shared(model, threads=options.thread_count if division.workers == 1 else 1),
+def _plan(
+    model: Path, options: Options, layout: Layout, output_size: OutputSize, encoding: Encoding | None
+) -> TilingPlan:
+    network = session.shared(model, threads=1)
+    size_hw = output_size.of(layout.size_hw, network.card.scale)
+    encoding_bytes_per_px = 0.0 if encoding is None else encoding.bytes_per_px(size_hw, layout.channels, layout.dtype)
+    image_bytes = partial(
+        merge_tiles.needed_bytes,
+        layout,
+        network.card.scale,
+        size_hw,
+        encoding_bytes_per_px=encoding_bytes_per_px,
+    )
+    return plan_tiles(layout, network.card, options, network.working_set, image_bytes)
+
+
+def _run(
+    model: Path, options: Options, source: Source, plan: TilingPlan, progress: Progress | None
+) -> Iterator[TileResult]:
+    return run_tiles(
+        session.shared(model, threads=options.thread_count if plan.workers == 1 else 1),
         source,
-        division.grid,
+        plan.grid,
         alpha=options.alpha,
         ensemble=options.ensemble,
-        workers=division.workers,
+        workers=plan.workers,
         progress=progress,
     )

@@ -1,6 +1,6 @@
-"""MATLAB-compatible bicubic resizing, with which super-resolution papers make their low-resolution pictures.
+"""MATLAB-compatible bicubic resizing, which super-resolution papers use to make their LR images.
 
-Pillow and torch use other kernels or borders: to a network trained on MATLAB's pictures, theirs are another
+Pillow and torch use other kernels or borders; for a network that is trained on MATLAB's images, theirs are a different
 degradation.
 """
 
@@ -15,11 +15,11 @@ from sr_infer.errors import OptionError
 _T = TypeVar("_T", bound=np.generic)
 
 _STRIP_PX, _BAND_STRIP_PX = 64, 16
-"""Rows or columns resized at once: bounds the float64 sums, which are eight times the size of a uint8 picture."""
+"""Rows or columns that are resized at once. This bounds the float64 sums, which are eight times as large as uint8."""
 
 
 def imresize(image: NDArray[_T], size_hw: tuple[int, int]) -> NDArray[_T]:
-    """Resize as MATLAB's `imresize(image, [h w], 'bicubic')`: a = -0.5, antialiased when shrinking, mirrored borders.
+    """Resize like MATLAB's `imresize(image, [h w], 'bicubic')`: a = -0.5, antialiased when shrinking, mirrored borders.
 
     Args:
         image: (H, W) or (H, W, C) of uint8, uint16 or a float type.
@@ -30,7 +30,7 @@ def imresize(image: NDArray[_T], size_hw: tuple[int, int]) -> NDArray[_T]:
         does; floats are neither.
 
     Raises:
-        OptionError: the array is not a picture, or one of its sides or of `size_hw` is smaller than 1.
+        OptionError: the array is not an image, or a side of it or of `size_hw` is smaller than 1.
     """
     if image.ndim not in (2, 3) or min(*image.shape[:2], *size_hw) < 1:
         raise OptionError(f"expected (H, W) or (H, W, C) and a size of at least 1x1, got {image.shape} to {size_hw}")
@@ -42,12 +42,12 @@ def imresize(image: NDArray[_T], size_hw: tuple[int, int]) -> NDArray[_T]:
 def imresize_bands(
     bands: Iterator[NDArray[_T]], in_hw: tuple[int, int], out_hw: tuple[int, int]
 ) -> Iterator[NDArray[_T]]:
-    """`imresize` of a picture that comes and goes in bands of rows, from top to bottom.
+    """Resize an image that is read and returned in bands of rows, from top to bottom, like `imresize`.
 
     Args:
-        bands: the picture, each (rows, W, C) of any number of rows.
-        in_hw: size of the whole picture.
-        out_hw: size of the whole result.
+        bands: the image, each band (rows, W, C) with any number of rows.
+        in_hw: height and width of the whole image in px.
+        out_hw: height and width of the whole result in px.
 
     Yields:
         The result, each (rows, w, C).
@@ -62,7 +62,7 @@ def imresize_bands(
         while top + len(waiting) <= taps[:, strip].max():
             band = next(bands)
             waiting = np.concatenate([waiting, band if rows_first else _resize_axis(band, out_hw[1], 1)])
-        result = _weighted(waiting, weights[:, strip], taps[:, strip] - top, 0)
+        result = _sum_taps(waiting, weights[:, strip], taps[:, strip] - top, 0)
         yield _resize_axis(result, out_hw[1], 1) if rows_first else result
         done = min(taps[:, strip.stop :].min(initial=in_hw[0]) - top, len(waiting))
         waiting, top = waiting[done:], top + done
@@ -71,7 +71,7 @@ def imresize_bands(
 def band_working_bytes(
     in_hw: tuple[int, int], out_hw: tuple[int, int], channels: int, sample_bytes: int, band_px: int
 ) -> int:
-    """Memory that `imresize_bands` takes beside the band of `band_px` rows that it is given."""
+    """Memory that `imresize_bands` takes beside the input band of `band_px` rows."""
     width = in_hw[1] if _rows_first(in_hw, out_hw) else out_hw[1]
     strip_rows = (_BAND_STRIP_PX + 4) * max(in_hw[0] / out_hw[0], 1)
     waiting = 2 * sample_bytes * width * (band_px + strip_rows)
@@ -80,7 +80,7 @@ def band_working_bytes(
 
 
 def downscale(image: NDArray[_T], scale: int) -> NDArray[_T]:
-    """The LR picture of an HR one: (H, W[, C]) cropped at the top left to a multiple of `scale`, bicubic by 1/scale."""
+    """Make an LR image from an HR image (H, W[, C]): crop to a multiple of `scale`, keep the top left, resize."""
     h, w = image.shape[0] // scale, image.shape[1] // scale
     return imresize(image[: h * scale, : w * scale], (h, w))
 
@@ -92,12 +92,12 @@ def _resize_axis(image: NDArray[_T], size: int, axis: int) -> NDArray[_T]:
     result = np.empty((*image.shape[:axis], size, *image.shape[axis + 1 :]), image.dtype)
     for first in range(0, size, _STRIP_PX):
         strip = slice(first, first + _STRIP_PX)
-        result[(slice(None),) * axis + (strip,)] = _weighted(image, weights[:, strip], taps[:, strip], axis)
+        result[(slice(None),) * axis + (strip,)] = _sum_taps(image, weights[:, strip], taps[:, strip], axis)
     return result
 
 
-def _weighted(image: NDArray[_T], weights: NDArray[np.float64], taps: NDArray[np.intp], axis: int) -> NDArray[_T]:
-    """Weighted sums of the rows or columns at `taps`; both (taps, out_size)."""
+def _sum_taps(image: NDArray[_T], weights: NDArray[np.float64], taps: NDArray[np.intp], axis: int) -> NDArray[_T]:
+    """Weighted sums of the rows or columns at `taps`; weights and taps are (taps, out_size)."""
     shape = [1] * image.ndim
     shape[axis] = taps.shape[1]
     total = np.zeros((*image.shape[:axis], taps.shape[1], *image.shape[axis + 1 :]))
@@ -109,7 +109,7 @@ def _weighted(image: NDArray[_T], weights: NDArray[np.float64], taps: NDArray[np
 
 
 def _rows_first(in_hw: tuple[int, ...], out_hw: tuple[int, int]) -> bool:
-    """MATLAB resizes the axis first that shrinks the picture more."""
+    """MATLAB first resizes the axis that shrinks the image more."""
     return out_hw[0] * in_hw[1] <= out_hw[1] * in_hw[0]
 
 

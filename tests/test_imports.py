@@ -21,14 +21,10 @@ RUNTIME_LEVELS = (
     ("folders", "measure"),
     ("pipe",),
     ("batch", "web"),
-    ("cli",),
+    ("cli", "_pyinstaller"),
 )
 """Rooms of `sr_infer` from the ground up. A room imports from levels below its own and from itself."""
 
-CLIMBS_TODAY = {("memory", "tiling"), ("options", "tiling")}
-"""Imports against the direction that are still to be removed."""
-NO_ROOM_TODAY = {"one_call", "output_size"}
-CIRCLES_TODAY = {"benchmarks"}
 
 MAY_IMPORT = {
     "sr_infer": {"sr_infer"},
@@ -75,7 +71,7 @@ def test_rooms_of_the_runtime_import_only_those_below() -> None:
     modules = modules_of("sr_infer")
     for module, path in modules.items():
         room = room_of(module)
-        if module in ("sr_infer", "sr_infer.__main__") or room in NO_ROOM_TODAY:
+        if module in ("sr_infer", "sr_infer.__main__"):
             continue
         assert room in level_of, f"{module} stands in no level"
         for name in imports_of(path):
@@ -83,11 +79,11 @@ def test_rooms_of_the_runtime_import_only_those_below() -> None:
             if other == room or other not in level_of:  # names of the package itself, such as __version__
                 continue
             is_below = level_of[other] < level_of[room] or (level_of[room] == 0 and level_of[other] == 0)
-            assert is_below or (room, other) in CLIMBS_TODAY, f"{module} imports {name}, which is not below it"
+            assert is_below, f"{module} imports {name}, which is not below it"
 
 
 def test_no_modules_import_each_other_in_a_circle() -> None:
-    for package in set(PACKAGES) - CIRCLES_TODAY:
+    for package in PACKAGES:
         modules = modules_of(package)
         edges = {
             module: {known for name in imports_of(path) if (known := _module_of(name, modules)) and known != module}

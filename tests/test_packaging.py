@@ -11,7 +11,7 @@ from PIL import Image
 from skimage import data
 
 ROOT = Path(__file__).parent.parent
-LARGEST_WHEEL_BYTES = 40 * 10**6
+LARGEST_WHEEL_BYTES = 50 * 10**6
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def test_the_wheel_has_models_types_and_licence(wheel: Path) -> None:
         "training/recipes/srpn-lite-x4.toml",
     }
     assert {Path(name).name for name in names} >= {"LICENSE", "NOTICE"}
-    assert {name.split("/")[0].split("-")[0] for name in names} == {"sr_infer", "exporters", "training", "benchmarks"}
+    assert {name.split("/")[0].split("-")[0] for name in names} == {"sr_infer", "exporters", "training"}
     assert wheel.stat().st_size < LARGEST_WHEEL_BYTES
 
 

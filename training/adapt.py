@@ -16,14 +16,12 @@ from torch import Tensor
 import training
 from sr_infer.errors import OptionError
 from training.checkpoint import find_weights, load_network
-from training.command_line import check_out, run_command
+from training.command_line import check_run_folder, run_command
 from training.data.folder import Folder, picture_names, read_pictures, scan_folder
 from training.data.patch_bank import PatchBank
 from training.loop.distributed import choose_device
-from training.loop.dual_warmup import start_duals
 from training.loop.trainer import Limits, Trainer
-from training.networks import images_of
-from training.recipe import Recipe, Training, parse_recipe, read_tables
+from training.recipe import Recipe, TrainingOptions, parse_recipe, read_tables
 from training.settings import read_settings
 
 SMALL = Path(training.__file__).parent / "recipes" / "adapt" / "brief.toml"
@@ -41,7 +39,7 @@ class Adaptation:
     """Is appended to that of the weights."""
     rho: float
     """Share of LR pictures without HR ones in a batch."""
-    training: Training
+    training: TrainingOptions
     """Its `degradation` makes the paired LR pictures."""
 
     def __post_init__(self) -> None:
@@ -57,7 +55,7 @@ def read_adaptation(path: Path) -> Adaptation:
         OptionError: the file is missing or not TOML, or a key is unknown, missing or refused; the message names it.
     """
     tables = read_tables(path)
-    training = read_settings(Training, tables.get("training", {}), where=f"{path} [training]")
+    training = read_settings(TrainingOptions, tables.get("training", {}), where=f"{path} [training]")
     return read_settings(Adaptation, {**tables, "training": training}, where=str(path))
 
 
@@ -100,8 +98,7 @@ class AdaptationTrainer(Trainer):
             raise OptionError(f"a batch of {self.settings.batch} cannot hold a share of {adaptation.rho}; enlarge it")
         patch_px = self.settings.lr_patch_px
         self.real = PatchBank(real, divisors=(1,), lr_patch_px=patch_px, device=device)
-        if not self.resume_or_start(weights):
-            start_duals(self, weights)
+        self.resume_or_start(weights)
 
     def batch_loss(self, generator: torch.Generator) -> Tensor:
         batch, paired = self.settings.batch, self.settings.batch - self.unpaired
@@ -110,7 +107,7 @@ class AdaptationTrainer(Trainer):
             return self.loss(self.network, pyramid)
         real = self.to_range(self.real.draw(self.unpaired, generator)[0])
         lr = torch.cat((pyramid[0], real))
-        images = images_of(self.network, lr)
+        images = self.network.pyramid(lr)
         known = [image[:paired] for image in images]
         loss = self.loss.primal(known, pyramid) + self.loss.dual(self.network, known, pyramid)
         return (paired * loss + self.unpaired * self._dual_of(real, [image[paired:] for image in images])) / batch
@@ -155,7 +152,7 @@ def _adapt(options: argparse.Namespace) -> None:
     if options.rho is not None:
         adaptation = replace(adaptation, rho=options.rho)
     out = options.out or Path("runs") / f"{options.weights.stem}-{adaptation.name}"
-    check_out(out, resume=options.resume)
+    check_run_folder(out, resume=options.resume)
     real = picture_names(options.real, lr_too=True)
     trainer = AdaptationTrainer(
         options.weights,

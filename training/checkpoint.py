@@ -10,7 +10,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from sr_infer.atomic_file import replacing
+from sr_infer.atomic_file import atomic_write
 from sr_infer.errors import ModelError, ModelNotFoundError
 from training.networks import Network, NetworkConfig, build_network, read_config
 
@@ -33,7 +33,7 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str,
         OutputError: the file cannot be written; one that was there before is untouched.
     """
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    with replacing(path, make_folder=True) as temporary:
+    with atomic_write(path, make_folder=True) as temporary:
         temporary.write_bytes(save(contiguous, metadata={HEADER_KEY: json.dumps(header)}))
 
 

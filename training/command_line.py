@@ -11,7 +11,7 @@ import torch.distributed as dist
 from sr_infer.errors import OptionError, OutputError, SrInferError
 
 
-def check_out(out: Path, *, resume: bool) -> None:
+def check_run_folder(out: Path, *, resume: bool) -> None:
     """
     Raises:
         OptionError: `out` is a file, or holds a run that is not to be resumed.

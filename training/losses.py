@@ -7,12 +7,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, l1_loss, mse_loss
 
-from training.networks import DRNConfig, DualStep, Network, NetworkConfig, images_of
+from training.networks import DualStep, Network, NetworkConfig
 
 Dual = bool | Literal["bicubic"]
 Distance = Literal["l1", "l2"]
-DUAL_FEATURES = 16
-"""Inner channels of the dual networks beside a network that is no DRN."""
 
 
 class ReconstructionLoss(nn.Module):
@@ -45,24 +43,25 @@ class ReconstructionLoss(nn.Module):
         self.distance = {"l1": l1_loss, "l2": mse_loss}[distance]
         self.dual_weight = dual_weight
         self.dual_on_hr = dual_on_hr
-        self.divisors: tuple[int, ...] = (config.scale, 1)
-        """What the HR picture is shrunk by to get the network's input and each target."""
-        if isinstance(config, DRNConfig):
-            self.divisors = tuple(2**step for step in range(config.steps, -1, -1))
+        self.downscale_factors = config.downscale_factors
+        """How much smaller than the HR picture the network's input and each target are."""
         self.duals = nn.ModuleList()
         if dual:
-            features = config.features if isinstance(config, DRNConfig) else DUAL_FEATURES
-            factors = [larger // smaller for larger, smaller in zip(self.divisors, self.divisors[1:], strict=False)]
-            self.duals.extend(Bicubic(f) if dual == "bicubic" else _learnt_dual(f, features) for f in factors)
+            pairs = zip(self.downscale_factors, self.downscale_factors[1:], strict=False)
+            factors = [larger // smaller for larger, smaller in pairs]
+            self.duals.extend(
+                Bicubic(factor) if dual == "bicubic" else _learnt_dual(factor, config.dual_features)
+                for factor in factors
+            )
 
     def forward(self, network: Network, pyramid: Sequence[Tensor]) -> Tensor:
         """One number.
 
         Args:
             network: what is trained.
-            pyramid: the pictures at `divisors`, the network's input first, (N, 3, h, w) in the network's range.
+            pyramid: pictures at `downscale_factors`, the input first, (N, 3, h, w) in the network's range.
         """
-        images = images_of(network, pyramid[0])
+        images = network.pyramid(pyramid[0])
         return self.primal(images, pyramid) + self.dual(network, images, pyramid)
 
     def primal(self, images: Sequence[Tensor], pyramid: Sequence[Tensor]) -> Tensor:

@@ -16,7 +16,7 @@ from training.settings import read_settings
 
 
 @dataclass(frozen=True, kw_only=True)
-class Training:
+class TrainingOptions:
     """The table `[training]`.
 
     Raises:
@@ -101,7 +101,7 @@ class Recipe:
     name: str
     architecture: str
     network: NetworkConfig
-    training: Training
+    training: TrainingOptions
     tables: Mapping[str, Any]
     """`name`, `[network]`, `[training]`, perhaps `[degradations]`, and perhaps a `note` for the model card."""
     degradations: RandomChain | None = None
@@ -158,7 +158,7 @@ def parse_recipe(tables: Mapping[str, Any], *, where: str) -> Recipe:
     if not isinstance(tables["name"], str) or Path(tables["name"]).name != tables["name"]:
         raise OptionError(f"{where}: expected name to be that of a file without its ending, got {tables['name']!r}")
     architecture, network = read_config(tables["network"], where=f"{where} [network]")
-    training = read_settings(Training, tables["training"], where=f"{where} [training]")
+    training = read_settings(TrainingOptions, tables["training"], where=f"{where} [training]")
     chain = None
     if "degradations" in tables:
         chain = read_settings(RandomChain, tables["degradations"], where=f"{where} [degradations]")

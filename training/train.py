@@ -5,10 +5,9 @@ import sys
 from pathlib import Path
 
 from training.checkpoint import find_weights
-from training.command_line import check_out, run_command
+from training.command_line import check_run_folder, run_command
 from training.data.folder import scan_folder
 from training.loop.distributed import choose_device
-from training.loop.dual_warmup import start_duals
 from training.loop.trainer import Limits, Trainer
 from training.recipe import read_recipe
 
@@ -38,7 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _train(options: argparse.Namespace) -> None:
     recipe = read_recipe(options.recipe)
     out = options.out or Path("runs") / recipe.name
-    check_out(out, resume=options.resume)
+    check_run_folder(out, resume=options.resume)
     trainer = Trainer(
         recipe,
         scan_folder(options.data),
@@ -48,11 +47,10 @@ def _train(options: argparse.Namespace) -> None:
     )
     if options.teacher:
         trainer.learn_from(options.teacher)
-    if not trainer.resume_or_start(options.weights) and options.weights:
-        start_duals(trainer, options.weights)
+    trainer.resume_or_start(options.weights)
     if options.compile:
         trainer.compile()
-    trainer.record()
+    trainer.record_cuda_graph()
     print(trainer.run())
 
 

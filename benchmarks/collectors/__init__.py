@@ -1,4 +1,4 @@
-"""What the report measures: a module a part, each with `measure(subject, ...)` that gives what JSON can hold."""
+"""Measurements for the report: one module each, with a `measure(...)` that returns an object for JSON."""
 
 SHOWN_IN_FULL = "srpn-lite-x4"
-"""The shipped model that is also set beside alternatives and run on a large picture in every way."""
+"""The shipped model that is compared with alternatives and measured on a large image in every way."""

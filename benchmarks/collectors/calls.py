@@ -3,9 +3,10 @@
 from dataclasses import asdict
 from typing import Any
 
-from benchmarks.timing.interleaved import Contender, as_json, race
+from benchmarks.timing import cases
+from benchmarks.timing.interleaved import Candidate, time_interleaved, timings_to_json
 from sr_infer import ShippedModel
-from sr_infer.measure import peak_memory
+from sr_infer.measure import first_call_case, peak_memory
 from sr_infer.resources import usable_cpus
 
 SIDE_PX = 96
@@ -14,23 +15,21 @@ SECONDS = 5
 
 def measure(model: ShippedModel) -> dict[str, Any]:
     everything = usable_cpus()
-    contenders = [
+    candidates = [
         *(
-            Contender(
-                f"call, threads {threads}", "benchmarks.timing.cases:upscaler", (model.name, SIDE_PX, SIDE_PX, threads)
-            )
+            Candidate(f"call, threads {threads}", cases.upscaler, (model.name, SIDE_PX, SIDE_PX, threads))
             for threads in thread_counts(everything)
         ),
         *(
-            Contender(f"network, threads {threads}", "benchmarks.timing.cases:network", (model.name, SIDE_PX, threads))
+            Candidate(f"network, threads {threads}", cases.network, (model.name, SIDE_PX, threads))
             for threads in sorted({1, everything})
         ),
-        Contender("files", "benchmarks.timing.cases:files", (model.name, SIDE_PX, SIDE_PX, everything)),
+        Candidate("files", cases.files, (model.name, SIDE_PX, SIDE_PX, everything)),
     ]
-    first = peak_memory("sr_infer.measure:first_call_case", model.name, SIDE_PX, SIDE_PX, everything)
+    first = peak_memory(first_call_case, model.name, SIDE_PX, SIDE_PX, everything)
     return {
         "threads": everything,
-        "race": as_json(race(contenders, threads=everything, rounds=15, seconds=SECONDS)),
+        "race": timings_to_json(time_interleaved(candidates, threads=everything, rounds=15, seconds=SECONDS)),
         "first_call": asdict(first),
     }
 

@@ -1,12 +1,14 @@
-"""One float model against other engines with the same weights, and against what a user would pick instead."""
+"""One float model against other engines with the same weights, and against other networks."""
 
 from collections.abc import Sequence
 from typing import Any
 
 from benchmarks.alternatives import ALTERNATIVES
-from benchmarks.compared_networks import ncnn_files, reference_file, unoptimised_onnx, weights_of
+from benchmarks.compared_networks import find_weights
+from benchmarks.converted_files import ncnn_files, reference_file, unoptimised_onnx
 from benchmarks.peers import PEERS, Peer
-from benchmarks.timing.interleaved import Contender, Finish, as_json, race
+from benchmarks.timing import cases
+from benchmarks.timing.interleaved import Candidate, Timing, time_interleaved, timings_to_json
 from sr_infer import ShippedModel, available_models
 from sr_infer.errors import ModelNotFoundError
 from sr_infer.resources import usable_cpus
@@ -19,69 +21,69 @@ ENGINES_OF_ALTERNATIVES = ("onnxruntime, unoptimised export", "OpenVINO", "ncnn"
 
 
 def measure(model: ShippedModel) -> dict[str, Any]:
-    """Races on one thread and on all; contenders that are missing something are rows with the reason."""
+    """Timings on one thread and on all; a candidate that cannot run is a row with the reason."""
     try:
-        weights_of(model.name)
+        find_weights(model.name)
     except ModelNotFoundError as error:
         return {"skipped": str(error)}
-    of_one = [peer for peer in PEERS if not peer.slow_to_prepare]
-    most = usable_cpus()
-    races = [_race(model, of_one, 1)] if most > 1 else []
-    return {"races": [*races, _race(model, PEERS, most)]}
+    quick = [peer for peer in PEERS if not peer.slow_to_prepare]
+    all_threads = usable_cpus()
+    single = [_time_engines(model, quick, 1)] if all_threads > 1 else []
+    return {"races": [*single, _time_engines(model, PEERS, all_threads)]}
 
 
 def measure_alternatives(model: ShippedModel) -> dict[str, Any]:
-    """The model, Pillow's filters and networks by architecture, at the model's scale, on all threads."""
+    """The model, Pillow's filters and other networks with random weights, at the model's scale, on all threads."""
     threads, scale = usable_cpus(), model.card.scale
-    contenders = [
-        Contender(OURS, "benchmarks.timing.cases:network", (model.name, SIDE_PX, threads)),
-        *(
-            Contender(f"Pillow {name.lower()}", "benchmarks.timing.cases:pillow", (name, scale, SIDE_PX))
-            for name in ("BICUBIC", "LANCZOS")
-        ),
+    candidates = [
+        Candidate(OURS, cases.network, (model.name, SIDE_PX, threads)),
+        *(Candidate(f"Pillow {name.lower()}", cases.pillow, (name, scale, SIDE_PX)) for name in ("BICUBIC", "LANCZOS")),
     ]
     absent = []
     for name in ALTERNATIVES:
         for peer in PEERS:
             if peer.name in ENGINES_OF_ALTERNATIVES:
-                chosen, missing = _contenders(f"{name} x{scale}", [peer], threads, prefix=f"{name}: ")
-                contenders += chosen
+                chosen, missing = _prepare_candidates(f"{name} x{scale}", [peer], threads, prefix=f"{name}: ")
+                candidates += chosen
                 absent += missing
-    return {"threads": threads, "race": as_json([*race(contenders, threads=threads, seconds=SECONDS), *absent])}
+    return {
+        "threads": threads,
+        "race": timings_to_json([*time_interleaved(candidates, threads=threads, seconds=SECONDS), *absent]),
+    }
 
 
-def int8_form(model: ShippedModel) -> ShippedModel | None:
+def find_int8_form(model: ShippedModel) -> ShippedModel | None:
     """The shipped int8 file of a float model."""
     return next((other for other in available_models() if other.name == f"{model.name}-int8"), None)
 
 
-def _race(model: ShippedModel, peers: Sequence[Peer], threads: int) -> dict[str, Any]:
-    int8 = int8_form(model)
-    ours = [Contender(OURS, "benchmarks.timing.cases:network", (model.name, SIDE_PX, threads), check=True)]
+def _time_engines(model: ShippedModel, peers: Sequence[Peer], threads: int) -> dict[str, Any]:
+    int8 = find_int8_form(model)
+    ours = [Candidate(OURS, cases.network, (model.name, SIDE_PX, threads), check=True)]
     if int8 is not None:
-        ours.append(Contender(OURS_INT8, "benchmarks.timing.cases:network", (int8.name, SIDE_PX, threads), check=True))
-    product = Contender(PRODUCT, "benchmarks.timing.cases:matrix_product", (PRODUCT_SIDE, threads))
-    contenders, absent = _contenders(model.name, peers, threads)
+        ours.append(Candidate(OURS_INT8, cases.network, (int8.name, SIDE_PX, threads), check=True))
+    product = Candidate(PRODUCT, cases.matrix_product, (PRODUCT_SIDE, threads))
+    candidates, absent = _prepare_candidates(model.name, peers, threads)
     reference = reference_file(model.name, SIDE_PX)
-    finishes = race([*ours, *contenders, product], threads=threads, seconds=SECONDS, reference=reference)
-    return {"threads": threads, "race": as_json([*finishes, *absent])}
+    timings = time_interleaved([*ours, *candidates, product], threads=threads, seconds=SECONDS, reference=reference)
+    return {"threads": threads, "race": timings_to_json([*timings, *absent])}
 
 
-def _contenders(
-    subject: str, peers: Sequence[Peer], threads: int, *, prefix: str = ""
-) -> tuple[list[Contender], list[Finish]]:
-    """Those that can run, their files made, and those that cannot, with the reason."""
-    unoptimised_onnx(subject)
-    contenders, absent = [], []
+def _prepare_candidates(
+    network: str, peers: Sequence[Peer], threads: int, *, prefix: str = ""
+) -> tuple[list[Candidate], list[Timing]]:
+    """Candidates whose files are written, and the failures of those that cannot run."""
+    unoptimised_onnx(network)
+    candidates, absent = [], []
     for peer in peers:
         failure = f"not installed: {' and '.join(peer.missing)}" if peer.missing else ""
         if not failure and "ncnn" in peer.needs:
             try:
-                ncnn_files(subject, SIDE_PX)
+                ncnn_files(network, SIDE_PX)
             except (OSError, RuntimeError) as error:
                 failure = f"pnnx cannot convert it: {error}"
         if failure:
-            absent.append(Finish(name=prefix + peer.name, times_ms=[], failure=failure))
+            absent.append(Timing(name=prefix + peer.name, times_ms=[], failure=failure))
         else:
-            contenders.append(Contender(prefix + peer.name, peer.case, (subject, SIDE_PX, threads), check=not prefix))
-    return contenders, absent
+            candidates.append(Candidate(prefix + peer.name, peer.case, (network, SIDE_PX, threads), check=not prefix))
+    return candidates, absent

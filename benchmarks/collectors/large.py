@@ -11,12 +11,15 @@ from typing import Any
 import numpy as np
 
 from benchmarks.collectors import SHOWN_IN_FULL
-from benchmarks.timing.interleaved import Contender, race
+from benchmarks.timing import cases
+from benchmarks.timing.interleaved import Candidate, time_interleaved
 from sr_infer import ShippedModel
-from sr_infer.measure import peak_memory
-from sr_infer.memory import fit
+from sr_infer.engine.session import ENGINE
+from sr_infer.image_io.reader import Layout
+from sr_infer.measure import peak_memory, upscale_case
+from sr_infer.options import Options
 from sr_infer.resources import available_memory_bytes, usable_cpus
-from sr_infer.tiling.tile_runner import block_bytes_per_px
+from sr_infer.tiling.planner import plan_tiles
 
 SIZE_HW = (1080, 1920)
 SQUARE_PX = 96
@@ -44,7 +47,7 @@ def measure(model: ShippedModel, *, slow: bool = False) -> dict[str, Any]:
     if slow or model.name == SHOWN_IN_FULL:
         rows["one piece"] = _whole(model)
     if slow:
-        rows["file to file"] = asdict(peak_memory("benchmarks.timing.cases:files", model.name, *SIZE_HW, usable_cpus()))
+        rows["file to file"] = asdict(peak_memory(cases.files, model.name, *SIZE_HW, usable_cpus()))
     pure.append(_us_per_px(model.name))
     of_first_case = halo_factor(model, None if "chosen by itself" in rows else budget)
     return {"pure_us_per_px": statistics.mean(pure), "cases": rows, "halo_factor": of_first_case}
@@ -52,17 +55,14 @@ def measure(model: ShippedModel, *, slow: bool = False) -> dict[str, Any]:
 
 def halo_factor(model: ShippedModel, budget: str | None) -> float:
     """Pixels that the network computes over pixels of the picture, as the runtime divides it."""
-    division = fit(
-        SIZE_HW,
+    plan = plan_tiles(
+        Layout(SIZE_HW, 3, np.dtype(np.uint8)),
         model.card,
-        halo_px=model.card.halo_px if model.card.halo_8bit_px is None else model.card.halo_8bit_px,
-        tile_px=None,
-        max_memory=budget,
-        canvas_bytes=lambda grid: SIZE_HW[0] * SIZE_HW[1] * 3 * (1 + model.card.scale**2),
-        block_bytes_per_px=block_bytes_per_px(3, np.dtype(np.uint8), model.card.scale, alpha="bicubic", ensemble=False),
-        threads=usable_cpus(),
+        Options(max_memory=budget),
+        ENGINE.WORKING_SET,
+        lambda grid: SIZE_HW[0] * SIZE_HW[1] * 3 * (1 + model.card.scale**2),
     )
-    return len(division.grid) * division.grid.window_px / (SIZE_HW[0] * SIZE_HW[1])
+    return len(plan.grid) * plan.grid.window_pixels / (SIZE_HW[0] * SIZE_HW[1])
 
 
 def _whole(model: ShippedModel) -> dict[str, Any]:
@@ -73,11 +73,11 @@ def _whole(model: ShippedModel) -> dict[str, Any]:
 
 
 def _case(model: ShippedModel, budget: str | None, tile: int | None) -> dict[str, Any]:
-    return asdict(peak_memory("sr_infer.measure:upscale_case", model.name, *SIZE_HW, budget, tile))
+    return asdict(peak_memory(upscale_case, model.name, *SIZE_HW, budget, tile))
 
 
 def _us_per_px(model: str) -> float:
     threads = usable_cpus()
-    alone = Contender(model, "benchmarks.timing.cases:networks_at_once", (model, SQUARE_PX, threads))
-    (finish,) = race([alone], threads=threads, rounds=5, seconds=10)
-    return finish.latency.median_ms * 1e3 / (threads * SQUARE_PX**2)
+    alone = Candidate(model, cases.networks_at_once, (model, SQUARE_PX, threads))
+    (timing,) = time_interleaved([alone], threads=threads, rounds=5, seconds=10)
+    return timing.latency.median_ms * 1e3 / (threads * SQUARE_PX**2)

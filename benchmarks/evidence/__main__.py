@@ -31,8 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _fill(options: argparse.Namespace) -> None:
     table = TABLES[options.table]
-    path = FOLDER / f"{options.table}.jsonl"
-    done = _read(path)
+    done = read_rows(options.table)
     if options.data:
         folder = scan_folder(options.data)
         settings = [line["row"] for line in done]
@@ -43,15 +42,21 @@ def _fill(options: argparse.Namespace) -> None:
             result = table.measure(row, folder, options.work / options.table)
             minutes = round((time.monotonic() - began) / 60, 1)
             done.append({"row": asdict(row), **result, "minutes": minutes, "torch": torch.__version__})
-            with path.open("a", encoding="utf-8") as file:
+            with _path(options.table).open("a", encoding="utf-8") as file:
                 file.write(json.dumps(done[-1]) + "\n")
     print(table.table(done))
 
 
-def _read(path: Path) -> list[dict[str, Any]]:
+def read_rows(table: str) -> list[dict[str, Any]]:
+    """The committed rows of a table; none before its first run."""
+    path = _path(table)
     if not path.exists():
         return []
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def _path(table: str) -> Path:
+    return FOLDER / f"{table}.jsonl"
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import torch
 from training.data.folder import Folder
 from training.loop.trainer import Limits, Trainer
 from training.networks import EDSRConfig
-from training.recipe import Training, parse_recipe
+from training.recipe import TrainingOptions, parse_recipe
 
 DENSE = EDSRConfig(scale=2, blocks=4, width=32, tail="shuffle")
 DENSE_STEPS = 3000
@@ -31,7 +31,7 @@ def dense_weights(seed: int, folder: Folder, work: Path) -> Path:
     return weights
 
 
-def train(config: EDSRConfig, settings: Training, folder: Folder, out: Path) -> Path:
+def train(config: EDSRConfig, settings: TrainingOptions, folder: Folder, out: Path) -> Path:
     """Train from scratch; returns the weights."""
     tables = {
         "name": "evidence",
@@ -42,9 +42,9 @@ def train(config: EDSRConfig, settings: Training, folder: Folder, out: Path) -> 
     return Trainer(recipe, folder, out, device=CPU, limits=Limits()).run()
 
 
-def training(steps: int, seed: int, *, rate: float) -> Training:
+def training(steps: int, seed: int, *, rate: float) -> TrainingOptions:
     """What all trainings of a table share."""
-    return Training(
+    return TrainingOptions(
         steps=steps,
         batch=8,
         lr_patch_px=24,

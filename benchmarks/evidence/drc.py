@@ -23,15 +23,15 @@ from training.checkpoint import load_network
 from training.compress.drc.pipeline import DualRegressionCompression
 from training.compress.drc.pruning import Pruning
 from training.compress.drc.recipe import DRCRecipe
-from training.compress.drc.search import Alpha
-from training.compress.drc.widths import Widths
+from training.compress.drc.search import AlphaOptions
+from training.compress.drc.widths import WidthsOptions
 from training.data.degradations import Degradation, degrade
 from training.data.folder import Folder, read_pictures
 from training.evaluate import load_upscaler
 from training.loop.trainer import Limits, Trainer
 from training.networks import DRNConfig, NetworkConfig, SRResNetConfig
 from training.networks.cost import count_parameters
-from training.recipe import Training, parse_recipe
+from training.recipe import TrainingOptions, parse_recipe
 
 DRN = DRNConfig(scale=4, blocks=2, features=8)
 SRRESNET = SRResNetConfig(scale=4, blocks=2, width=16)
@@ -136,8 +136,8 @@ def _compress(row: Row, dense: Path, folder: Folder, out: Path) -> Path:
     fine_tuning = _training(FINE_TUNED_STEPS, row.seed, rate=5e-4)
     search = _training(SEARCHED_STEPS, row.seed, rate=1e-4)
     recipe = DRCRecipe(
-        widths=Widths(ratio=float(row.of), by="search" if is_searched else "uniform", multiple=1),
-        alpha=Alpha(learning_rate=3e-2, seed=row.seed),
+        widths=WidthsOptions(ratio=float(row.of), by="search" if is_searched else "uniform", multiple=1),
+        alpha=AlphaOptions(learning_rate=3e-2, seed=row.seed),
         search=replace(search, dual=row.tried != "searched without dual", final_learning_rate=1e-4),
         pruning=Pruning(channels_per_step=4, batches=3, batch=4, lr_patch_px=16, seed=row.seed, **changed),
         fine_tuning=fine_tuning,
@@ -177,7 +177,7 @@ def _psnr_y_db(weights: Path, folder: Folder, kind: Degradation) -> float:
     return mean(psnr_y_db(picture) for picture in pictures)
 
 
-def _train(config: NetworkConfig, training: Training, folder: Folder, out: Path) -> Path:
+def _train(config: NetworkConfig, training: TrainingOptions, folder: Folder, out: Path) -> Path:
     architecture = "drn" if isinstance(config, DRNConfig) else "srresnet"
     tables = {
         "name": "evidence",
@@ -188,8 +188,8 @@ def _train(config: NetworkConfig, training: Training, folder: Folder, out: Path)
     return Trainer(recipe, folder, out, device=CPU, limits=Limits()).run()
 
 
-def _training(steps: int, seed: int, *, rate: float) -> Training:
-    return Training(
+def _training(steps: int, seed: int, *, rate: float) -> TrainingOptions:
+    return TrainingOptions(
         steps=steps,
         batch=4,
         lr_patch_px=16,

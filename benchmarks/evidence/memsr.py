@@ -172,8 +172,8 @@ def _recipe(trial: Trial, seed: int) -> MemSRRecipe:
 
 def _train(trial: Trial, seed: int, teacher: Path, folder: Folder, out: Path) -> dict[str, Any]:
     student = PlainStudent(_recipe(trial, seed), teacher, out)
-    winner = student.initialise(folder)
-    network, bridges = (winner.network, winner.bridges) if trial.initialisation.ones else winner.collapsed()
+    initial = student.initialise(folder)
+    network, bridges = (initial.network, initial.bridges) if trial.initialisation.ones else initial.collapsed()
     if trial.start != "winning":
         network = random_plain(network.config, trial.start, seed=seed)
     trainer = student.trainer(network, bridges, folder, device=CPU, limits=Limits())

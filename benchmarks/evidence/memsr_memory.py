@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from exporters.trace import UnitRange, trace
-from sr_infer.measure import peak_memory
+from sr_infer.measure import peak_memory, upscale_case
 from training.networks import EDSRConfig, NetworkConfig, PlainConfig, build_network
 
 HR_HW = (1080, 1920)
@@ -36,8 +36,8 @@ def measure_memory(name: str, out: Path) -> dict[str, Any]:
     path = out / "network.onnx"
     path.write_bytes(trace(unit).SerializeToString())
     height, width = (side // config.scale for side in HR_HW)
-    peak = peak_memory("sr_infer.measure:upscale_case", str(path), height, width, "16GB", width)
-    return {"added_bytes": peak.added_bytes}
+    peak = peak_memory(upscale_case, str(path), height, width, "16GB", width)
+    return {"added_bytes": peak.added_by_call_bytes}
 
 
 def memory_table(results: Iterable[Mapping[str, Any]]) -> str:

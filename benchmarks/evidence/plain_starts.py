@@ -47,8 +47,8 @@ def train_in_branches(trainer: Trainer) -> None:
     for layer in _convolutions(trainer.network):
         branches = Branches(layer)
         parametrize.register_parametrization(layer, "weight", branches)
-        trainer.parameters.append(branches.pointwise)
-        trainer.optimizer.add_param_group({"params": [branches.pointwise]})
+        trainer.updater.parameters.append(branches.pointwise)
+        trainer.updater.optimizer.add_param_group({"params": [branches.pointwise]})
     trainer.ema = copy.deepcopy(trainer.network).eval().requires_grad_(False)
 
 

@@ -1,8 +1,8 @@
 """SRP against pruning by L1 norm and training from scratch (the paper's table 1), and the choices inside SRP.
 
-Every row trains the same number of steps on the same images after the dense network: SRP regularises in the first of them and
-fine-tunes in the rest, L1 pruning fine-tunes in all, and from scratch all are training. Rows that were run with other
-constants than those here and in `dense` do not compare: delete `srp.jsonl` when one changes.
+Every row trains the same number of steps on the same images after the dense network. SRP regularises in the first ones
+and fine-tunes in the rest; L1 pruning fine-tunes in all of them; from scratch trains in all of them. Rows that were run
+with other constants than those here and in `dense` do not compare: delete `srp.jsonl` when one changes.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from benchmarks.evidence.dense import CPU, dense_weights, few_pictures, train, training
 from training.checkpoint import load_network
-from training.compress.srp.penalty import Growth
+from training.compress.srp.penalty import GrowthOptions
 from training.compress.srp.pipeline import SRPRecipe, StructuredPruning
 from training.compress.srp.selection import Selection
 from training.data.folder import Folder
@@ -24,8 +24,8 @@ from training.networks.cost import count_parameters
 REGULARISED_STEPS = 600
 FINE_TUNED_STEPS = 900
 GROWTH = {
-    "adam": Growth(increment=1.25, every=1, ceiling=500.0),
-    "decoupled": Growth(increment=3.75, every=1, ceiling=1500.0, through="decoupled"),
+    "adam": GrowthOptions(increment=1.25, every=1, ceiling=500.0),
+    "decoupled": GrowthOptions(increment=3.75, every=1, ceiling=1500.0, through="decoupled"),
 }
 """Much further than the paper's 0.5, whose 143,150 steps are out of reach here. In 600 steps, 0.5 shrinks the filters
 to a fortieth, yet removing half of each layer still costs 13 dB; 500 leaves nothing that matters (0.04 dB)."""
@@ -90,7 +90,7 @@ def table(results: Iterable[Mapping[str, Any]]) -> str:
 
 
 def _compress(row: Row, dense: Path, folder: Folder, out: Path) -> Path:
-    growth = GROWTH[row.through] if row.method == "srp" else Growth(ceiling=0)
+    growth = GROWTH[row.through] if row.method == "srp" else GrowthOptions(ceiling=0)
     regularised = REGULARISED_STEPS if row.method == "srp" else 0
     fine_tuning = training(REGULARISED_STEPS + FINE_TUNED_STEPS - regularised, row.seed, rate=5e-4)
     recipe = SRPRecipe(

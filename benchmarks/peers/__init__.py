@@ -1,7 +1,7 @@
 """Other ways to run a network on a CPU: a module for each engine, imported only in the process that is measured.
 
-Each offers cases of `benchmarks.timing.interleaved`: case(subject, side_px, threads) returns a call that upscales the
-noise of the subject and returns (1, C, H, W) float32.
+Each offers cases of `benchmarks.timing.interleaved`: case(network, side_px, threads) returns a call that upscales the
+noise of the network and returns (1, C, H, W) float32.
 """
 
 import importlib.util

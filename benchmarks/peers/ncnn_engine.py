@@ -6,31 +6,32 @@ import ncnn
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.compared_networks import ncnn_files, noise
+from benchmarks.compared_networks import make_noise
+from benchmarks.converted_files import ncnn_files
 
 Call = Callable[[], NDArray[np.float32]]
 
 
-def float32(subject: str, side_px: int, threads: int) -> Call:
-    return _call(subject, side_px, threads, half=False)
+def float32(network: str, side_px: int, threads: int) -> Call:
+    return _call(network, side_px, threads, half=False)
 
 
-def half(subject: str, side_px: int, threads: int) -> Call:
+def half(network: str, side_px: int, threads: int) -> Call:
     """Storage and arithmetic in fp16 or bf16 where ncnn has them for the CPU."""
-    return _call(subject, side_px, threads, half=True)
+    return _call(network, side_px, threads, half=True)
 
 
-def _call(subject: str, side_px: int, threads: int, *, half: bool) -> Call:
+def _call(network: str, side_px: int, threads: int, *, half: bool) -> Call:
     net = ncnn.Net()
     net.opt.num_threads = threads
     net.opt.use_vulkan_compute = False
     net.opt.use_winograd_convolution = True
     net.opt.use_fp16_packed = net.opt.use_fp16_storage = net.opt.use_fp16_arithmetic = half
     net.opt.use_bf16_storage = half
-    param, weights = ncnn_files(subject, side_px)
+    param, weights = ncnn_files(network, side_px)
     if net.load_param(str(param)) or net.load_model(str(weights)):
         raise RuntimeError(f"ncnn cannot load {param}")
-    pixels = noise(subject, side_px)[0]
+    pixels = make_noise(network, side_px)[0]
     lr = ncnn.Mat(pixels).clone()
 
     def call() -> NDArray[np.float32]:

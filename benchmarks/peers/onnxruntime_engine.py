@@ -5,17 +5,18 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.compared_networks import noise, unoptimised_onnx
+from benchmarks.compared_networks import make_noise
+from benchmarks.converted_files import unoptimised_onnx
 from sr_infer.engine.onnxruntime_engine import import_onnxruntime
 
 onnxruntime = import_onnxruntime()
 
 
-def unoptimised(subject: str, side_px: int, threads: int) -> Callable[[], NDArray[np.float32]]:
+def unoptimised(network: str, side_px: int, threads: int) -> Callable[[], NDArray[np.float32]]:
     """What torch's exporter gives, without our passes."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 4
-    session = onnxruntime.InferenceSession(str(unoptimised_onnx(subject)), options, providers=["CPUExecutionProvider"])
-    lr = noise(subject, side_px)
+    session = onnxruntime.InferenceSession(str(unoptimised_onnx(network)), options, providers=["CPUExecutionProvider"])
+    lr = make_noise(network, side_px)
     return lambda: session.run(["sr"], {"lr": lr})[0]

@@ -6,13 +6,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.compared_networks import noise, unoptimised_onnx
+from benchmarks.compared_networks import make_noise
+from benchmarks.converted_files import unoptimised_onnx
 
 
-def float32(subject: str, side_px: int, threads: int) -> Callable[[], NDArray[np.float32]]:
+def float32(network: str, side_px: int, threads: int) -> Callable[[], NDArray[np.float32]]:
     cv2.setNumThreads(threads)
-    net = cv2.dnn.readNetFromONNX(str(unoptimised_onnx(subject)))
-    lr = noise(subject, side_px)
+    net = cv2.dnn.readNetFromONNX(str(unoptimised_onnx(network)))
+    lr = make_noise(network, side_px)
 
     def call() -> NDArray[np.float32]:
         net.setInput(lr)

@@ -6,28 +6,28 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.compared_networks import noise
-from benchmarks.torch_networks import network_of
+from benchmarks.compared_networks import make_noise
+from benchmarks.torch_networks import build_unit_range
 
 Call = Callable[[], NDArray[np.float32]]
 
 
-def eager(subject: str, side_px: int, threads: int) -> Call:
+def eager(network: str, side_px: int, threads: int) -> Call:
     torch.set_num_threads(threads)
-    return _call(network_of(subject), torch.from_numpy(noise(subject, side_px)))
+    return _call(build_unit_range(network), torch.from_numpy(make_noise(network, side_px)))
 
 
-def channels_last(subject: str, side_px: int, threads: int) -> Call:
+def channels_last(network: str, side_px: int, threads: int) -> Call:
     torch.set_num_threads(threads)
-    network = network_of(subject).to(memory_format=torch.channels_last)
-    lr = torch.from_numpy(noise(subject, side_px)).to(memory_format=torch.channels_last)
-    return _call(network, lr)
+    unit = build_unit_range(network).to(memory_format=torch.channels_last)
+    lr = torch.from_numpy(make_noise(network, side_px)).to(memory_format=torch.channels_last)
+    return _call(unit, lr)
 
 
-def compiled(subject: str, side_px: int, threads: int) -> Call:
+def compiled(network: str, side_px: int, threads: int) -> Call:
     torch.set_num_threads(threads)
-    network = torch.compile(network_of(subject), dynamic=False)
-    return _call(network, torch.from_numpy(noise(subject, side_px)))
+    compiled_network = torch.compile(build_unit_range(network), dynamic=False)
+    return _call(compiled_network, torch.from_numpy(make_noise(network, side_px)))
 
 
 def _call(network: Callable[[torch.Tensor], torch.Tensor], lr: torch.Tensor) -> Call:

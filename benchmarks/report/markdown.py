@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.report.document import Block, Commands, Figure, Heading, Table, Text, Verdicts
-from sr_infer.atomic_file import replacing
+from sr_infer.atomic_file import atomic_write
 
 
 def write_markdown(blocks: Sequence[Block], path: Path, *, images: Path) -> None:
@@ -18,7 +18,7 @@ def write_markdown(blocks: Sequence[Block], path: Path, *, images: Path) -> None
         if old.name not in {figure.file_name for figure in figures}:
             old.unlink()
     text = "\n\n".join(_block(block, images.relative_to(path.parent)) for block in blocks) + "\n"
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.report.document import Block, Commands, Figure, Heading, Table, Text, Verdicts
-from sr_infer.atomic_file import replacing
+from sr_infer.atomic_file import atomic_write
 
 _STYLE = Path(__file__).with_name("page.css")
 
@@ -30,7 +30,7 @@ def write_page(blocks: Sequence[Block], path: Path, *, title: str) -> None:
 </main>
 </html>
 """
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
 
 

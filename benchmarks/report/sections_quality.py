@@ -8,7 +8,7 @@ from benchmarks.report import plots
 from benchmarks.report.crops import comparison
 from benchmarks.report.document import Block, Figure, Heading, Table, Text
 from benchmarks.report.plots import Point
-from benchmarks.timing.interleaved import Finish, from_json
+from benchmarks.timing.interleaved import Timing, timings_from_json
 from benchmarks.timing.results import Results
 from sr_infer import ShippedModel
 
@@ -48,7 +48,7 @@ def pareto(results: Results, models: Sequence[ShippedModel]) -> list[Block]:
         good, calls = results.quality(model).get("Set5"), results.get("calls", model.name)
         if model.card.scale != 4 or good is None or not calls:
             continue
-        call, first = from_json(calls["race"])[f"call, threads {calls['threads']}"], calls["first_call"]
+        call, first = timings_from_json(calls["race"])[f"call, threads {calls['threads']}"], calls["first_call"]
         grown_mb = (first["peak_bytes"] - first["imported_bytes"]) / 1e6
         by_latency.append(Point(model.name, call.latency.median_ms, good["psnr_y"], model.card.params))
         by_memory.append(Point(model.name, grown_mb, good["psnr_y"], model.card.params))
@@ -63,6 +63,8 @@ def pareto(results: Results, models: Sequence[ShippedModel]) -> list[Block]:
         if row.memory_mb is not None:
             by_memory.append(Point(name, row.memory_mb, psnr, row.parameters, hollow=True))
     measured = f" {', '.join(sorted(here))} were timed here on their fastest engine." if here else ""
+    if "RFDN" in here:
+        measured += " RFDN's PSNR is that of a network of 550 K parameters, its time that of one of 433 K."
     return [
         Heading("Quality against cost", 3),
         Figure(
@@ -74,20 +76,21 @@ def pareto(results: Results, models: Sequence[ShippedModel]) -> list[Block]:
         Figure(
             "pareto-memory",
             plots.scatter(by_memory, x_label="MB", y_label="PSNR on Set5, dB"),
-            "x4 models, quality against memory. Filled: added after import by a call on 96x96 px. Hollow: as the "
-            "papers print it, 1920x1080 HR px on a GTX 1080Ti.",
+            "x4 models, quality against memory. Filled and hollow markers are different measurements, which do not "
+            "compare: filled is memory added after import by a call on 96x96 LR px on this CPU, hollow is the papers' "
+            "memory for 1920x1080 HR px on a GTX 1080Ti.",
         ),
     ]
 
 
-def _alternatives(results: Results, model: ShippedModel) -> dict[str, Finish]:
+def _alternatives(results: Results, model: ShippedModel) -> dict[str, Timing]:
     """Each alternative on its fastest engine."""
-    finishes = from_json(results.get("alternatives", model.name).get("race", []))
+    timings = timings_from_json(results.get("alternatives", model.name).get("race", []))
     engines = {peer.name for peer in PEERS}
-    fastest: dict[str, Finish] = {}
-    for finish in finishes.values():
-        name, _, engine = finish.name.partition(": ")
-        if engine in engines and finish.times_ms:
-            rival = fastest.setdefault(name, finish)
-            fastest[name] = min(rival, finish, key=lambda one: one.latency.median_ms)
-    return {name: finish for name, finish in fastest.items() if name in X4}
+    fastest: dict[str, Timing] = {}
+    for timing in timings.values():
+        name, _, engine = timing.name.partition(": ")
+        if engine in engines and timing.times_ms:
+            rival = fastest.setdefault(name, timing)
+            fastest[name] = min(rival, timing, key=lambda one: one.latency.median_ms)
+    return {name: timing for name, timing in fastest.items() if name in X4}

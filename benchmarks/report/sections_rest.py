@@ -1,18 +1,13 @@
 """The other sections: what is shipped, memory, the papers' cost columns, the evidence tables."""
 
-import importlib
-import json
 from collections.abc import Sequence
-from pathlib import Path
 
-import benchmarks.evidence
 from benchmarks import choosing, paper
+from benchmarks.evidence.__main__ import TABLES, read_rows
 from benchmarks.paper_quality import printed_network
 from benchmarks.report.document import Block, Commands, Heading, Table, Text, table_from_markdown
 from benchmarks.timing.results import Results
 from sr_infer import ShippedModel
-
-EVIDENCE = Path(benchmarks.evidence.__file__).parent
 
 
 def memory(results: Results, models: Sequence[ShippedModel]) -> list[Block]:
@@ -85,14 +80,10 @@ def costs() -> list[Block]:
 def evidence() -> list[Block]:
     """The ablation tables whose rows are committed."""
     blocks: list[Block] = []
-    for path in sorted(EVIDENCE.glob("*.jsonl")):
-        module = importlib.import_module(f"benchmarks.evidence.{path.stem}")
-        table = getattr(module, "table", None)
-        if table is None:
-            continue
-        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        summary = (module.__doc__ or path.stem).strip().partition("\n")[0]
-        blocks += [Heading(path.stem.upper(), 3), Text(summary), *_tables(table(rows))]
+    for name, module in sorted(TABLES.items()):
+        if rows := read_rows(name):
+            summary = module.__doc__.strip().partition("\n")[0]
+            blocks += [Heading(name.upper(), 3), Text(summary), *_tables(module.table(rows))]
     if not blocks:
         return []
     text = "Ablations on tiny networks, one short run a row: they show directions, not the papers' figures."

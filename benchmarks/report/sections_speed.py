@@ -9,7 +9,7 @@ from benchmarks.collectors.engines import OURS, OURS_INT8, PRODUCT
 from benchmarks.contribute import elsewhere
 from benchmarks.report import plots
 from benchmarks.report.document import Block, Figure, Heading, Table, Text
-from benchmarks.timing.interleaved import Finish, from_json, paired_ratio
+from benchmarks.timing.interleaved import Timing, compute_paired_ratio, timings_from_json
 from benchmarks.timing.results import Results
 from sr_infer import ShippedModel
 
@@ -23,12 +23,12 @@ def calls(results: Results, models: Sequence[ShippedModel], machines: Mapping[st
         found = results.get("calls", model.name)
         if not found:
             continue
-        finishes = from_json(found["race"])
+        timings = timings_from_json(found["race"])
         threads = found["threads"]
-        everything = finishes[f"call, threads {threads}"].latency
-        one = finishes["call, threads 1"].latency
-        counts = [n for n in thread_counts(threads) if finishes[f"call, threads {n}"].times_ms]
-        scaling[model.name] = [(float(n), finishes[f"call, threads {n}"].latency.median_ms) for n in counts]
+        everything = timings[f"call, threads {threads}"].latency
+        one = timings["call, threads 1"].latency
+        counts = [n for n in thread_counts(threads) if timings[f"call, threads {n}"].times_ms]
+        scaling[model.name] = [(float(n), timings[f"call, threads {n}"].latency.median_ms) for n in counts]
         rows.append(
             [
                 f"`{model.name}`",
@@ -37,8 +37,8 @@ def calls(results: Results, models: Sequence[ShippedModel], machines: Mapping[st
                 f"{everything.median_ms:.0f}",
                 f"{everything.p90_ms:.0f}",
                 f"{one.median_ms / everything.median_ms:.2f}",
-                f"{finishes[f'network, threads {threads}'].latency.median_ms:.0f}",
-                f"{finishes['files'].latency.median_ms:.0f}",
+                f"{timings[f'network, threads {threads}'].latency.median_ms:.0f}",
+                f"{timings['files'].latency.median_ms:.0f}",
                 f"{96 * 96 / everything.median_ms / 1e3:.2f}",
                 *(elsewhere(machine, model.name) for machine in machines.values()),
             ]
@@ -78,7 +78,7 @@ def engines(results: Results, models: Sequence[ShippedModel]) -> list[Block]:
         races = results.get("engines", model.name).get("races", [])
         if not races:
             continue
-        of_all = from_json(races[-1]["race"])
+        of_all = timings_from_json(races[-1]["race"])
         medians = {name: f.latency.median_ms for name, f in of_all.items() if f.times_ms and name != PRODUCT}
         description = (
             f"`{model.name}`, one 96x96 px tile through each engine on all threads, median ms; shorter is better."
@@ -104,8 +104,8 @@ def alternatives(results: Results, models: Sequence[ShippedModel]) -> list[Block
     for model in models:
         found = results.get("alternatives", model.name)
         if found:
-            finishes = from_json(found["race"])
-            rows = [_engine_row(finishes, name, finishes[OURS]) for name in finishes if name != OURS]
+            timings = timings_from_json(found["race"])
+            rows = [_engine_row(timings, name, timings[OURS]) for name in timings if name != OURS]
             return [
                 Heading("What you might pick instead", 3),
                 Text(
@@ -178,7 +178,7 @@ def breakdown(results: Results, models: Sequence[ShippedModel]) -> list[Block]:
 
 
 def _engine_table(races: Sequence[Mapping[str, Any]]) -> Table:
-    by_threads = {race["threads"]: from_json(race["race"]) for race in races}
+    by_threads = {race["threads"]: timings_from_json(race["race"]) for race in races}
     most = max(by_threads)
     headers = ["", "ms, 1 thread", "ratio", "ms, all", "ratio", "quartiles", "memory MB", "note"]
     rows = []
@@ -187,27 +187,27 @@ def _engine_table(races: Sequence[Mapping[str, Any]]) -> Table:
         cells = _engine_row(by_threads[most], name, by_threads[most][OURS])
         alone = ["-", "-"]
         if one is not None and one.times_ms:
-            ratio = paired_ratio(one, by_threads[min(by_threads)][OURS])
+            ratio = compute_paired_ratio(one, by_threads[min(by_threads)][OURS])
             alone = [f"{one.latency.median_ms:.0f}", f"{ratio.median:.2f}"]
         note = _shortened(every.failure) or _difference(every)
         rows.append([cells[0], *alone, *cells[1:5], note])
     return Table(headers, rows, words=("note",), folded="All figures")
 
 
-def _engine_row(finishes: Mapping[str, Finish], name: str, ours: Finish) -> list[str]:
-    finish = finishes[name]
-    if not finish.times_ms:
-        return [name, "-", "-", "-", "-", _shortened(finish.failure)]
-    ratio = paired_ratio(finish, ours)
-    memory = f"{(finish.peak_bytes - finish.imported_bytes) / 1e6:.0f}"
-    took_ms = finish.latency.median_ms
+def _engine_row(timings: Mapping[str, Timing], name: str, ours: Timing) -> list[str]:
+    timing = timings[name]
+    if not timing.times_ms:
+        return [name, "-", "-", "-", "-", _shortened(timing.failure)]
+    ratio = compute_paired_ratio(timing, ours)
+    memory = f"{(timing.peak_bytes - timing.imported_bytes) / 1e6:.0f}"
+    took_ms = timing.latency.median_ms
     median = f"{took_ms:.1f}" if took_ms < 10 else f"{took_ms:,.0f}"
-    return [name, median, f"{ratio.median:.2f}", f"{ratio.low:.2f} to {ratio.high:.2f}", memory, _difference(finish)]
+    return [name, median, f"{ratio.median:.2f}", f"{ratio.low:.2f} to {ratio.high:.2f}", memory, _difference(timing)]
 
 
 def _shortened(failure: str) -> str:
     return textwrap.shorten(failure, 90, placeholder=" ...")
 
 
-def _difference(finish: Finish) -> str:
-    return "" if not finish.difference or finish.difference < 1e-4 else f"differs from torch by {finish.difference:.1g}"
+def _difference(timing: Timing) -> str:
+    return "" if not timing.difference or timing.difference < 1e-4 else f"differs from torch by {timing.difference:.1g}"

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from statistics import median
 from typing import Any
 
-from benchmarks.collectors.engines import OURS, OURS_INT8, int8_form
+from benchmarks.collectors.engines import OURS, OURS_INT8, find_int8_form
 from benchmarks.peers import PEERS
 from benchmarks.report.document import Verdict
-from benchmarks.timing.interleaved import Finish, from_json, paired_ratio
+from benchmarks.timing.interleaved import Timing, compute_paired_ratio, timings_from_json
 from benchmarks.timing.results import Results
 from sr_infer import ShippedModel
 
@@ -28,7 +28,7 @@ def verdicts(results: Results, models: list[ShippedModel]) -> list[Verdict]:
 
 def int8_loss_db(results: Results, model: ShippedModel) -> float | None:
     """The most PSNR that the int8 form of a float model loses on any measured set; None where there is none."""
-    int8 = int8_form(model)
+    int8 = find_int8_form(model)
     if int8 is None:
         return None
     of_float, of_int8 = results.quality(model), results.quality(int8)
@@ -41,28 +41,28 @@ def _speed(results: Results, model: ShippedModel) -> Iterator[Verdict]:
     if not races:
         yield Verdict(f"`{model.name}`: faster than other engines", "-", None)
         return
-    finishes = from_json(races[-1]["race"])
+    timings = timings_from_json(races[-1]["race"])
     loss = int8_loss_db(results, model)
-    shippable = OURS_INT8 if OURS_INT8 in finishes and loss is not None and loss <= LOSSLESS_DB else OURS
-    ours = finishes[shippable]
+    shippable = OURS_INT8 if OURS_INT8 in timings and loss is not None and loss <= LOSSLESS_DB else OURS
+    ours = timings[shippable]
     form = "int8" if shippable == OURS_INT8 else "float"
     note = f"{form} file, {ours.latency.median_ms:.0f} ms" + ("" if loss is None else f"; int8 loses {loss:.2f} dB")
     if model.card.architecture == "drn":
-        rivals, wanted = [finishes["ncnn"]] if "ncnn" in finishes else [], 1.3
+        rivals, wanted = [timings["ncnn"]] if "ncnn" in timings else [], 1.3
     else:
-        rivals, wanted = [finish for name, finish in finishes.items() if name in _EXACT_PEERS], 2.0
-    rivals = [finish for finish in rivals if finish.times_ms]
+        rivals, wanted = [timing for name, timing in timings.items() if name in _EXACT_PEERS], 2.0
+    rivals = [timing for timing in rivals if timing.times_ms]
     if rivals:
-        best = min(rivals, key=lambda finish: finish.latency.median_ms)
+        best = min(rivals, key=lambda timing: timing.latency.median_ms)
         yield _faster(f"`{model.name}` at least {wanted}x as fast as {best.name}", best, ours, wanted, note)
-    plain = finishes["onnxruntime, unoptimised export"]
+    plain = timings["onnxruntime, unoptimised export"]
     if plain.times_ms:
         target = f"`{model.name}` float never slower than onnxruntime on the unoptimised export"
-        yield _faster(target, plain, finishes[OURS], 1.0, "")
+        yield _faster(target, plain, timings[OURS], 1.0, "")
 
 
-def _faster(target: str, rival: Finish, ours: Finish, wanted: float, note: str) -> Verdict:
-    ratio = paired_ratio(rival, ours)
+def _faster(target: str, rival: Timing, ours: Timing, wanted: float, note: str) -> Verdict:
+    ratio = compute_paired_ratio(rival, ours)
     spread = f"quartiles {ratio.low:.2f} to {ratio.high:.2f}"
     return Verdict(target, f"{ratio.median:.2f}x", ratio.median >= wanted, "; ".join(filter(None, (spread, note))))
 
@@ -73,8 +73,8 @@ def _overhead(results: Results, model: ShippedModel) -> Verdict:
     calls = results.get("calls", model.name)
     if not calls:
         return Verdict(target, "-", None)
-    finishes = from_json(calls["race"])
-    call, network = finishes["call, threads 1"], finishes["network, threads 1"]
+    timings = timings_from_json(calls["race"])
+    call, network = timings["call, threads 1"], timings["network, threads 1"]
     extra_ms = median(a - b for a, b in zip(call.times_ms, network.times_ms, strict=True))
     share = extra_ms / network.latency.median_ms
     return Verdict(target, f"{extra_ms:+.1f} ms, {share:+.1%}", extra_ms <= 2 or share <= 0.05)

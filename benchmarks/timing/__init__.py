@@ -1,1 +1,1 @@
-"""Fair timing: contenders in turns, each in a process of its own; the machine and the results."""
+"""Fair timing: candidates that take turns, each in its own process; the machine and the results."""

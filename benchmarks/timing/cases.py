@@ -24,7 +24,7 @@ Call = Callable[[], object]
 
 
 def network(model: str, side_px: int, threads: int) -> Callable[[], NDArray[np.float32]]:
-    """The network of a file alone on one square of noise, as `benchmarks.compared_networks.noise` makes it."""
+    """The network of a file alone on one square of noise, as `benchmarks.compared_networks.make_noise` makes it."""
     session = shared(find(model), threads=threads)
     lr = np.random.default_rng(0).random((1, 3, side_px, side_px), np.float32)
     return lambda: session.run(lr)

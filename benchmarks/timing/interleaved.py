@@ -1,9 +1,9 @@
-"""Contenders timed in turns, each in a process of its own, so that whatever else the machine does falls on all.
+"""Time candidates in turns, each in a process of its own, so that a busy machine slows all of them alike.
 
-A contender's process imports, prepares, and then, whenever it is its turn, runs until it is warm and once more, timed;
-between turns it sleeps, and the next one waits until its threads do, too. So one that crashes does not end the race,
-thread pools do not meet, and peak memory is each one's own. The process speaks JSON, a line each: how it stands after
-preparation, the time of every run, and at the end its peak memory.
+A candidate's process imports, prepares, and then waits. When its turn comes, it runs until it is warm and once more,
+timed. The next one starts after its threads sleep. A crash therefore ends one candidate only, thread pools do not
+disturb each other, and each peak memory belongs to one candidate. The process writes JSON, one object a line: its state
+after preparation, the time of every run, and at the end its peak memory.
 """
 
 import json
@@ -14,58 +14,60 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from sr_infer.errors import SrInferError
-from sr_infer.measure import Latency, summarised
+from sr_infer.measure import Latency, summarise
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-_LEAST_ROUNDS = 3
+_MIN_ROUNDS = 3
 
 
 @dataclass(frozen=True)
-class Contender:
-    """What is timed: "package.module:function" and its arguments, as in `sr_infer.measure.peak_memory`."""
+class Candidate:
+    """One call to time."""
 
     name: str
-    case: str
+    case: Callable[..., object] | str
+    """A function of a module that prepares and returns the call; "package.module:function" if that import is heavy."""
     arguments: tuple[Any, ...]
+    """Arguments of the function; anything that JSON can hold."""
     check: bool = False
-    """Compare the call's result with the reference."""
+    """Whether the call's result is compared with the reference."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finish:
-    """What became of a contender."""
+class Timing:
+    """Times and memory of one candidate, or why it failed."""
 
     name: str
     times_ms: list[float]
-    """In the order of the rounds; the first call apart. Empty for one that failed."""
+    """A time for each round, without the first call. Empty after a failure."""
     first_ms: float = 0.0
     imported_bytes: int = 0
     prepared_bytes: int = 0
     peak_bytes: int = 0
     difference: float | None = None
-    """The largest from the reference, where one was given."""
+    """The largest absolute difference from the reference, if one was given."""
     failure: str = ""
 
     @property
     def latency(self) -> Latency:
         """
         Raises:
-            SrInferError: it failed.
+            SrInferError: the candidate failed.
         """
         if self.failure:
             raise SrInferError(f"{self.name}: {self.failure}")
-        return summarised(self.times_ms)
+        return summarise(self.times_ms)
 
 
 @dataclass(frozen=True)
 class Ratio:
-    """How many times longer one contender takes than another, round by round."""
+    """Quartiles over rounds of the ratio of two times."""
 
     median: float
     low: float
@@ -74,59 +76,63 @@ class Ratio:
     """Third quartile."""
 
 
-def paired_ratio(finish: Finish, reference: Finish) -> Ratio:
-    """Over the rounds that both ran."""
-    ratios = [own / other for own, other in zip(finish.times_ms, reference.times_ms, strict=True)]
+def compute_paired_ratio(timing: Timing, reference: Timing) -> Ratio:
+    """How many times as long as the reference a candidate takes, round by round."""
+    ratios = [own / other for own, other in zip(timing.times_ms, reference.times_ms, strict=True)]
     low, median, high = statistics.quantiles(ratios, n=4, method="inclusive")
     return Ratio(median, low, high)
 
 
-def race(
-    contenders: Sequence[Contender],
+def time_interleaved(
+    candidates: Sequence[Candidate],
     *,
     threads: int,
     rounds: int = 9,
     seconds: float = math.inf,
     reference: Path | None = None,
-) -> list[Finish]:
-    """Run all contenders in turns, after a first call of each.
+) -> list[Timing]:
+    """Run all candidates in turns, after a first call of each.
 
     Args:
-        contenders: what is timed.
+        candidates: the calls to time.
+        threads: value of the usual thread variables. A case that sets threads itself takes them as an argument, too.
         rounds: at least 3.
-        seconds: after which no further round is begun, though three are always run.
-        threads: told to the usual thread variables; contenders take them as an argument too where that matters.
-        reference: an .npy file that the results of contenders with `check` are compared with.
+        seconds: no further round starts after this time, but three rounds always run.
+        reference: an .npy file; the results of candidates with `check` are compared with it.
     """
     environment = {**os.environ, **dict.fromkeys(_THREAD_VARIABLES, str(threads))}
-    runners = [_Runner(contender, environment, reference if contender.check else None) for contender in contenders]
+    processes = [_Process(candidate, environment, reference if candidate.check else None) for candidate in candidates]
     try:
-        for runner in runners:
-            runner.prepare()
-        began = time.monotonic()
+        for process in processes:
+            process.prepare()
+        start_s = time.monotonic()
         for number in range(rounds):
-            if number >= _LEAST_ROUNDS and time.monotonic() - began > seconds:
+            if number >= _MIN_ROUNDS and time.monotonic() - start_s > seconds:
                 break
-            for runner in runners:
-                runner.run()
-        return [runner.finish() for runner in runners]
+            for process in processes:
+                process.run()
+        return [process.finish() for process in processes]
     finally:
-        for runner in runners:
-            runner.stop()
+        for process in processes:
+            process.stop()
 
 
-class _Runner:
-    """The process of one contender."""
+class _Process:
+    """The process of one candidate."""
 
-    def __init__(self, contender: Contender, environment: Mapping[str, str], reference: Path | None) -> None:
-        self._contender = contender
-        self._complaints: IO[str] = tempfile.TemporaryFile("w+")  # noqa: SIM115
-        job = {"case": contender.case, "arguments": contender.arguments, "reference": reference and str(reference)}
+    def __init__(self, candidate: Candidate, environment: Mapping[str, str], reference: Path | None) -> None:
+        self._candidate = candidate
+        self._stderr: IO[str] = tempfile.TemporaryFile("w+")  # noqa: SIM115
+        job = {
+            "case": _reference(candidate.case),
+            "arguments": candidate.arguments,
+            "reference": reference and str(reference),
+        }
         self._process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.timing.worker", json.dumps(job)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=self._complaints,
+            stderr=self._stderr,
             text=True,
             env=environment,
         )
@@ -143,16 +149,16 @@ class _Runner:
             if answer:
                 self._times_ms.append(answer["ms"])
 
-    def finish(self) -> Finish:
+    def finish(self) -> Timing:
         end = self._answer("end") if not self._failure else {}
         if self._failure:
-            return Finish(name=self._contender.name, times_ms=[], failure=self._failure)
-        return Finish(name=self._contender.name, times_ms=self._times_ms, **self._prepared, **end)
+            return Timing(name=self._candidate.name, times_ms=[], failure=self._failure)
+        return Timing(name=self._candidate.name, times_ms=self._times_ms, **self._prepared, **end)
 
     def stop(self) -> None:
         self._process.kill()
         self._process.communicate()
-        self._complaints.close()
+        self._stderr.close()
 
     def _answer(self, order: str = "") -> dict[str, Any]:
         assert self._process.stdin is not None
@@ -167,16 +173,21 @@ class _Runner:
         if line:
             answer: dict[str, Any] = json.loads(line)
             return answer
-        self._complaints.seek(0)
-        lines = self._complaints.read().strip().splitlines()
+        self._stderr.seek(0)
+        lines = self._stderr.read().strip().splitlines()
         self._failure = lines[-1] if lines else f"its process ended with {self._process.wait()}"
         return {}
 
 
-def as_json(finishes: Sequence[Finish]) -> list[dict[str, Any]]:
-    return [asdict(finish) for finish in finishes]
+def timings_to_json(timings: Sequence[Timing]) -> list[dict[str, Any]]:
+    """Rows of a result file."""
+    return [asdict(timing) for timing in timings]
 
 
-def from_json(rows: Sequence[Mapping[str, Any]]) -> dict[str, Finish]:
-    """Finishes by name."""
-    return {row["name"]: Finish(**row) for row in rows}
+def timings_from_json(rows: Sequence[Mapping[str, Any]]) -> dict[str, Timing]:
+    """Timings by the name of the candidate."""
+    return {row["name"]: Timing(**row) for row in rows}
+
+
+def _reference(case: Callable[..., object] | str) -> str:
+    return case if isinstance(case, str) else f"{case.__module__}:{case.__qualname__}"

@@ -2,11 +2,9 @@
 
 import platform
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
-from sr_infer.cli.doctor import cpu_features
-from sr_infer.resources import available_memory_bytes, usable_cpus
+from sr_infer.resources import available_memory_bytes, cpu_features, cpu_name, usable_cpus
 
 PACKAGES = ("sr-infer", "onnxruntime", "numpy", "torch", "openvino", "ncnn", "opencv-python-headless", "pillow")
 
@@ -22,16 +20,6 @@ def machine_card() -> dict[str, Any]:
         "python": platform.python_version(),
         "packages": {name: found for name in PACKAGES if (found := _version(name))},
     }
-
-
-def cpu_name() -> str:
-    """The processor as the system names it."""
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
 
 
 def _version(name: str) -> str | None:

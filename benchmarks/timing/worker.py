@@ -1,6 +1,6 @@
-"""The process of one contender of `benchmarks.timing.interleaved`: prepare, run when told, say what it took.
+"""The process of one candidate of `benchmarks.timing.interleaved`: it prepares, runs on demand and reports its time.
 
-Whatever a library prints goes to standard error; standard output carries one JSON object a line.
+Output of libraries goes to standard error; standard output carries one JSON object per line.
 """
 
 import importlib
@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from sr_infer.measure import forget_peak, peak_resident_bytes, resident_bytes
+from sr_infer.resources import peak_resident_bytes, reset_peak_resident_bytes, resident_bytes
 
 WARM_UP_S = 0.3
-"""Untimed calls before each timed one: while others had their turn, threads and processors fell asleep."""
+"""Duration of untimed calls before each timed one. They wake threads and processors that slept between turns."""
 
 
 def main() -> None:
@@ -28,7 +28,7 @@ def main() -> None:
     imported = resident_bytes()
     call = getattr(module, function)(*job["arguments"])
     prepared = resident_bytes()
-    forget_peak()
+    reset_peak_resident_bytes()
     first_ms, result = _timed(call)
     difference = float(np.abs(result - np.load(job["reference"])).max()) if job["reference"] else None
     state = {
@@ -52,7 +52,7 @@ def main() -> None:
 
 
 def _wait_until_idle() -> None:
-    """Let thread pools stop spinning, for a second at most: they would slow the contender whose turn is next."""
+    """Wait at most a second until thread pools stop spinning, since they would slow the next candidate."""
     for _ in range(50):
         before_s = time.process_time()
         time.sleep(0.02)

@@ -5,7 +5,7 @@ from math import isqrt
 from torch import Tensor
 
 from exporters.checkpoints.edsr import residual_scale
-from exporters.checkpoints.source import Source, build, count, foreign, renamed, shape
+from exporters.checkpoints.source import Source, build, count, rename_keys, shape, third_party_source
 from training.networks import EDSRConfig, SRResNetConfig
 from training.networks.blocks import MeanShift
 
@@ -43,8 +43,8 @@ def read_edsr(state: dict[str, Tensor]) -> Source:
         for name, sign in (("sub_mean", -1), ("add_mean", 1))
         for kind, tensor in MeanShift(sign, EDSR_RANGE).state_dict().items()
     }
-    network = build("edsr", config, renamed(state, names) | means)
-    return foreign("edsr", network, scale=scale, value_range=EDSR_RANGE, origin="BasicSR")
+    network = build("edsr", config, rename_keys(state, names) | means)
+    return third_party_source("edsr", network, scale=scale, value_range=EDSR_RANGE, origin="BasicSR")
 
 
 def recognises_srresnet(state: dict[str, Tensor]) -> bool:
@@ -66,5 +66,5 @@ def read_srresnet(state: dict[str, Tensor]) -> Source:
         "last": "conv_hr",
         "tail": "conv_last",
     }
-    network = build("srresnet", config, renamed(state, names))
-    return foreign("srresnet", network, scale=scale, value_range=config.value_range, origin="BasicSR")
+    network = build("srresnet", config, rename_keys(state, names))
+    return third_party_source("srresnet", network, scale=scale, value_range=config.value_range, origin="BasicSR")

@@ -15,7 +15,7 @@ from typing import Any
 
 from torch import Tensor
 
-from exporters.checkpoints.source import Source, foreign
+from exporters.checkpoints.source import Source, third_party_source
 from sr_infer.errors import ModelError
 
 INSTALL = "pip install --no-deps spandrel einops"
@@ -52,7 +52,9 @@ def read(state: dict[str, Tensor]) -> Source:
             f"expected a network from RGB to RGB, got {name}, {found.purpose}, "
             f"from {found.input_channels} to {found.output_channels} channels"
         )
-    source = foreign(name.lower(), found.model, scale=found.scale, value_range=1.0, origin=f"{name}, read by spandrel")
+    source = third_party_source(
+        name.lower(), found.model, scale=found.scale, value_range=1.0, origin=f"{name}, read by spandrel"
+    )
     if sizes.none:
         return source
     window_px = math.ceil(max(WINDOW_PX, sizes.minimum) / sizes.multiple_of) * sizes.multiple_of

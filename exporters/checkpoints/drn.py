@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from exporters.checkpoints.source import Source, build, count, foreign, renamed, shape
+from exporters.checkpoints.source import Source, build, count, rename_keys, shape, third_party_source
 from sr_infer.errors import ModelError
 from training.networks import DRNConfig
 
@@ -53,5 +53,5 @@ def read(state: dict[str, Tensor]) -> Source:
             f"up.{stage}.upsampler": f"up_blocks.{stage}.{blocks}.0",
             f"up.{stage}.squeeze": f"up_blocks.{stage}.{blocks + 1}",
         }
-    network = build("drn", config, renamed(state, names))
-    return foreign("drn", network, scale=config.scale, value_range=VALUE_RANGE, origin="DRN")
+    network = build("drn", config, rename_keys(state, names))
+    return third_party_source("drn", network, scale=config.scale, value_range=VALUE_RANGE, origin="DRN")

@@ -4,7 +4,7 @@ from math import isqrt
 
 from torch import Tensor, nn
 
-from exporters.checkpoints.source import Source, count, foreign, load_strictly, renamed, shape
+from exporters.checkpoints.source import Source, count, load_strictly, rename_keys, shape, third_party_source
 from sr_infer.errors import ModelError
 from training.networks import EDSR, EDSRConfig
 from training.networks.blocks import conv3x3
@@ -45,8 +45,8 @@ def read(state: dict[str, Tensor]) -> Source:
         names["tail.0"] = "tail.0.0"
     else:
         network.tail = upsampling_tail(state)
-    load_strictly(network, renamed(state, names))
-    return foreign("edsr", network, scale=scale, value_range=VALUE_RANGE, origin="EDSR, SRP or ASSL")
+    load_strictly(network, rename_keys(state, names))
+    return third_party_source("edsr", network, scale=scale, value_range=VALUE_RANGE, origin="EDSR, SRP or ASSL")
 
 
 def residual_scale(blocks: int, width: int) -> float:

@@ -14,7 +14,7 @@ from math import isqrt
 import torch
 from torch import Tensor, nn
 
-from exporters.checkpoints.source import Source, count, foreign, shape
+from exporters.checkpoints.source import Source, count, shape, third_party_source
 from sr_infer.errors import ModelError
 from training.networks.blocks import MeanShift
 
@@ -45,7 +45,7 @@ def read_student(state: dict[str, Tensor]) -> Source:
         [OnesConvolution(state[f"{prefix}{index}.conv.weight"]) for index in range(layers)],
         _tail(state, f"{prefix}{layers}.", has_ones=True),
     )
-    return foreign("plain", network, scale=network.tail.scale, value_range=VALUE_RANGE, origin="MemSR")
+    return third_party_source("plain", network, scale=network.tail.scale, value_range=VALUE_RANGE, origin="MemSR")
 
 
 def read_teacher(state: dict[str, Tensor]) -> Source:
@@ -68,7 +68,9 @@ def read_teacher(state: dict[str, Tensor]) -> Source:
         OnesConvolution(_tensor(state, f"{body}{blocks}.conv.weight")),
         _tail(state, f"{TEACHER}2.", has_ones=False),
     )
-    return foreign("edsr", network, scale=network.tail.scale, value_range=VALUE_RANGE, origin="MemSR (teacher)")
+    return third_party_source(
+        "edsr", network, scale=network.tail.scale, value_range=VALUE_RANGE, origin="MemSR (teacher)"
+    )
 
 
 class OnesConvolution(nn.Module):

@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from exporters.checkpoints.edsr import VALUE_RANGE, tail_scale, upsampling_tail, without_prefix
-from exporters.checkpoints.source import Source, count, foreign, load_strictly, renamed, shape
+from exporters.checkpoints.source import Source, count, load_strictly, rename_keys, shape, third_party_source
 from training.networks import RIR, RIRConfig
 
 
@@ -38,5 +38,5 @@ def read(state: dict[str, Tensor]) -> Source:
         for block in range(blocks):
             one = f"body.{group}.body.{block}"
             names |= {f"{one}.conv1": f"{one}.body.0", f"{one}.conv2": f"{one}.body.2"}
-    load_strictly(network, renamed(state, names))
-    return foreign("rir", network, scale=scale, value_range=VALUE_RANGE, origin="SRP")
+    load_strictly(network, rename_keys(state, names))
+    return third_party_source("rir", network, scale=scale, value_range=VALUE_RANGE, origin="SRP")

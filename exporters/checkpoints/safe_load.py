@@ -72,7 +72,7 @@ def load_state(path: Path) -> dict[str, Tensor]:
     """Tensor name -> tensor, on the CPU.
 
     Raises:
-        ModelError: not a file of torch or safetensors, a file of dual networks alone, or one without a state dict.
+        ModelError: not a file of torch or safetensors, a file with dual networks only, or one without a state dict.
     """
     try:
         contents = _read(path)
@@ -84,8 +84,8 @@ def load_state(path: Path) -> dict[str, Tensor]:
         ) from error
     if isinstance(contents, list):
         raise ModelError(
-            f"{path} holds a list of {len(contents)} networks, as DRN's dual networks are saved; they are needed for "
-            "training alone: give the file of the primal network, such as DRNS4x.pt"
+            f"{path} holds a list of {len(contents)} networks, as DRN's dual networks are saved; only training needs "
+            "them: pass the file of the primal network, such as DRNS4x.pt"
         )
     for key in NESTED:
         if isinstance(contents, dict) and isinstance(contents.get(key), dict):

@@ -1,4 +1,4 @@
-"""What a reader makes of a checkpoint."""
+"""The result of reading a checkpoint, and helpers that readers share."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ PROBE_PX = 96
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """A network to be exported, and what its model card says of where it comes from."""
+    """A network to export, and its origin for the model card."""
 
     architecture: str
     scale: int
@@ -36,8 +36,8 @@ class Source:
         return UnitRange(self.network, scale=self.scale, value_range=self.value_range).eval()
 
 
-def foreign(architecture: str, network: nn.Module, *, scale: int, value_range: float, origin: str) -> Source:
-    """A network of somebody else; `origin` says whose."""
+def third_party_source(architecture: str, network: nn.Module, *, scale: int, value_range: float, origin: str) -> Source:
+    """Wrap a network from a third party, named by `origin`."""
     return Source(
         architecture=architecture,
         scale=scale,
@@ -102,7 +102,7 @@ def shape(state: dict[str, Tensor], name: str) -> tuple[int, ...]:
     return tuple(state[name].shape)
 
 
-def renamed(state: dict[str, Tensor], names: dict[str, str]) -> dict[str, Tensor]:
+def rename_keys(state: dict[str, Tensor], names: dict[str, str]) -> dict[str, Tensor]:
     """The tensors under our names, given theirs by ours without ".weight" and ".bias"; the rest keep their own.
 
     Mean shifts lose the two axes of their 1x1 kernel.

@@ -20,7 +20,7 @@ import onnx
 from onnx import numpy_helper
 
 from exporters.graph import Graph, Rewrite, attributes_of, drop_unused
-from exporters.shapes import Shape, shapes_at
+from exporters.graph_analysis import Shape, shapes_at
 
 WIDTH_MULTIPLE = 4
 KEEPS_CHANNELS = {"Relu", "LeakyRelu", "Sigmoid", "HardSigmoid", "Clip", "Tanh", "GlobalAveragePool", "ReduceMean"}
@@ -44,7 +44,7 @@ def align_channels(model: onnx.ModelProto, *, block: int = 16) -> Rewrite:
         width = shapes[names[0]][1]
         if width % WIDTH_MULTIPLE and 2 * width > block:
             added |= dict.fromkeys(names, -width % block)
-            rewrite.places += 1
+            rewrite.applied += 1
     for node in graph.proto.node:
         more = added.get(node.output[0], 0)
         if node.op_type == "Conv":
@@ -75,7 +75,7 @@ class _Spaces:
                     self._join(name, output)
             else:
                 self._pinned.update((*dynamic, *node.output))
-        self._pinned |= graph.ends
+        self._pinned |= graph.io_names
 
     def free(self) -> list[list[str]]:
         """The spaces that may be padded, each as its tensors."""

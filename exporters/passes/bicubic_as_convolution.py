@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from onnx import helper
 
 from exporters.graph import Graph, Rewrite, attributes_of, drop_unused
-from exporters.shapes import shapes_at
+from exporters.graph_analysis import shapes_at
 
 REACH_PX = 2
 
@@ -37,7 +37,7 @@ def bicubic_as_convolution(model: onnx.ModelProto) -> Rewrite:
             and not values.get("antialias")
         )
         if factor is None or not usual:
-            rewrite.refused.append(f"{resize.output[0]}: not an enlargement of both sides by one whole number")
+            rewrite.skipped.append(f"{resize.output[0]}: not an enlargement of both sides by one whole number")
             continue
         channels = shapes_at(model, (8, 8))[resize.input[0]][1]
         name = resize.output[0]
@@ -50,7 +50,7 @@ def bicubic_as_convolution(model: onnx.ModelProto) -> Rewrite:
             helper.make_node("Conv", [f"{name}.padded", weight], [f"{name}.offsets"], name, kernel_shape=[side, side]),
             helper.make_node("DepthToSpace", [f"{name}.offsets"], [name], f"{name}: s", blocksize=factor, mode="CRD"),
         )
-        rewrite.places += 1
+        rewrite.applied += 1
         rewrite.until = name
     drop_unused(model)
     return rewrite

@@ -1,4 +1,4 @@
-"""Pass for int8: what a float convolution or a pixel shuffle gives to a sum is handed over with its channels last.
+"""Pass for int8: a float convolution or a pixel shuffle passes its result to a sum with channels last.
 
 onnxruntime runs 8-bit convolutions channels last, and moves the Transposes around them through what lies between until
 they meet and vanish; but through a sum or a concatenation only if all of its inputs come transposed. The result of a
@@ -25,9 +25,9 @@ TO_FIRST = (0, 3, 1, 2)
 def channels_last(model: onnx.ModelProto) -> Rewrite:
     """Rewrite a graph with 8-bit convolutions in place. What no sum or concatenation reads stays."""
     rewrite = Rewrite()
-    for name in _handed_over(Graph(model)):
+    for name in _tensors_to_transpose(Graph(model)):
         graph = Graph(model)
-        node = graph.maker[name]
+        node = graph.producer[name]
         raw, last, opaque = (f"{name}.{form}" for form in ("raw", "last", "opaque"))
         node.output[0] = raw
         same_shape = graph.add_constant(SAME_SHAPE, f"{name}.same_shape")
@@ -38,11 +38,11 @@ def channels_last(model: onnx.ModelProto) -> Rewrite:
             helper.make_node("Reshape", [last, same_shape], [opaque]),
             helper.make_node("Transpose", [opaque], [name], perm=TO_FIRST),
         )
-        rewrite.places += 1
+        rewrite.applied += 1
     return rewrite
 
 
-def _handed_over(graph: Graph) -> list[str]:
+def _tensors_to_transpose(graph: Graph) -> list[str]:
     """What float convolutions give to sums and concatenations, and pixel shuffles to those that are then rounded."""
     handed_over = []
     for node in graph.proto.node:
@@ -58,10 +58,10 @@ def _handed_over(graph: Graph) -> list[str]:
 
 def _meetings(graph: Graph, name: str) -> list[onnx.NodeProto]:
     """Sums and concatenations that read this, as it is or once channel attention has weighed it."""
-    readers = graph.readers.get(name, [])
-    weighed = [after for node in readers if node.op_type == "Mul" for after in graph.readers.get(node.output[0], [])]
+    readers = graph.consumers.get(name, [])
+    weighed = [after for node in readers if node.op_type == "Mul" for after in graph.consumers.get(node.output[0], [])]
     return [reader for reader in (*readers, *weighed) if reader.op_type in MEETS]
 
 
 def _is_rounded(graph: Graph, name: str) -> bool:
-    return any(reader.op_type == "QuantizeLinear" for reader in graph.readers.get(name, []))
+    return any(reader.op_type == "QuantizeLinear" for reader in graph.consumers.get(name, []))

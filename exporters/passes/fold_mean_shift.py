@@ -21,8 +21,8 @@ from onnx import helper
 from exporters.graph import Graph, Rewrite, drop_unused
 from training.networks.convolution_algebra import Convolution, sequential
 
-LARGEST_CONDITION = 1e4
-"""Of A; beyond it, inverting A loses digits."""
+MAX_CONDITION = 1e4
+"""Largest condition number of A; above it, inverting A loses digits."""
 
 
 def fold_mean_shift(model: onnx.ModelProto) -> Rewrite:
@@ -34,15 +34,15 @@ def fold_mean_shift(model: onnx.ModelProto) -> Rewrite:
     graph = Graph(model)
     for shift in [node for node in graph.proto.node if node.input[:1] == ["lr"]]:
         transform = graph.convolution(shift)
-        behind = graph.only_reader(shift.output[0])
+        behind = graph.single_consumer(shift.output[0])
         if behind is not None and behind.op_type == "Resize":
-            behind = graph.only_reader(behind.output[0])
+            behind = graph.single_consumer(behind.output[0])
         head = graph.convolution(behind)
         if transform is None or not transform.is_pointwise or head is None or behind is None:
             continue
         mix = transform.weight[:, :, 0, 0].double()
-        if mix.shape[0] != mix.shape[1] or torch.linalg.cond(mix) > LARGEST_CONDITION:
-            rewrite.refused.append(f"{shift.name}: the colour transform cannot be inverted")
+        if mix.shape[0] != mix.shape[1] or torch.linalg.cond(mix) > MAX_CONDITION:
+            rewrite.skipped.append(f"{shift.name}: the colour transform cannot be inverted")
             continue
         scaling = Convolution(transform.weight, torch.zeros_like(transform.bias))
         graph.set_convolution(behind, sequential(scaling, head))
@@ -52,7 +52,7 @@ def fold_mean_shift(model: onnx.ModelProto) -> Rewrite:
             graph.replace(shift, helper.make_node("Add", ["lr", name], shift.output, "shift the mean"))
         else:
             graph.bypass(shift)
-        rewrite.places += 1
+        rewrite.applied += 1
         graph = Graph(model)
     drop_unused(model)
     return rewrite

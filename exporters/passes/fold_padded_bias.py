@@ -31,23 +31,23 @@ def fold_padded_bias(model: onnx.ModelProto) -> Rewrite:
     for node in list(graph.proto.node):
         second = graph.unpadded(node)
         pad, ring = _ring(graph, node.input[0]) if second is not None else (None, [])
-        pointwise = graph.maker.get(pad.input[0]) if pad is not None else None
+        pointwise = graph.producer.get(pad.input[0]) if pad is not None else None
         first = graph.convolution(pointwise)
         if second is None or pointwise is None or first is None or not first.is_pointwise:
             continue
         if len(ring) != SIDES or not all(_repeats(graph, name, first.bias.numpy()) for name in ring):
-            rewrite.refused.append(f"{node.output[0]}: it is padded with something else than the bias")
+            rewrite.skipped.append(f"{node.output[0]}: it is padded with something else than the bias")
             continue
         merged = sequential(first, second)
         weights = [math.prod(graph.constants[conv.input[1]].dims) for conv in (pointwise, node)]
         costs = merged.weight.numel() / sum(weights)
-        reader = graph.only_reader(node.output[0])
+        reader = graph.single_consumer(node.output[0])
         if costs > 1 and (reader is None or reader.op_type != "Add"):
-            rewrite.refused.append(f"{node.output[0]}: the one kernel costs {costs:.2f}x")
+            rewrite.skipped.append(f"{node.output[0]}: the one kernel costs {costs:.2f}x")
             continue
         node.input[0] = pointwise.input[0]
         graph.set_convolution(node, merged)
-        rewrite.places += 1
+        rewrite.applied += 1
     drop_unused(model)
     return rewrite
 
@@ -55,11 +55,11 @@ def fold_padded_bias(model: onnx.ModelProto) -> Rewrite:
 def _ring(graph: Graph, name: str) -> tuple[onnx.NodeProto | None, list[str]]:
     """The Pad of one zero on each side that a tensor was made from by assignments, and what these assign."""
     assigned = []
-    node = graph.maker.get(name)
+    node = graph.producer.get(name)
     while node is not None and node.op_type in ("Transpose", "ScatterND"):
         if node.op_type == "ScatterND":
             assigned.append(node.input[2])
-        node = graph.maker.get(node.input[0])
+        node = graph.producer.get(node.input[0])
     if node is None or node.op_type != "Pad" or attributes_of(node).get("mode", b"constant") != b"constant":
         return None, []
     pads, *value = (graph.constant(name) for name in node.input[1:3])
@@ -69,7 +69,7 @@ def _ring(graph: Graph, name: str) -> tuple[onnx.NodeProto | None, list[str]]:
 
 def _repeats(graph: Graph, name: str, bias: NDArray[np.float32]) -> bool:
     """Whether a tensor is made of the bias alone."""
-    while (node := graph.maker.get(name)) is not None and node.op_type in ("Transpose", "Expand", "Reshape"):
+    while (node := graph.producer.get(name)) is not None and node.op_type in ("Transpose", "Expand", "Reshape"):
         name = node.input[0]
     values = graph.constant(name)
     return values is not None and np.array_equal(values.ravel(), bias)

@@ -14,28 +14,28 @@ from exporters.graph import Graph, Rewrite, attributes_of, drop_unused
 from training.networks.convolution_algebra import behind_shuffle
 
 
-def fold_shuffle(model: onnx.ModelProto) -> Rewrite:
+def fold_pixel_shuffle(model: onnx.ModelProto) -> Rewrite:
     """Rewrite `model` in place. Refused where the folded form costs more multiplications."""
     rewrite = Rewrite()
     graph = Graph(model)
     for shuffle in [node for node in graph.proto.node if node.op_type == "DepthToSpace"]:
-        first = graph.maker.get(shuffle.input[0])
-        second = graph.only_reader(shuffle.output[0])
+        first = graph.producer.get(shuffle.input[0])
+        second = graph.single_consumer(shuffle.output[0])
         wide, pointwise = graph.convolution(first), graph.convolution(second)
         if first is None or second is None or wide is None or pointwise is None or not pointwise.is_pointwise:
             continue
         values = attributes_of(shuffle)
-        if values.get("mode") != b"CRD" or graph.only_reader(first.output[0]) is None:
+        if values.get("mode") != b"CRD" or graph.single_consumer(first.output[0]) is None:
             continue
         merged = behind_shuffle(wide, pointwise, values["blocksize"])
         before = wide.weight.numel() + values["blocksize"] ** 2 * pointwise.weight.numel()
         ratio = merged.weight.numel() / before
         if ratio > 1:
-            rewrite.refused.append(f"{shuffle.output[0]}: folded it costs {ratio:.2f}x")
+            rewrite.skipped.append(f"{shuffle.output[0]}: folded it costs {ratio:.2f}x")
             continue
         graph.set_convolution(first, merged)
         graph.bypass(second)
-        rewrite.places += 1
+        rewrite.applied += 1
         graph = Graph(model)
     drop_unused(model)
     return rewrite

@@ -1,4 +1,4 @@
-"""Pass for int8: spatial means of what 8-bit convolutions give are summed as integers.
+"""Pass for int8: spatial means of 8-bit tensors are summed as integers.
 
 Channel attention averages whole feature maps, which onnxruntime would transpose and store in float for that alone. With
 8 bits q that stand for s (q - z), W columns and ones 1,
@@ -18,20 +18,20 @@ ROWS = np.array([1], np.int64)
 TO_LAST = (0, 2, 3, 1)
 
 
-def sum_in_8_bits(model: onnx.ModelProto) -> Rewrite:
+def integer_mean(model: onnx.ModelProto) -> Rewrite:
     """Rewrite the means of a graph with 8-bit convolutions in place."""
     rewrite, graph = Rewrite(), Graph(model)
     for mean in list(model.graph.node):
-        dequantised = graph.maker.get(mean.input[0]) if graph.is_spatial_mean(mean) else None
+        dequantised = graph.producer.get(mean.input[0]) if graph.is_spatial_mean(mean) else None
         if dequantised is not None and dequantised.op_type == "DequantizeLinear":
             eight_bits, scale, zero = dequantised.input
-            graph.replace(mean, *_summed(graph, eight_bits, scale, zero, mean.output[0]))
-            rewrite.places += 1
+            graph.replace(mean, *_integer_mean_nodes(graph, eight_bits, scale, zero, mean.output[0]))
+            rewrite.applied += 1
     drop_unused(model)
     return rewrite
 
 
-def _summed(graph: Graph, eight_bits: str, scale: str, zero: str, mean: str) -> list[onnx.NodeProto]:
+def _integer_mean_nodes(graph: Graph, eight_bits: str, scale: str, zero: str, mean: str) -> list[onnx.NodeProto]:
     last, columns, ones, sums, in_float, rows, first, count, step = (
         f"{mean}.{part}" for part in ("last", "columns", "ones", "sums", "float", "rows", "first", "count", "step")
     )

@@ -17,7 +17,7 @@ def merge_parallel(model: onnx.ModelProto) -> Rewrite:
     """Rewrite `model` in place. A branch whose own result is used elsewhere too is left alone."""
     rewrite = Rewrite()
     while _merge_one(model):
-        rewrite.places += 1
+        rewrite.applied += 1
         drop_unused(model)
     return rewrite
 
@@ -28,12 +28,16 @@ def _merge_one(model: onnx.ModelProto) -> bool:
         if addition.op_type != "Add" or addition.input[0] == addition.input[1]:
             continue
         for main, side in (addition.input, reversed(addition.input)):
-            branch = graph.maker.get(main)
+            branch = graph.producer.get(main)
             kernel = _branch(graph, main)
             if branch is None or kernel is None:
                 continue
             other = _branch(graph, side)
-            if other is not None and graph.maker[side].input[0] == branch.input[0] and other.outputs == kernel.outputs:
+            if (
+                other is not None
+                and graph.producer[side].input[0] == branch.input[0]
+                and other.outputs == kernel.outputs
+            ):
                 merged = parallel(kernel, other)
             elif side == branch.input[0] and kernel.inputs == kernel.outputs:
                 merged = parallel(kernel, identity(kernel.inputs))
@@ -48,4 +52,4 @@ def _merge_one(model: onnx.ModelProto) -> bool:
 
 def _branch(graph: Graph, name: str) -> Convolution | None:
     """The kernel of the convolution that makes a tensor which only an addition reads."""
-    return graph.convolution(graph.maker.get(name)) if graph.only_reader(name) is not None else None
+    return graph.convolution(graph.producer.get(name)) if graph.single_consumer(name) is not None else None

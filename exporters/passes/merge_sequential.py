@@ -25,19 +25,19 @@ def merge_sequential(model: onnx.ModelProto) -> Rewrite:
         ratio = merged.weight.numel() / (one.weight.numel() + two.weight.numel())
         if not exact or ratio > 1:
             reason = f"the one kernel costs {ratio:.2f}x" if exact else "the border would change"
-            rewrite.refused.append(f"{second.output[0]}: {reason}")
+            rewrite.skipped.append(f"{second.output[0]}: {reason}")
             passed_over.add(second.output[0])
             continue
         graph.set_convolution(second, merged)
         graph.bypass(first)
-        rewrite.places += 1
+        rewrite.applied += 1
     drop_unused(model)
     return rewrite
 
 
 def _next_pair(graph: Graph, passed_over: set[str]) -> tuple[Graph, onnx.NodeProto, onnx.NodeProto] | None:
     for first in graph.proto.node:
-        second = graph.only_reader(first.output[0]) if graph.convolution(first) is not None else None
+        second = graph.single_consumer(first.output[0]) if graph.convolution(first) is not None else None
         if second is not None and second.output[0] not in passed_over and graph.convolution(second) is not None:
             return graph, first, second
     return None

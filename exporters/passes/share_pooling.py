@@ -14,15 +14,15 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from exporters.graph import Graph
+from exporters.graph import Graph, Rewrite
 
 
-def share_pooling(model: onnx.ModelProto) -> int:
-    """Rewrite `model` in place; returns how many pooled layers there are. Without any it is left as it was."""
+def share_pooling(model: onnx.ModelProto) -> Rewrite:
+    """Rewrite `model` in place; every pooled layer counts. Without any, the graph stays as it is."""
     graph, seen = model.graph, Graph(model)
     means = [node for node in graph.node if seen.is_spatial_mean(node)]
     if not means:
-        return 0
+        return Rewrite()
     channels = _channels(model)
     widths = [channels[node.output[0]] for node in means]
     total = sum(widths)
@@ -48,7 +48,7 @@ def share_pooling(model: onnx.ModelProto) -> int:
     del graph.node[:]
     graph.node.extend(nodes)
     graph.output.append(helper.make_tensor_value_info("pooled_out", TensorProto.FLOAT, ("batch", total, 1, 1)))
-    return len(means)
+    return Rewrite(applied=len(means))
 
 
 def _channels(model: onnx.ModelProto) -> dict[str, int]:

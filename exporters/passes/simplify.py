@@ -7,7 +7,7 @@ from sr_infer.errors import SrInferError
 
 
 class SimplifyError(SrInferError):
-    """What onnxsim left is not valid ONNX."""
+    """onnxsim produced a graph that is not valid ONNX."""
 
 
 def simplify(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -1,4 +1,4 @@
-"""Pass: keep weights as float16 where that loses nothing, which halves the file.
+"""Pass: store weights as float16 if that loses nothing, which halves the file.
 
 `w` becomes `Cast(half(w))` wherever `float(half(w)) == w` bit for bit, which holds for all that training saved. The
 session widens them once, when it loads.
@@ -8,16 +8,18 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-LEAST_VALUES = 256
-"""Smaller tensors are not worth a node."""
+from exporters.graph import Rewrite
+
+MIN_VALUES = 256
+"""Smallest tensor, in values, that is worth a node."""
 
 
-def store_half(model: onnx.ModelProto) -> int:
-    """Rewrite `model` in place; returns how many tensors are stored in half. The function stays the same, exactly."""
+def store_fp16_weights(model: onnx.ModelProto) -> Rewrite:
+    """Rewrite `model` in place; every tensor stored as float16 counts. The function stays exactly the same."""
     defaults = {value.name for value in model.graph.input}
     casts = []
     for tensor in model.graph.initializer:
-        if tensor.name in defaults or tensor.data_type != TensorProto.FLOAT or np.prod(tensor.dims) < LEAST_VALUES:
+        if tensor.name in defaults or tensor.data_type != TensorProto.FLOAT or np.prod(tensor.dims) < MIN_VALUES:
             continue
         values = numpy_helper.to_array(tensor)
         with np.errstate(over="ignore"):
@@ -30,4 +32,4 @@ def store_half(model: onnx.ModelProto) -> int:
     nodes = [*casts, *model.graph.node]
     del model.graph.node[:]
     model.graph.node.extend(nodes)
-    return len(casts)
+    return Rewrite(applied=len(casts))

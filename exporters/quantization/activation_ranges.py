@@ -1,32 +1,32 @@
-"""Between which values the tensors of a graph lie."""
+"""The value ranges of tensors in a graph."""
 
 from collections.abc import Sequence
 
 import numpy as np
 import onnx
 
-from exporters.watch import Batch, watch
+from exporters.run_graph import Batch, intermediate_tensors
 
 Range = tuple[float, float]
 
 CUT_SHARE = 1e-6
-"""Of a tensor's values, which may lie outside of its range on each side: outliers would coarsen all others. With ten
-times as many cut off, pictures with hard edges lost up to 1.4 dB."""
+"""Share of a tensor's values that may lie outside its range on each side: outliers would make all steps coarser. With
+ten times this share, images with hard edges lost up to 1.4 dB."""
 TAIL = 512
-"""Values that are remembered on each side: enough for 500 million."""
+"""How many values are kept on each side: enough for 500 million values."""
 
 
-def tensor_ranges(model: onnx.ModelProto, tensors: Sequence[str], crops: Sequence[Batch]) -> dict[str, Range]:
+def activation_ranges(model: onnx.ModelProto, tensors: Sequence[str], crops: Sequence[Batch]) -> dict[str, Range]:
     """Lowest and highest value of tensors on the crops, without the outermost 1 in 1,000,000 values on each side."""
     tails = {name: _Tails() for name in tensors}
-    for values in watch(model, tensors, crops):
+    for values in intermediate_tensors(model, tensors, crops):
         for name in tensors:
             tails[name].add(values[name])
     return {name: tail.range() for name, tail in tails.items()}
 
 
 class _Tails:
-    """The outermost values of a tensor over many pictures, sorted."""
+    """The outermost values of a tensor over many images, sorted."""
 
     def __init__(self) -> None:
         self._seen = 0

@@ -1,4 +1,4 @@
-"""Pictures for quantisation: crops that set the ranges, and pairs of LR and HR on which the loss is measured."""
+"""Images for quantisation: crops that set the ranges, and LR-HR pairs on which the loss is measured."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from exporters.watch import Batch
+from exporters.run_graph import Batch
 from sr_infer.errors import ImageError
 from sr_infer.resize import downscale
 from training.data.folder import picture_names, read_pictures, scan_folder
@@ -14,13 +14,13 @@ from training.evaluate import Pair, picture_pairs
 
 CROP_PX = 48
 CROPS = 96
-"""With fewer, pictures with harder edges than all of theirs leave the ranges."""
+"""Number of crops. With fewer, images with harder edges leave the ranges."""
 HELD_OUT = 24
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """What is known of the pictures that a network will see."""
+    """Samples of the images that a network will see."""
 
     scale: int
     crops: list[Batch]
@@ -28,7 +28,7 @@ class Calibration:
     held_out: list[Pair]
     """Other pictures, whole."""
     held_out_of: str
-    """Where those come from, in words."""
+    """Where the held-out images come from, in words."""
 
 
 def read_calibration(folder: Path, validation: Path | None, scale: int) -> Calibration:
@@ -68,6 +68,6 @@ def _crops(folder: Path, names: Sequence[str], scale: int) -> list[Batch]:
 
 
 def _spread(names: Sequence[str], most: int) -> list[str]:
-    """Up to so many of the names, evenly spaced."""
+    """At most `most` of the names, evenly spaced."""
     count = min(len(names), most)
     return [names[index * len(names) // count] for index in range(count)]

@@ -30,19 +30,19 @@ from training.networks import Plain
 from training.networks.convolution_algebra import Convolution, sequential
 
 CUT_OFF_SHARE = 1e-2
-"""Of a channel's values; with more of them at zero the channel is not carried."""
-NARROWEST = 16
-"""Channels; with fewer that are carried there is little to gain."""
+"""Largest share of zeros in a channel of the trunk; a channel with more zeros is not carried."""
+MIN_TRUNK_WIDTH = 16
+"""Smallest number of trunk channels; fewer bring little."""
 MARGIN = 0.25
-"""Of their range, by which linear channels beside rectified ones stay clear of ReLU."""
+"""Offset, as a share of the range, that keeps linear channels positive through ReLU."""
 EQUALISED = 0.6
 """0 leaves all channels as they are, 1 gives all the same range."""
 RIDGE = 1e-3
 """Of the mean square of the kernels, by which what is subtracted is drawn to the mean."""
-SMALLEST_RANGE = 1e-3
-"""Against the trunk's: channels are not scaled up as if theirs were smaller."""
+MIN_RANGE = 1e-3
+"""Smallest range of a channel, relative to the trunk's; smaller ranges are treated as this one."""
 SAMPLED_PX = 2
-"""Statistics are taken of one pixel in so many, along both axes."""
+"""Step, in pixels along both axes, between the pixels of which statistics are taken."""
 
 
 class Carried(nn.Module):
@@ -72,12 +72,12 @@ class Carried(nn.Module):
 
 
 @torch.no_grad()
-def carry_in_float(plain: Plain, crops: Sequence[NDArray[np.float32]]) -> Carried | None:
-    """A network that computes what `plain` does, and bears 8 bits.
+def build_float_trunk(plain: Plain, crops: Sequence[NDArray[np.float32]]) -> Carried | None:
+    """Build a network that computes the same as `plain` and tolerates 8 bits.
 
     Args:
         plain: any plain network.
-        crops: LR, (1, 3, h, w) in [0, 1], that show which channels are cut off.
+        crops: LR, (1, 3, h, w) in [0, 1]; they show which channels ReLU cuts off.
 
     Returns:
         None if fewer than 16 channels are carried through some layers.
@@ -86,22 +86,22 @@ def carry_in_float(plain: Plain, crops: Sequence[NDArray[np.float32]]) -> Carrie
     samples = _samples(plain, pictures)
     kinds = [_Kinds.of(values, has_relu=plain.config.has_relu(layer)) for layer, values in enumerate(samples)]
     width = int(np.quantile([len(kind.linear) for kind in kinds], 0.25))
-    if width < NARROWEST:
+    if width < MIN_TRUNK_WIDTH:
         return None
     *kernels, tail = map(_kernel, plain.convolutions)
     layers: list[_Layer] = []
     kernel = kernels[0]
     passed_on = kernel.weight.new_zeros(len(kinds[0].linear), width).fill_diagonal_(1)
     for values, kind, reader in zip(samples, kinds, (*kernels[1:], tail), strict=True):
-        there, back = _bases(values.double(), kind, passed_on, reader)
-        layers.append(_Layer(sequential(kernel, there), width, rectified=len(kind.rectified) > 0))
+        to_basis, from_basis = _bases(values.double(), kind, passed_on, reader)
+        layers.append(_Layer(sequential(kernel, to_basis), width, rectified=len(kind.rectified) > 0))
         if len(layers) > 1:
             layers[-1].kernel.weight[:width, :width, 1, 1] -= torch.eye(width, dtype=torch.float64)
-        kernel = _constant_as_bias(sequential(back, reader))
+        kernel = _constant_as_bias(sequential(from_basis, reader))
         if len(layers) < len(kinds):
             passed_on = kernel.weight[kinds[len(layers)].linear, :width, 1, 1]
     carried = Carried(plain, layers, kernel)
-    return Carried(plain, *_equalised(layers, kernel, _largest(carried, pictures)))
+    return Carried(plain, *_equalise(layers, kernel, _largest(carried, pictures)))
 
 
 @dataclass(frozen=True)
@@ -160,23 +160,23 @@ def _bases(values: Tensor, kind: _Kinds, passed_on: Tensor, reader: Convolution)
     """
     columns, _, rows = torch.linalg.svd(passed_on)
     width, common = passed_on.shape[1], min(passed_on.shape)
-    turn = torch.cat((rows[:common].T @ columns[:, :common].T, columns[:, common:].T))
-    shift = turn @ _zero(values, kind, reader)
+    rotation = torch.cat((rows[:common].T @ columns[:, :common].T, columns[:, common:].T))
+    shift = rotation @ _zero(values, kind, reader)
     if len(kind.rectified):
-        others = turn[width:] @ values[kind.linear]
+        others = rotation[width:] @ values[kind.linear]
         low, high = others.amin(dim=1), others.amax(dim=1)
         shift[width:] = low - MARGIN * (high - low)
-    turned, kept, channels = len(turn), len(kind.rectified), len(values)
-    zeros = -(turned + kept + 1) % WIDTH_MULTIPLE
-    there = values.new_zeros(turned + kept + zeros + 1, channels)
-    there[:turned, kind.linear] = turn
-    there[turned + torch.arange(kept), kind.rectified] = 1
-    back = there.T.clone()
-    back[kind.linear, -1] = turn.T @ shift
-    back[kind.constant, -1] = values[kind.constant, 0]
+    rotated, kept, channels = len(rotation), len(kind.rectified), len(values)
+    zeros = -(rotated + kept + 1) % WIDTH_MULTIPLE
+    to_basis = values.new_zeros(rotated + kept + zeros + 1, channels)
+    to_basis[:rotated, kind.linear] = rotation
+    to_basis[rotated + torch.arange(kept), kind.rectified] = 1
+    from_basis = to_basis.T.clone()
+    from_basis[kind.linear, -1] = rotation.T @ shift
+    from_basis[kind.constant, -1] = values[kind.constant, 0]
     bias = nn.functional.pad(-shift, (0, kept + zeros + 1))
     bias[-1] = 1
-    return _pointwise(there, bias), _pointwise(back, values.new_zeros(channels))
+    return _pointwise(to_basis, bias), _pointwise(from_basis, values.new_zeros(channels))
 
 
 def _zero(values: Tensor, kind: _Kinds, reader: Convolution) -> Tensor:
@@ -210,12 +210,12 @@ def _largest(carried: Carried, pictures: Sequence[Tensor]) -> list[Tensor]:
     return [torch.cat((trunk, layer[width:])) for layer in largest]
 
 
-def _equalised(
+def _equalise(
     layers: Sequence[_Layer], tail: Convolution, largest: Sequence[Tensor]
 ) -> tuple[list[_Layer], Convolution]:
     """The same function with every channel's range r changed to r^0.4 R^0.6, R that of the trunk, and ones to R."""
     common = largest[0][: layers[0].width].max()
-    factors = [(layer / common).clamp(min=SMALLEST_RANGE) ** -EQUALISED for layer in largest]
+    factors = [(layer / common).clamp(min=MIN_RANGE) ** -EQUALISED for layer in largest]
     for factor in factors:
         factor[-1] = common
     scaled, read = [], torch.ones(layers[0].kernel.inputs, dtype=torch.float64)

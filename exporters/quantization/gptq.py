@@ -1,4 +1,4 @@
-"""Kernels in 8 bits whose rounding errors make up for each other, and biases that make up for what is left on average.
+"""Round kernels to 8 bits so that rounding errors cancel (GPTQ), and correct the mean error in the biases.
 
 Rounded one by one to multiples of a step, the weights w of an output channel err by e, and its sums by e' x, whose mean
 square is e' H e with H the covariance of the windows x that the kernel reads. Neighbouring pixels and channels are so
@@ -18,10 +18,10 @@ import onnx
 from numpy.typing import NDArray
 
 from exporters.graph import Graph, attributes_of
-from exporters.watch import Batch, watch
+from exporters.run_graph import Batch, intermediate_tensors
 
 WINDOWS = 512
-"""Of each crop, at most."""
+"""Largest number of windows from each crop."""
 DAMPING = 0.01
 """Lambda, as a share of the mean variance."""
 BIAS_BITS = 20
@@ -39,10 +39,10 @@ class RoundedKernel:
     bias: Floats
 
 
-def round_kernels(
+def gptq_kernels(
     model: onnx.ModelProto, layers: Collection[str], crops: Sequence[Batch], *, full_range: bool
 ) -> dict[str, RoundedKernel]:
-    """Kernels and biases of convolutions, by what these give.
+    """Round the kernels of convolutions; the result is keyed by the name of their output.
 
     Args:
         model: a float graph.
@@ -51,19 +51,19 @@ def round_kernels(
         full_range: -127 .. 127 instead of -64 .. 64.
     """
     graph = Graph(model)
-    nodes = [graph.maker[name] for name in layers]
+    nodes = [graph.producer[name] for name in layers]
     readers: dict[tuple[str, tuple[int, ...]], list[onnx.NodeProto]] = {}
     for node in nodes:
         readers.setdefault((node.input[0], tuple(attributes_of(node)["kernel_shape"])), []).append(node)
     moments = {read: _Moments() for read in readers}
-    for tensors in watch(model, sorted({name for name, _ in readers}), crops):
+    for tensors in intermediate_tensors(model, sorted({name for name, _ in readers}), crops):
         for (name, size_hw), seen in moments.items():
             seen.add(_windows(tensors[name], size_hw))
     rounded = {}
     for read, nodes in readers.items():
         statistics = _Statistics.of(moments.pop(read))
         for node in nodes:
-            rounded[node.output[0]] = _rounded(graph, node, statistics, largest=127 if full_range else 64)
+            rounded[node.output[0]] = _round_kernel(graph, node, statistics, largest=127 if full_range else 64)
     return rounded
 
 
@@ -115,7 +115,7 @@ def _windows(tensor: Batch, size_hw: tuple[int, ...]) -> Batch:
     return some.reshape(some.shape[0] * some.shape[1], -1)
 
 
-def _rounded(graph: Graph, node: onnx.NodeProto, statistics: _Statistics, *, largest: int) -> RoundedKernel:
+def _round_kernel(graph: Graph, node: onnx.NodeProto, statistics: _Statistics, *, largest: int) -> RoundedKernel:
     kernel, bias = _constants(graph, node)
     weights = kernel.reshape(len(kernel), -1)
     steps = np.maximum(np.abs(weights).max(axis=1) / largest, np.abs(bias) / 2**BIAS_BITS)

@@ -29,7 +29,7 @@ from exporters.quantization.activation_ranges import Range
 from exporters.quantization.gptq import RoundedKernel
 
 LEVELS = 255
-SMALLEST_SCALE = 1e-12
+MIN_SCALE = 1e-12
 """For tensors that are zero throughout."""
 
 
@@ -65,7 +65,7 @@ def quantisable(graph: Graph, node: onnx.NodeProto) -> bool:
 
 def result_of(graph: Graph, node: onnx.NodeProto) -> str:
     """What a quantised convolution gives: its own output, or that of the ReLU which alone reads it."""
-    reader = graph.only_reader(node.output[0])
+    reader = graph.single_consumer(node.output[0])
     result: str = reader.output[0] if reader is not None and reader.op_type == "Relu" else node.output[0]
     return result
 
@@ -77,8 +77,8 @@ def _joined(graph: Graph, kernels: Mapping[str, RoundedKernel]) -> set[str]:
         for node in graph.proto.node
         if node.op_type == "Concat"
         and attributes_of(node)["axis"] == 1
-        and node.output[0] not in graph.ends
-        and all(reader.output[0] in kernels for reader in graph.readers[node.output[0]])
+        and node.output[0] not in graph.io_names
+        and all(reader.output[0] in kernels for reader in graph.consumers[node.output[0]])
     }
 
 
@@ -92,7 +92,7 @@ class _Grid:
     @classmethod
     def of(cls, low: float, high: float) -> "_Grid":
         low, high = min(low, 0.0), max(high, 0.0)
-        scale = max((high - low) / LEVELS, SMALLEST_SCALE)
+        scale = max((high - low) / LEVELS, MIN_SCALE)
         return cls(np.float32(scale), np.uint8(round(-low / scale)))
 
 
@@ -130,7 +130,7 @@ class _Writer:
         inputs = [self._round(source), *self._constants(node)]
         raw = f"{output}.raw"
         self.nodes.append(helper.make_node("Conv", inputs, [raw], node.name, **attributes_of(node)))
-        reader = self._graph.only_reader(result)
+        reader = self._graph.single_consumer(result)
         if reader is not None and reader.output[0] in self._joined:
             self._parts[result] = self._part(raw, reader.output[0], f"{result}.8bit", rectified=result != output)
         else:
@@ -157,7 +157,7 @@ class _Writer:
     def _round(self, tensor: str, raw: str | None = None) -> str:
         """The name of the rounded form; of `raw` where the tensor is not to have another."""
         if tensor not in self._rounded:
-            rounded = f"{tensor}.rounded" if raw is None or tensor not in self._graph.ends else tensor
+            rounded = f"{tensor}.rounded" if raw is None or tensor not in self._graph.io_names else tensor
             eight_bits = self._to_8_bits(raw or tensor, tensor, f"{tensor}.8bit")
             self._rounded[tensor] = self._from_8_bits(eight_bits, tensor, rounded)
         return self._rounded[tensor]

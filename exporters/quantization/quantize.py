@@ -1,10 +1,10 @@
 """A float graph as static int8: convolutions that tolerate 8 bits are quantised, the rest stays in float.
 
-Every convolution is quantised alone first. The mean squared error that this leaves in the luma of the result is its
-sensitivity, and as rounding errors of different layers are independent, those of many layers add up: with errors N in
-all, a picture on which the network is off by M loses 10 log10(1 + N / M) dB of PSNR. So it is known beforehand which
-layers have to stay in float for a wanted loss; those go first that cost most for the work that they save. What was
-foretold is then measured on whole pictures, and nothing is shipped that loses more than allowed.
+First, every convolution is quantised by itself. The mean squared error in the luma of the result is its sensitivity.
+Rounding errors of different layers are independent, so they add up: with a total error N, an image on which the network
+has the error M loses 10 log10(1 + N / M) dB of PSNR. This predicts which layers must stay in float for a given loss.
+Layers that lose most for the work they save stay in float first. The prediction is then measured on whole images, and a
+graph that loses more than allowed is refused.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,26 +15,24 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from exporters.count_macs import PROBE_PX, macs_of
 from exporters.graph import Graph
-from exporters.open_graph import open_graph
-from exporters.passes.channels_last import channels_last
-from exporters.quantization.activation_ranges import tensor_ranges
+from exporters.graph_analysis import PROBE_PX, macs_of, shapes_at
+from exporters.passes.apply import INT8, Outcome, apply_passes
+from exporters.quantization.activation_ranges import activation_ranges
 from exporters.quantization.calibration import Calibration
-from exporters.quantization.gptq import round_kernels
+from exporters.quantization.gptq import gptq_kernels
 from exporters.quantization.insert_qdq import insert_qdq, quantisable, result_of
-from exporters.shapes import shapes_at
-from exporters.watch import Batch
+from exporters.run_graph import Batch, session_for
 from sr_infer.errors import OptionError, SrInferError
 from sr_infer.metrics import psnr_y
 from training.evaluate import through_rgb
 
 LUMA = np.array([65.481, 128.553, 24.966]) / 255
 SENSITIVITY_CROPS = 4
-LARGEST_FLOAT_SHARE = 0.5
-"""Of the work; with more of it in float, int8 is not worth its loss."""
+MAX_FLOAT_SHARE = 0.5
+"""Largest share of the work in float; with more, int8 is not worth its loss."""
 MARGINS = (0.5, 1, 2, 4, 8)
-"""The loss aimed at is the allowed one divided by these, in turn: what is then measured may be less, or more."""
+"""The target is the allowed loss divided by these, in turn. The measured loss may be smaller or larger."""
 
 
 class QuantizationError(SrInferError):
@@ -70,12 +68,14 @@ class Quantized:
     psnr_drop_db: float
     """Mean over the validation pictures."""
     worst_drop_db: float
-    """Of the picture that loses most."""
+    """Loss of the image that loses most."""
     validated_on: str
     """How many pictures, and whose, in words."""
     layers: int
     """Convolutions of the picture that could be quantised."""
     kept_in_float: tuple[str, ...]
+    outcomes: Sequence[Outcome]
+    """Results of the passes on the quantised graph."""
 
 
 def quantize(
@@ -92,8 +92,8 @@ def quantize(
         QuantizationError: even with half of the work in float the loss is above the limit.
     """
     layers = _layers(model)
-    ranges = tensor_ranges(model, sorted({name for layer in layers for name in layer.rounds}), pictures.crops)
-    kernels = round_kernels(model, [layer.name for layer in layers], pictures.crops, full_range=options.full_range)
+    ranges = activation_ranges(model, sorted({name for layer in layers for name in layer.rounds}), pictures.crops)
+    kernels = gptq_kernels(model, [layer.name for layer in layers], pictures.crops, full_range=options.full_range)
     work = sum(layer.macs for layer in layers)
 
     def rewrite(chosen: Sequence[_Layer]) -> onnx.ModelProto:
@@ -108,11 +108,11 @@ def quantize(
     for margin in MARGINS:
         in_float = _in_float(costs, exact_db, options.max_drop_db / margin)
         share = sum(layer.macs for layer in in_float) / work
-        if share > LARGEST_FLOAT_SHARE:
+        if share > MAX_FLOAT_SHARE:
             tried.append(f"for a loss of {options.max_drop_db / margin:g} dB {share:.0%} of the work stays in float")
             break
         candidate = rewrite([layer for layer in layers if layer not in in_float])
-        channels_last(candidate)
+        candidate, outcomes = apply_passes(candidate, (), passes=INT8)
         drops_db = exact_db - _psnr_y(candidate, pictures)
         drop_db = float(drops_db.mean())
         if drop_db <= options.max_drop_db:
@@ -124,6 +124,7 @@ def quantize(
                 validated_on=validated_on,
                 layers=len(layers),
                 kept_in_float=kept,
+                outcomes=outcomes,
             )
         tried.append(f"with {len(in_float)} of {len(layers)} convolutions in float it loses {drop_db:.3f} dB")
     raise QuantizationError(
@@ -138,14 +139,14 @@ class _Layer:
     """A convolution of the picture."""
 
     name: str
-    """What it gives."""
+    """Name of its output."""
     rounds: tuple[str, str]
     """The tensors that it reads and gives when it is quantised."""
     macs: int
 
 
 def _layers(model: onnx.ModelProto) -> list[_Layer]:
-    """Convolutions that can be quantised, without those of pooled statistics, which are no work."""
+    """Convolutions that can be quantised, except those on pooled statistics, which cost no time."""
     graph = Graph(model)
     shapes = shapes_at(model, (PROBE_PX, PROBE_PX))
     return [
@@ -156,7 +157,7 @@ def _layers(model: onnx.ModelProto) -> list[_Layer]:
 
 
 def _in_float(costs: Mapping[_Layer, float], exact_db: NDArray[np.float64], aim_db: float) -> set[_Layer]:
-    """Layers without which the loss is foretold to be `aim_db` at most, those first that cost most for their work."""
+    """Layers to keep in float so that the predicted loss is at most `aim_db`; the costliest for their work first."""
     exact = 255**2 / 10 ** (exact_db / 10)
     left = sum(costs.values())
     chosen = set()
@@ -169,7 +170,7 @@ def _in_float(costs: Mapping[_Layer, float], exact_db: NDArray[np.float64], aim_
 
 
 def _luma_of(model: onnx.ModelProto, crops: Sequence[Batch]) -> list[NDArray[np.float64]]:
-    session = open_graph(model)
+    session = session_for(model)
     return [np.einsum("nchw,c->nhw", session.run(["sr"], {"lr": crop})[0], LUMA) for crop in crops]
 
 
@@ -179,8 +180,8 @@ def _mean_squared(one: Sequence[NDArray[np.float64]], other: Sequence[NDArray[np
 
 
 def _psnr_y(model: onnx.ModelProto, pictures: Calibration) -> NDArray[np.float64]:
-    """In dB, of each picture that is held out."""
-    session = open_graph(model)
+    """Luma PSNR in dB of each held-out image."""
+    session = session_for(model)
 
     def upscale(lr: NDArray[np.uint8]) -> NDArray[np.uint8]:
         batch = np.ascontiguousarray(lr.transpose(2, 0, 1)[None], np.float32) / np.float32(255)

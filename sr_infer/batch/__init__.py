@@ -1,13 +1,13 @@
-"""Pictures through a pool of workers, on one machine or a cluster, on Ray Data. Needs `sr-infer[ray]`.
+"""Upscale images with a pool of workers, on one machine or a cluster, with Ray Data. Needs `sr-infer[ray]`.
 
-`upscale` and `upscale_files` take and return a Ray Dataset, so they stand anywhere in a pipeline:
+`upscale` and `upscale_files` take and return a Ray Dataset, so they fit anywhere in a pipeline:
 
     pictures = ray.data.read_images("s3://bucket/photos", include_paths=True)
     large = batch.upscale(pictures, Upscaler("srpn-lite-x4", threads=1, max_memory="1GB"), workers=8)
 
-Each worker is a Ray actor that holds one `Upscaler`, whose threads and memory Ray is told as resources. A worker that
-dies with its machine is started elsewhere and does its picture again. A picture on which workers keep dying is given up
-as an errored block, of which Ray Data allows `DataContext.max_errored_blocks`.
+Each worker is a Ray actor that holds one `Upscaler`; Ray knows its threads and memory as resources. A worker that dies
+with its machine is started on another one and does its image again. An image on which workers keep dying becomes an
+errored block; Ray Data allows `DataContext.max_errored_blocks` of them.
 """
 
 import time
@@ -25,60 +25,60 @@ try:
 
     from sr_infer.batch.remote_files import Folder
 except ImportError as error:
-    raise MissingExtraError("sr_infer.batch stands on Ray Data: pip install 'sr-infer[ray]'") from error
+    raise MissingExtraError("sr_infer.batch needs Ray Data: pip install 'sr-infer[ray]'") from error
 
 _RETRIES = 2
-"""Of a picture whose worker dies. The next tries may come before Ray has noticed that a machine is gone."""
+"""Further tries of an image whose worker dies. They may come before Ray notices that a machine is gone."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What became of a picture."""
+    """The outcome of an image."""
 
     path: str
-    """Below the source folder."""
+    """Path below the source folder."""
     error: str | None
-    """None when the result is written."""
+    """Reason of a failure; None if the result is written."""
     seconds: float | None
-    """None where nobody is left to tell."""
+    """Time in s; None if the worker died."""
 
 
 def upscale(dataset: Dataset, upscaler: Upscaler, *, workers: int, column: str = "image") -> Dataset:
-    """Upscale the pictures in a column; the other columns stay.
+    """Upscale the images in a column; the other columns stay.
 
     Args:
-        dataset: such as `ray.data.read_images` or `ray.data.read_binary_files` gives.
-        upscaler: what each picture goes through, with the threads and memory of one worker.
-        workers: in the pool at most, as far as the cluster has room.
-        column: holds arrays (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) of uint8, uint16 or float32 in [0, 1], or the
-            bytes of picture files; becomes the same of the results.
+        dataset: a dataset, for example from `ray.data.read_images` or `ray.data.read_binary_files`.
+        upscaler: upscales each image, with the threads and memory of one worker.
+        workers: largest number of workers; the cluster may have room for fewer.
+        column: name of a column of arrays (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) of uint8, uint16 or float32 in
+            [0, 1], or the bytes of image files. The results have the same type.
 
     Raises:
         OptionError: fewer than one worker.
-        SrInferError: when the dataset is consumed, inside Ray's own error, for a picture that cannot be upscaled.
+        SrInferError: an image cannot be upscaled; raised inside Ray's own error when the dataset is consumed.
     """
-    return _mapped(dataset, _PictureWorker, upscaler, workers, column)
+    return _map(dataset, _PictureWorker, upscaler, workers, column)
 
 
 def upscale_files(
     dataset: Dataset, upscaler: Upscaler, source: Folder, target: Folder, options: OutputOptions, *, workers: int
 ) -> Dataset:
-    """Upscale picture files; workers read and write them, one at a time.
+    """Upscale image files; workers read and write them one at a time.
 
     Args:
-        dataset: columns `path` and `result`, of each picture below `source` and of its result below `target`.
+        dataset: columns `path`, of each image below `source`, and `result`, of its result below `target`.
         upscaler, workers: as in `upscale`.
-        source: where the pictures are.
-        target: where results appear, each whole or not at all.
+        source: folder of the images.
+        target: folder of the results; each appears whole or not at all.
         options: size and encoding of the results.
 
     Returns:
-        Columns `path`, `error` (None when done) and `seconds`: an `Outcome` for each picture.
+        Columns `path`, `error` (None when done) and `seconds`: an `Outcome` for each image.
 
     Raises:
         OptionError: fewer than one worker.
     """
-    return _mapped(dataset, _FileWorker, upscaler, workers, source, target, options)
+    return _map(dataset, _FileWorker, upscaler, workers, source, target, options)
 
 
 class _PictureWorker:
@@ -106,7 +106,7 @@ class _FileWorker:
             self._upscale(row["path"], row["result"])
         except SrInferError as known:
             error = str(known)
-        except Exception as unknown:  # one picture never ends the job
+        except Exception as unknown:  # one image never ends the job
             error = f"{type(unknown).__name__}: {unknown}"
         return asdict(Outcome(path=row["path"], error=error, seconds=time.perf_counter() - start))
 
@@ -122,8 +122,8 @@ class _FileWorker:
         self._target.write(result, content)
 
 
-def _mapped(dataset: Dataset, worker: type, upscaler: Upscaler, workers: int, *arguments: Any) -> Dataset:
-    """The dataset through a pool of workers."""
+def _map(dataset: Dataset, worker: type, upscaler: Upscaler, workers: int, *arguments: Any) -> Dataset:
+    """Map the dataset with a pool of workers."""
     if workers < 1:
         raise OptionError(f"expected at least 1 worker, got {workers}")
     budget = None if upscaler.max_memory is None else memory.budget_bytes(upscaler.max_memory)

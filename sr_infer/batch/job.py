@@ -1,4 +1,4 @@
-"""A folder of pictures into another through `sr_infer.batch`: what is to do, the cluster, and what became of each."""
+"""Upscale a folder of images to another folder with `sr_infer.batch`."""
 
 import io
 import json
@@ -24,14 +24,14 @@ from sr_infer.resources import usable_cpus
 from sr_infer.upscaler import Upscaler
 
 _PICTURES_AT_ONCE = 10_000
-"""Each is a block of its own, which Ray's driver keeps track of."""
+"""Images in one dataset. Each is a block of its own, which Ray's driver keeps track of."""
 _OBJECT_STORE_BYTES = 200_000_000
-"""On this machine: workers read and write files themselves, and only names pass through Ray."""
+"""Size of Ray's object store on this machine. It may be small: only names pass through Ray, not files."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Counts:
-    """Pictures of a job."""
+    """Numbers of images of a job."""
 
     done: int
     skipped: int
@@ -50,20 +50,21 @@ def run(
     failures: Literal["jsonl", "parquet"] = "jsonl",
     on_outcome: Callable[[Outcome, int], None],
 ) -> Counts:
-    """Upscale all pictures of a folder into another, whatever happens to one, and leave a table of those that failed.
+    """Upscale all images of a folder to another, also after one fails, and write a table of those that failed.
 
     Args:
         source, target: paths or URIs.
-        upscaler: of one worker.
-        options: size and encoding; `skip_existing` leaves out pictures whose result is there.
-        extension: of all results, such as "png"; None keeps each file's own, PNG standing in for palette formats.
-        workers: at most; None takes as many as the cluster has processors for.
-        address: of a Ray cluster; None starts one of this machine alone, and ends it.
-        failures: format of `target`/failures.*, which lists path, error and seconds.
-        on_outcome: told what became of each picture, and how many there are to do.
+        upscaler: the upscaler of one worker.
+        options: size and encoding; `skip_existing` skips images whose result exists.
+        extension: format of all results, such as "png"; None keeps the format of each file, with PNG instead of formats
+            that are not written.
+        workers: largest number of workers; None starts as many as the cluster has processors for.
+        address: address of a Ray cluster; None starts one on only this machine, and ends it.
+        failures: format of the table `target`/failures.*, which lists path, error and seconds.
+        on_outcome: called with the outcome of each image and the number of images to do.
 
     Raises:
-        OptionError: there are no pictures, two results would be one file, the target lies in the source, or there is no
+        OptionError: there are no images, two results have the same name, the target lies in the source, or there is no
             such cluster.
     """
     originals, results = Folder(source), Folder(target)
@@ -92,7 +93,7 @@ def run(
 
 
 def _work(paths: list[str], extension: str | None) -> list[dict[str, str]]:
-    """The path of each picture's result below the target."""
+    """Rows with the path of each image and of its result below the target."""
     work: dict[str, str] = {}
     results = folders.all_renamed([PurePosixPath(path) for path in paths], "", extension)
     for path, result in zip(paths, map(str, results), strict=True):
@@ -110,10 +111,10 @@ def _outcomes(
     options: OutputOptions,
     workers: int,
 ) -> Iterator[Outcome]:
-    """One for each picture, as they come.
+    """Yield the outcome of each image as soon as it is known.
 
-    Until a machine's death is noticed its workers go on being given pictures, so what is missing in the end is done
-    again for as long as that gets any further.
+    Until Ray notices that a machine is gone, it sends images to its workers. Images without an outcome are therefore
+    tried again, as long as this makes progress.
     """
     missing = {row["path"]: row for row in work}
     before = len(missing) + 1
@@ -128,22 +129,22 @@ def _outcomes(
             yield Outcome(**row)
     for path in missing:
         yield Outcome(
-            path=path, error="its workers died: they crashed, or were killed for want of memory", seconds=None
+            path=path, error="its workers died: they crashed, or were killed because memory ran out", seconds=None
         )
 
 
 @contextmanager
 def _cluster(address: str | None) -> Iterator[None]:
-    """Ray, for as long as it is needed."""
+    """Start or join a Ray cluster, and leave it at the end."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # what it says of lost pictures is said in the outcomes
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # the outcomes report lost images
     quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
     try:
         if address is None:
             store_bytes = _OBJECT_STORE_BYTES
             ray.init("local", num_cpus=usable_cpus(), object_store_memory=store_bytes, include_dashboard=False, **quiet)
         else:
-            _knock_at(address)
+            _check_listens(address)
             ray.init(address, **quiet)
     except (OSError, ValueError, RuntimeError) as error:
         raise OptionError(f"cannot use a Ray cluster at {address or 'this machine'}: {error}") from error
@@ -153,8 +154,8 @@ def _cluster(address: str | None) -> Iterator[None]:
         ray.shutdown()
 
 
-def _knock_at(address: str) -> None:
-    """Raises OSError where nobody listens; Ray would go on trying for minutes."""
+def _check_listens(address: str) -> None:
+    """Raises OSError if nothing listens at the address; Ray would go on trying for minutes."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if host:
         socket.create_connection((host, int(port)), timeout=10).close()

@@ -1,6 +1,6 @@
-"""Picture files in a folder that a path or URI names: on this machine, or on whatever pyarrow or fsspec reaches.
+"""Image files in a folder that a path or URI names, on this machine or wherever pyarrow or fsspec reads and writes.
 
-Needs `sr-infer[ray]`, which brings both.
+Needs `sr-infer[ray]`, which installs both.
 """
 
 import secrets
@@ -14,24 +14,24 @@ import pyarrow as pa
 from pyarrow import fs
 
 from sr_infer.errors import ImageError, OptionError, OutputError
-from sr_infer.image_io.pillow_modes import is_picture_name
+from sr_infer.image_io.formats import is_picture_name
 
 
 @dataclass(frozen=True)
 class Folder:
-    """A folder, such as "photos", "s3://bucket/photos" or "zip://::photos.zip". May be sent to any machine."""
+    """A folder, such as "photos", "s3://bucket/photos" or "zip://::photos.zip". It may be sent to any machine."""
 
     uri: str
     run: str = field(default_factory=lambda: secrets.token_hex(4))
-    """Names the folder for what is not finished, which no other run touches."""
+    """Name of the folder for unfinished files, which no other run touches."""
 
     def files(self) -> list[str]:
-        """Paths below the folder, with slashes, sorted; none where the folder is missing.
+        """Paths below the folder, with slashes, sorted; none if the folder is missing.
 
         Raises:
-            OptionError: no file system is known for the URI, or it does not answer.
+            OptionError: there is no file system for the URI, or it does not answer.
         """
-        filesystem, root = _opened(self.uri)
+        filesystem, root = _open(self.uri)
         try:
             found = filesystem.get_file_info(fs.FileSelector(root, allow_not_found=True, recursive=True))
         except OSError as error:
@@ -39,10 +39,10 @@ class Folder:
         return sorted(str(PurePosixPath(info.path).relative_to(root)) for info in found if info.is_file)
 
     def pictures(self) -> list[str]:
-        """Those of `files` whose extension says that they are pictures.
+        """The paths from `files` that have the extension of an image format.
 
         Raises:
-            OptionError: as `files`, or there are none.
+            OptionError: as in `files`, or there are no images.
         """
         found = [path for path in self.files() if is_picture_name(PurePosixPath(path))]
         if not found:
@@ -53,9 +53,9 @@ class Folder:
         """Whether the other folder is this one, or lies below it.
 
         Raises:
-            OptionError: as `files`.
+            OptionError: as in `files`.
         """
-        (filesystem, root), (other_filesystem, other_root) = _opened(self.uri), _opened(other.uri)
+        (filesystem, root), (other_filesystem, other_root) = _open(self.uri), _open(other.uri)
         return bool(filesystem == other_filesystem) and PurePosixPath(other_root).is_relative_to(root)
 
     def read(self, path: str) -> bytes:
@@ -64,7 +64,7 @@ class Folder:
         Raises:
             ImageError: it cannot be read.
         """
-        filesystem, root = _opened(self.uri)
+        filesystem, root = _open(self.uri)
         try:
             with filesystem.open_input_file(_below(root, path)) as file:
                 return bytes(file.read())
@@ -72,12 +72,12 @@ class Folder:
             raise ImageError(f"cannot read {path}: {error}") from error
 
     def write(self, path: str, content: bytes) -> None:
-        """Let a file appear whole, or not at all; folders are made.
+        """Write a file so that it appears whole or not at all; missing folders are created.
 
         Raises:
             OutputError: it cannot be written.
         """
-        filesystem, root = _opened(self.uri)
+        filesystem, root = _open(self.uri)
         target = _below(root, path)
         temporary = f"{self._unfinished(root)}/{secrets.token_hex(8)}"
         try:
@@ -90,8 +90,8 @@ class Folder:
             raise OutputError(f"cannot write {path}: {error}") from error
 
     def remove_unfinished(self) -> None:
-        """Remove what this run's `write` has left behind where its process was killed."""
-        filesystem, root = _opened(self.uri)
+        """Remove the files that `write` left behind in this run because its process was killed."""
+        filesystem, root = _open(self.uri)
         if filesystem.get_file_info(self._unfinished(root)).type == fs.FileType.Directory:
             filesystem.delete_dir(self._unfinished(root))
 
@@ -100,8 +100,8 @@ class Folder:
 
 
 @cache
-def _opened(uri: str) -> tuple[fs.FileSystem, str]:
-    """The file system, and the folder's path on it."""
+def _open(uri: str) -> tuple[fs.FileSystem, str]:
+    """The file system, and the path of the folder on it."""
     if ":/" not in uri:
         return fs.LocalFileSystem(), Path(uri).resolve().as_posix()
     with suppress(pa.ArrowInvalid, pa.ArrowNotImplementedError):  # not a scheme of pyarrow's own

@@ -1,34 +1,34 @@
-"""What this machine allows and what the default model will cost on it."""
+"""The command `sr-infer doctor`: what this machine allows, and the cost of the default model on it."""
 
+import argparse
 import importlib.util
 import os
 import platform
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from sr_infer import __version__, memory, model_zoo, resources
+from sr_infer.cli.arguments import Subcommands, add_json
+from sr_infer.cli.console import DONE, print_facts
 from sr_infer.engine import onnxruntime_engine
 from sr_infer.errors import SrInferError
 from sr_infer.measure import latency
 from sr_infer.upscaler import Upscaler
 
-_CPU_FEATURES = (
-    "avx",
-    "avx2",
-    "fma",
-    "f16c",
-    "avx512f",
-    "avx512bw",
-    "avx_vnni",
-    "avx512_vnni",
-    "amx_int8",
-    "asimd",
-    "asimddp",
-)
 _PROBE_PX = 96
-_FULL_HD_PX = 1920 * 1080
+_FULL_HD_PIXELS = 1920 * 1080
+
+
+def add_command(commands: Subcommands) -> None:
+    command = commands.add_parser("doctor", help="what this machine allows, and the cost of the default model on it")
+    add_json(command)
+    command.set_defaults(run=_run)
+
+
+def _run(parsed: argparse.Namespace) -> int:
+    print_facts(report(), as_json=parsed.json)
+    return DONE
 
 
 def report() -> dict[str, Any]:
@@ -41,7 +41,7 @@ def report() -> dict[str, Any]:
         "onnxruntime": onnxruntime.__version__,
         "providers": onnxruntime.get_available_providers(),
         "system": platform.platform(),
-        "cpu features": cpu_features(),
+        "cpu features": resources.cpu_features(),
         "processors": os.cpu_count(),
         "threads by default": resources.usable_cpus(),
         "memory available": memory.format_bytes(available),
@@ -53,21 +53,9 @@ def report() -> dict[str, Any]:
     return facts | _default_model_cost()
 
 
-def cpu_features() -> list[str] | str:
-    """Instruction sets that matter to a network, of those that the processor has."""
-    try:
-        text = Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return f"unknown on {platform.system()}, {platform.machine()}"
-    flags = next(
-        (line.partition(":")[2].split() for line in text.splitlines() if line.startswith(("flags", "Features"))), []
-    )
-    return [feature for feature in _CPU_FEATURES if feature in flags]
-
-
 def _hdr_state() -> str:
     missing = [name for name in ("tifffile", "imagecodecs") if importlib.util.find_spec(name) is None]
-    return f"no, for want of {' and '.join(missing)}: pip install 'sr-infer[hdr]'" if missing else "yes"
+    return f"no, it needs {' and '.join(missing)}: pip install 'sr-infer[hdr]'" if missing else "yes"
 
 
 def _damaged_models() -> list[str]:
@@ -87,7 +75,7 @@ def _default_model_cost() -> dict[str, Any]:
         median_ms = latency(lambda: upscaler(picture), repeats=3).median_ms
     except SrInferError as error:
         return {"default model's cost": f"not known: {error}"}
-    full_hd_s = median_ms / 1e3 * _FULL_HD_PX / _PROBE_PX**2
+    full_hd_s = median_ms / 1e3 * _FULL_HD_PIXELS / _PROBE_PX**2
     return {
         "time for 96x96 px": f"{median_ms:.0f} ms",
         "time for 1920x1080 px": f"about {full_hd_s:.0f} s",

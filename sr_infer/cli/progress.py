@@ -1,4 +1,4 @@
-"""How far a batch of pictures is: one line that is redrawn on a terminal, a line for each picture elsewhere."""
+"""Print the progress of many images: one line that is redrawn on a terminal, otherwise one line for each image."""
 
 import sys
 import threading
@@ -13,13 +13,13 @@ class Progress:
         self._total = total_pictures
         self._finished = 0
         self._tiles: dict[Path, float] = {}
-        """Picture under way -> share of its tiles that is done."""
+        """Running image -> share of its tiles that is done."""
         self._start = time.monotonic()
         self._redraws = sys.stderr.isatty()
         self._lock = threading.Lock()
 
     def tile(self, picture: Path, done: int, total: int) -> None:
-        """A tile of a picture is finished."""
+        """Report that a tile of an image is finished."""
         with self._lock:
             self._tiles[picture] = done / total
             if self._redraws:
@@ -28,7 +28,7 @@ class Progress:
                 )
 
     def finished(self, picture: Path, outcome: str) -> None:
-        """A picture is done with, well or not."""
+        """Report that an image is finished, with or without success."""
         with self._lock:
             self._finished += 1
             self._tiles.pop(picture, None)

@@ -7,57 +7,61 @@ import time
 from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from PIL import Image
 
-from sr_infer import folders
-from sr_infer.atomic_file import replacing
-from sr_infer.cli import standard_output
-from sr_infer.cli.exit_codes import DONE, NOTHING_DONE, SOME_FAILED
+from sr_infer import folders, memory
+from sr_infer.atomic_file import is_same_file, open_atomic
+from sr_infer.cli.arguments import (
+    Subcommands,
+    add_format,
+    add_max_pixels,
+    add_model,
+    add_quality,
+    add_threads,
+)
+from sr_infer.cli.console import DONE, NOTHING_DONE, SOME_FAILED, discard_stdout
 from sr_infer.cli.progress import Progress
 from sr_infer.errors import ImageError, OptionError, OutputError
-from sr_infer.image_io import reader, writer
-from sr_infer.model_zoo import DEFAULT_MODEL
+from sr_infer.image_io import reader
 from sr_infer.upscaler import Upscaler
 
 _PIPE = "-"
 
 
-def add_commands(commands: "argparse._SubParsersAction[Any]") -> None:
-    """Add the subcommand to those of `sr-infer`."""
-    upscale = commands.add_parser("upscale", help="enlarge pictures")
-    upscale.add_argument("inputs", nargs="+", metavar="IN", help='pictures, globs, folders, or "-" for standard input')
-    upscale.add_argument("-o", "--output", required=True, metavar="OUT", help='a file, a folder, or "-"')
-    upscale.add_argument("-m", "--model", default=DEFAULT_MODEL, help="name or path of a model (%(default)s)")
-    upscale.add_argument("--scale", type=float, help="output side over input side; the model's own otherwise")
-    upscale.add_argument("--width", type=int, help="of the output in px")
-    upscale.add_argument("--height", type=int, help="of the output in px")
-    upscale.add_argument("--suffix", default="", help="put behind each file name, as in --suffix=-large")
-    upscale.add_argument("--format", metavar="EXT", help="of all results, such as png; each file's own otherwise")
-    upscale.add_argument(
-        "--quality", type=int, default=writer.DEFAULT_QUALITY, help="of JPEG, WebP, AVIF (%(default)s)"
+def add_command(commands: Subcommands) -> None:
+    command = commands.add_parser("upscale", help="enlarge images")
+    command.add_argument("inputs", nargs="+", metavar="IN", help='images, globs, folders, or "-" for standard input')
+    target = command.add_mutually_exclusive_group(required=True)
+    target.add_argument("-o", "--output", metavar="OUT", help='a file, a folder, or "-" for standard output')
+    target.add_argument("--in-place", action="store_true", help="replace every image by its own result")
+    add_model(command)
+    command.add_argument("--scale", type=float, help="output side over input side; default: the model's scale")
+    command.add_argument("--width", type=int, help="width of the output in px")
+    command.add_argument("--height", type=int, help="height of the output in px")
+    command.add_argument("--suffix", default="", help="text to add to each file name, as in --suffix=-large")
+    add_format(command)
+    add_quality(command)
+    command.add_argument("--skip-existing", action="store_true", help="skip images whose result exists")
+    command.add_argument("--jobs", type=int, default=1, help="images at once (%(default)s)")
+    command.add_argument("--max-memory", metavar="SIZE", help='memory that all jobs together may add, such as "512MB"')
+    add_max_pixels(command)
+    command.add_argument("--tile", type=int, metavar="PX", help="side of the tiles; default: chosen by memory")
+    command.add_argument("--halo", default="8bit", help='overlap of tiles: "8bit", "exact" or px (%(default)s)')
+    add_threads(command)
+    command.add_argument(
+        "--alpha", choices=("bicubic", "model"), default="bicubic", help="how to enlarge transparency (%(default)s)"
     )
-    upscale.add_argument("--skip-existing", action="store_true", help="leave out pictures whose result is there")
-    upscale.add_argument("--jobs", type=int, default=1, help="pictures at once (%(default)s)")
-    upscale.add_argument("--max-memory", metavar="SIZE", help='what all jobs together may add, such as "512MB"')
-    upscale.add_argument("--max-pixels", type=int, default=reader.MAX_PIXELS, help="files with more are refused")
-    upscale.add_argument("--tile", type=int, metavar="PX", help="side of the tiles; chosen by memory otherwise")
-    upscale.add_argument("--halo", default="8bit", help='"8bit", "exact" or px (%(default)s)')
-    upscale.add_argument("--threads", type=int, help="processors to keep busy; all that may be used otherwise")
-    upscale.add_argument(
-        "--alpha", choices=("bicubic", "model"), default="bicubic", help="how transparency is enlarged"
-    )
-    upscale.add_argument("--ensemble", action="store_true", help="average 8 flips and rotations: 8 times the work")
-    upscale.add_argument(
+    command.add_argument("--ensemble", action="store_true", help="average 8 flips and rotations: 8 times the work")
+    command.add_argument(
         "--json",
         action="store_true",
-        help="print a JSON object for each picture, beside a picture on standard output to standard error",
+        help="print a JSON object for each image; to standard error if the image goes to standard output",
     )
-    upscale.set_defaults(run=_upscale)
+    command.set_defaults(run=_run)
 
 
-def _upscale(parsed: argparse.Namespace) -> int:
+def _run(parsed: argparse.Namespace) -> int:
     Image.MAX_IMAGE_PIXELS = None  # max_pixels decides
     upscaler = Upscaler(
         parsed.model,
@@ -75,15 +79,17 @@ def _upscale(parsed: argparse.Namespace) -> int:
         height=parsed.height,
         quality=parsed.quality,
         skip_existing=parsed.skip_existing,
+        overwrite_source=parsed.in_place,
     )
     if _PIPE in (*parsed.inputs, parsed.output):
         return _upscale_pipe(parsed, upscaler, options)
-    work = folders.tasks(parsed.inputs, Path(parsed.output), suffix=parsed.suffix, extension=parsed.format)
+    output = None if parsed.in_place else Path(parsed.output)
+    work = folders.tasks(parsed.inputs, output, suffix=parsed.suffix, extension=parsed.format)
     upscaler.load()
     progress = Progress(len(work))
     outcomes: list[folders.Outcome] = []
 
-    def tell(outcome: folders.Outcome) -> None:
+    def report(outcome: folders.Outcome) -> None:
         outcomes.append(outcome)
         if outcome.status != "failed":
             result = f"{outcome.target}, {outcome.seconds:.1f} s" if outcome.status == "done" else "skipped"
@@ -94,17 +100,18 @@ def _upscale(parsed: argparse.Namespace) -> int:
             try:
                 print(json.dumps(asdict(outcome), default=str), flush=True)
             except BrokenPipeError:
-                standard_output.let_go()
+                discard_stdout()
 
     try:
-        folders.run(upscaler, work, options, jobs=parsed.jobs, on_tile=progress.tile, on_outcome=tell)
+        folders.run(upscaler, work, options, jobs=parsed.jobs, on_tile=progress.tile, on_outcome=report)
     except KeyboardInterrupt:
-        print("\nsr-infer: interrupted", file=sys.stderr)
-    return _summed_up(outcomes, len(work))
+        _summarise(outcomes, len(work))
+        raise
+    return _summarise(outcomes, len(work))
 
 
-def _summed_up(outcomes: list[folders.Outcome], total: int) -> int:
-    """Print what failed and why, and tell the exit code."""
+def _summarise(outcomes: list[folders.Outcome], total: int) -> int:
+    """Print the failed images and why, and return the exit code."""
     failed = [outcome for outcome in outcomes if outcome.status == "failed"]
     counts = Counter(outcome.status for outcome in outcomes)
     if total > 1 and failed:
@@ -124,10 +131,7 @@ def _upscale_pipe(parsed: argparse.Namespace, upscaler: Upscaler, options: folde
         raise OptionError('--suffix and --format are for folders, and --format for the output "-"; leave them out')
     extension = parsed.format if parsed.output == _PIPE else Path(parsed.output).suffix
     start = time.perf_counter()
-    try:
-        data = sys.stdin.buffer.read() if name == _PIPE else Path(name).read_bytes()
-    except OSError as error:
-        raise ImageError(f"cannot read {name}: {error.strerror}") from error
+    data = _read_pipe(upscaler) if name == _PIPE else _read_file(Path(name))
     result = upscaler.upscale_bytes(
         data,
         extension=extension,
@@ -139,8 +143,11 @@ def _upscale_pipe(parsed: argparse.Namespace, upscaler: Upscaler, options: folde
     if parsed.output == _PIPE:
         _write_to_pipe(result)
     else:
-        with replacing(Path(parsed.output)) as temporary:
-            temporary.write_bytes(result)
+        target = Path(parsed.output)
+        if name != _PIPE and is_same_file(Path(name), target):
+            raise OutputError(f"{target} is the source itself; choose another output")
+        with open_atomic(target, like=None if name == _PIPE else Path(name)) as file:
+            file.write(result)
     if parsed.json:
         outcome = folders.Outcome(
             source=Path(name), target=Path(parsed.output), status="done", seconds=time.perf_counter() - start
@@ -149,10 +156,28 @@ def _upscale_pipe(parsed: argparse.Namespace, upscaler: Upscaler, options: folde
     return DONE
 
 
+def _read_pipe(upscaler: Upscaler) -> bytes:
+    if sys.stdin is None:
+        raise ImageError("cannot read standard input: it is closed")
+    return reader.read_bounded(
+        sys.stdin.buffer,
+        "standard input",
+        max_pixels=upscaler.max_pixels,
+        max_bytes=memory.budget_bytes(upscaler.max_memory),
+    )
+
+
+def _read_file(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ImageError(f"cannot read {path}: {error.strerror}") from error
+
+
 def _write_to_pipe(data: bytes) -> None:
     try:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
     except OSError as error:
-        standard_output.let_go()
+        discard_stdout()
         raise OutputError(f"cannot write to the pipe: {error.strerror}") from error

@@ -1,10 +1,11 @@
-"""Where a network takes a picture in and gives it out, and whether it is a super-resolution network at all.
+"""The signature of a super-resolution network: which input takes the LR image and which output returns the SR image.
 
-Networks with channel attention may bring their averages out and in (see `sr_infer.tiling.pooled_statistics`):
+Networks with channel attention may let the caller replace their pooled statistics, the channel means over the input
+(see `sr_infer.tiling.pooled_statistics`):
 
-    output `pooled_out`  float32 (N, C_total, 1, 1): all averages over the input, channel by channel, layer after layer
-    input  `pooled`      float32 (1, C_total, 1, 1), an initialiser that the caller may override
-    input  `use_pooled`  bool or float32, scalar or one element, initially false: take `pooled` in place of averages
+    output `pooled_out`  float32 (N, C_total, 1, 1): all means over the input, channel by channel, layer after layer
+    input  `pooled`      float32 (1, C_total, 1, 1), optional
+    input  `use_pooled`  bool or float32, scalar or one element, optional, initially false: use `pooled`
 """
 
 from dataclasses import dataclass
@@ -13,50 +14,59 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from sr_infer.engine.protocol import LoadedNetwork
 from sr_infer.errors import ModelError
+
+POOLED_OUTPUT, POOLED_INPUT, USE_POOLED_INPUT = "pooled_out", "pooled", "use_pooled"
 
 
 @dataclass(frozen=True)
-class NetworkEnds:
-    """Names of a network's input and output."""
+class Signature:
+    """Inputs and outputs of a super-resolution network."""
 
     lr: str
+    """Name of the input for the LR image."""
     sr: str
+    """Name of the output with the SR image."""
     colour: Literal["RGB", "Y"]
-    """As the input's channels tell."""
+    """Colour that the number of input channels implies."""
     window_px: int | None
-    """The side of the square that the input's size is fixed to; None takes any size."""
+    """Side of the square input if the size is fixed; None for any size."""
     use_pooled: NDArray[Any] | None
-    """What switches the network to given averages, in the type that it wants; None where it has no such switch."""
+    """Value that switches the network to given pooled statistics; None for networks and engines without them."""
 
     @classmethod
-    def of(cls, runtime: Any, name: str) -> "NetworkEnds":
-        """Look at the inputs and outputs of an onnxruntime session.
+    def of(cls, network: LoadedNetwork, name: str) -> "Signature":
+        """Read the signature of a loaded network.
+
+        Args:
+            network: the network.
+            name: name of the file, for messages.
 
         Raises:
-            ModelError: not one float32 image batch (N, C, H, W) of any size or of a fixed square in, and one out.
+            ModelError: the network does not take one float32 image batch (N, C, H, W) of any size or of one square
+                size, or does not return such a batch.
         """
-        inputs, outputs = runtime.get_inputs(), {output.name: output for output in runtime.get_outputs()}
-        if len(inputs) != 1:
-            raise ModelError(f"{name}: expected one input, an image batch, got {[i.name for i in inputs]}")
-        (lr,) = inputs
-        sr = outputs.get("sr") or next(iter(outputs.values()))
-        for end in (lr, sr):
-            if len(end.shape) != 4 or end.type != "tensor(float)":
-                found = f"{end.name!r} of {end.type} {end.shape}"
-                raise ModelError(f"{name}: expected float32 images of rank 4 (N, C, H, W), got {found}")
-        channels, *sides = lr.shape[1:]
-        if isinstance(channels, int) and channels not in (1, 3):
+        outputs = {output.name: output for output in network.outputs}
+        if len(network.inputs) != 1:
+            names = [tensor.name for tensor in network.inputs]
+            raise ModelError(f"{name}: expected one input, an image batch, got {names}")
+        (lr,) = network.inputs
+        sr = outputs.get("sr") or network.outputs[0]
+        for tensor in (lr, sr):
+            if len(tensor.shape) != 4 or tensor.dtype != np.float32:
+                raise ModelError(f"{name}: expected float32 images of rank 4 (N, C, H, W), got {tensor}")
+        _, channels, height, width = lr.shape
+        if channels not in (None, 1, 3):
             raise ModelError(f"{name}: expected 1 or 3 input channels, got {channels}; is it an image network?")
-        window_px = sides[0] if isinstance(sides[0], int) else None
-        if sides[0] != sides[1] and any(isinstance(side, int) for side in sides):
+        if height != width:
             raise ModelError(
-                f"{name}: its input size is fixed to {lr.shape}; export it again for squares, or better with dynamic "
-                "height and width"
+                f"{name}: its input size is fixed to {width}x{height}; export it again for squares, or better with "
+                "dynamic height and width"
             )
-        overridable = {value.name: value for value in runtime.get_overridable_initializers()}
+        optional = {tensor.name: tensor for tensor in network.optional_inputs}
         use_pooled = None
-        if "pooled_out" in outputs and {"pooled", "use_pooled"} <= overridable.keys():
-            switch = overridable["use_pooled"]
-            use_pooled = np.ones(switch.shape, bool if switch.type == "tensor(bool)" else np.float32)
-        return cls(lr.name, sr.name, "Y" if channels == 1 else "RGB", window_px, use_pooled)
+        if POOLED_OUTPUT in outputs and {POOLED_INPUT, USE_POOLED_INPUT} <= optional.keys():
+            switch = optional[USE_POOLED_INPUT]
+            use_pooled = np.ones([side or 1 for side in switch.shape], switch.dtype)
+        return cls(lr.name, sr.name, "Y" if channels == 1 else "RGB", height, use_pooled)

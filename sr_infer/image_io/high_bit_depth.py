@@ -1,10 +1,11 @@
-"""More than 8 bits per channel where Pillow reads 8 without a word, or nothing: noticed, decoded, and written.
+"""Images with more than 8 bits per channel, which Pillow silently reduces to 8 bits or cannot read.
 
-Needs the extra `sr-infer[hdr]` (tifffile and imagecodecs) for PNG, TIFF and JPEG 2000. Without it, and for other
-formats, such a picture is refused rather than halved. 16-bit grey without transparency is Pillow's own affair.
+PNG, TIFF and JPEG 2000 need the extra `sr-infer[hdr]` (tifffile and imagecodecs). Without it, and for other formats,
+such an image is refused, so that no bits are lost silently. Pillow itself handles 16-bit grey without transparency.
 """
 
 import io
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any, BinaryIO
 
@@ -13,27 +14,25 @@ from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
 from sr_infer.errors import ImageError, OutputError
-from sr_infer.image_io import jpeg2000
+from sr_infer.image_io import formats, jpeg2000
+from sr_infer.image_io.formats import JPEG2000, PNG, Format
 from sr_infer.image_io.metadata import Metadata
 
-FORMATS = ("PNG", "TIFF", "JPEG2000")
-"""That are read and written with 16 bits per channel."""
 _TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _TIFF_BITS_PER_SAMPLE = 258
 _PNG_HEADER_BYTES = 8 + 25
-"""Signature and the chunk IHDR."""
+"""Length of a PNG file's signature and IHDR chunk."""
 _SNIFFED_BYTES = 4096
-_DRAWN_BY_PROGRAMS = ("EPS", "WMF")
-"""Formats that Pillow hands to Ghostscript or Windows, which strangers' files must not reach."""
+"""Length of the part of a file in which its bit depth is looked for."""
 _EXTRA = "which needs the extra: pip install 'sr-infer[hdr]'"
 _PILLOW_KEEPS_GREY = ("I;16", "I;16L", "I;16B", "I;16N", "I", "F")
 
 
-def opened(file: BinaryIO) -> tuple[Image.Image, bool]:
-    """A file opened by Pillow, not yet loaded, and whether its pixels must come from `decode` to keep their depth.
+def open_image(file: BinaryIO) -> tuple[Image.Image, bool]:
+    """Open a file with Pillow without decoding it, and tell whether only `decode` keeps its bit depth.
 
     Raises:
-        ImageError: a kind of TIFF that needs the extra, which is not installed; or a drawing such as EPS.
+        ImageError: a TIFF that needs the extra, which is not installed; or a format such as EPS that is not read.
         UnidentifiedImageError: not a picture.
     """
     try:
@@ -43,14 +42,14 @@ def opened(file: BinaryIO) -> tuple[Image.Image, bool]:
         data = file.read()
         if not data.startswith(_TIFF_STARTS):
             raise
-        return _opened_as_8_bits(data), True
-    if image.format in _DRAWN_BY_PROGRAMS:
-        raise ImageError(f"{image.format} files are drawn by other programs; convert this one to PNG")
+        return _open_as_8_bits(data), True
+    if not formats.by_name(image.format).is_read:
+        raise ImageError(f"{image.format} files are drawn by other programs or hold no image; convert this one to PNG")
     has_grey_mode = image.mode in _PILLOW_KEEPS_GREY and "transparency" not in image.info
     return image, not has_grey_mode and _stored_bits(file, image) > 8
 
 
-def _opened_as_8_bits(data: bytes) -> Image.Image:
+def _open_as_8_bits(data: bytes) -> Image.Image:
     """A TIFF of 16-bit grey with alpha, which Pillow does not know, opened for its metadata as if it had 8 bits."""
     try:
         import tifffile
@@ -69,28 +68,41 @@ def _stored_bits(file: BinaryIO, image: Image.Image) -> int:
     file.seek(0)
     header = file.read(_SNIFFED_BYTES)
     file.seek(position)
-    if image.format == "PNG":
-        return header[24]
     if isinstance(image, TiffImagePlugin.TiffImageFile):
         return int(max(image.tag_v2.get(_TIFF_BITS_PER_SAMPLE, (1,))))
-    if image.format == "JPEG2000":
-        size_marker = header.find(b"\xff\x51")
-        return (header[size_marker + 40] & 0x7F) + 1 if 0 <= size_marker < len(header) - 40 else 8
-    if image.format == "AVIF":
-        configuration = header.find(b"av1C")
-        return 10 if configuration >= 0 and header[configuration + 6] & 0x40 else 8
-    if image.format == "PPM":
-        numbers = [word for line in header.splitlines() for word in line.partition(b"#")[0].split()]
-        return 16 if numbers[0] in (b"P2", b"P3", b"P5", b"P6") and int(numbers[3]) > 255 else 8
-    if image.format == "SGI":
-        return 8 * header[3]
-    return 8
+    read_bits = _BITS_IN_HEADER.get(image.format or "")
+    return 8 if read_bits is None else read_bits(header)
 
 
-def mode(image: Image.Image) -> str:
-    """What `decode` will make of an opened file: LA;16, RGB;16 or RGBA;16."""
+def _jpeg2000_bits(header: bytes) -> int:
+    size_marker = header.find(b"\xff\x51")
+    return (header[size_marker + 40] & 0x7F) + 1 if 0 <= size_marker < len(header) - 40 else 8
+
+
+def _avif_bits(header: bytes) -> int:
+    configuration = header.find(b"av1C")
+    return 10 if configuration >= 0 and header[configuration + 6] & 0x40 else 8
+
+
+def _ppm_bits(header: bytes) -> int:
+    numbers = [word for line in header.splitlines() for word in line.partition(b"#")[0].split()]
+    return 16 if numbers[0] in (b"P2", b"P3", b"P5", b"P6") and int(numbers[3]) > 255 else 8
+
+
+_BITS_IN_HEADER: dict[str, Callable[[bytes], int]] = {
+    "PNG": lambda header: header[24],
+    "JPEG2000": _jpeg2000_bits,
+    "AVIF": _avif_bits,
+    "PPM": _ppm_bits,
+    "SGI": lambda header: 8 * header[3],
+}
+"""How each format with more than 8 bits states its bits per channel."""
+
+
+def channel_count(image: Image.Image) -> int:
+    """Number of channels, 2 to 4, that `decode` will return for an opened file."""
     bands = len(image.getbands()) + ("transparency" in image.info)
-    return ("LA;16", "RGB;16", "RGBA;16")[sorted((2, bands, 4))[1] - 2]
+    return min(max(bands, 2), 4)
 
 
 def decode(data: bytes, name: str, image: Image.Image) -> NDArray[np.uint16]:
@@ -99,13 +111,12 @@ def decode(data: bytes, name: str, image: Image.Image) -> NDArray[np.uint16]:
     Args:
         data: the file.
         name: for messages.
-        image: the file as it was `opened`.
+        image: the file as `open_image` returned it.
 
     Raises:
         ImageError: another format, or the extra is not installed, or not 16-bit unsigned grey or RGB.
     """
-    image_format = image.format
-    if image_format not in FORMATS:
+    if not formats.by_name(image.format).holds_16_bit_colour:
         raise ImageError(
             f"{name} has more than 8 bits per channel, which is read from PNG, TIFF and JPEG 2000 only; "
             "convert it to one of these, or to 8 bits"
@@ -118,9 +129,9 @@ def decode(data: bytes, name: str, image: Image.Image) -> NDArray[np.uint16]:
     premultiplied = False
     bits = 16
     pixels: NDArray[Any]
-    if image_format == "PNG":
+    if image.format == "PNG":
         pixels = imagecodecs.png_decode(data)
-    elif image_format == "JPEG2000":
+    elif image.format == "JPEG2000":
         pixels = imagecodecs.jpeg2k_decode(data)
         bits = _stored_bits(io.BytesIO(data), image)
     else:
@@ -150,39 +161,46 @@ def _tiff_pixels(data: bytes, name: str, tifffile: ModuleType) -> tuple[NDArray[
         return pixels, page.bitspersample, tifffile.EXTRASAMPLE.ASSOCALPHA in page.extrasamples
 
 
-def write(pixels: NDArray[np.uint16], file: BinaryIO, image_format: str, metadata: Metadata) -> None:
-    """Write a picture with 16 bits per channel as PNG or JPEG 2000.
+def write(pixels: NDArray[np.uint16], file: BinaryIO, file_format: Format, metadata: Metadata) -> None:
+    """Write an image with 16 bits per channel as PNG or JPEG 2000.
 
-    For PNG, Pillow writes a picture of one 8-bit pixel with all the metadata, in whose place the real pixels are then
-    put.
+    For PNG, Pillow writes an image of one 8-bit pixel with all the metadata; the real pixels then replace that pixel.
 
     Args:
         pixels: (H, W, 2), (H, W, 3) or (H, W, 4).
         file: open for writing.
-        image_format: Pillow's name.
-        metadata: of the picture.
+        file_format: PNG or JPEG 2000.
+        metadata: metadata of the image.
 
     Raises:
-        OutputError: another format, or the extra is not installed.
+        OutputError: the extra is not installed.
     """
-    if image_format not in FORMATS:
-        raise OutputError(f"{image_format} files cannot hold colour of 16 bits per channel; choose .png or .tif")
-    try:
-        import imagecodecs
-    except ModuleNotFoundError as error:
-        raise OutputError(f"this picture has more than 8 bits per channel, {_EXTRA}") from error
+    imagecodecs = import_encoders()
     pixels = np.ascontiguousarray(pixels, "<u2")
-    if image_format == "JPEG2000":
+    if file_format == JPEG2000:
         encoded = imagecodecs.jpeg2k_encode(pixels, level=0, codecformat="jp2", reversible=True)
         jpeg2000.write(encoded, file, metadata)
         return
     shell = io.BytesIO()
-    Image.new(("LA", "RGB", "RGBA")[pixels.shape[2] - 2], (1, 1)).save(shell, "PNG", **metadata.save_options("PNG"))
+    Image.new(("LA", "RGB", "RGBA")[pixels.shape[2] - 2], (1, 1)).save(shell, "PNG", **metadata.save_options(PNG))
     _write_png(memoryview(imagecodecs.png_encode(pixels)), shell.getvalue(), file)
 
 
+def import_encoders() -> Any:
+    """Import the package that encodes 16 bits per channel.
+
+    Raises:
+        OutputError: the extra is not installed.
+    """
+    try:
+        import imagecodecs
+    except ModuleNotFoundError as error:
+        raise OutputError(f"this picture has more than 8 bits per channel, {_EXTRA}") from error
+    return imagecodecs
+
+
 def _write_png(picture: memoryview, shell: bytes, file: BinaryIO) -> None:
-    """`picture` with what `shell` holds between its header and its pixels."""
+    """Write the PNG file `picture` with the metadata chunks of the PNG file `shell`."""
     file.write(picture[:_PNG_HEADER_BYTES])
     file.write(shell[_PNG_HEADER_BYTES : shell.index(b"IDAT") - 4])
     file.write(picture[_PNG_HEADER_BYTES:])

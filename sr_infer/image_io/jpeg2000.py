@@ -1,7 +1,7 @@
-"""ICC profile, EXIF, XMP and resolution of JPEG 2000 files, of which Pillow reads the resolution and writes none.
+"""Read and write ICC profile, EXIF, XMP and resolution of JPEG 2000 files. Pillow reads only the resolution.
 
-They lie in boxes (ISO/IEC 15444-1, annex I): a length, a type, a content that may be boxes again. EXIF and XMP are
-content of boxes of the type `uuid`, EXIF as a TIFF file without pixels.
+The metadata is stored in boxes (ISO/IEC 15444-1, annex I): a length, a type, and content that may be boxes again. EXIF
+and XMP are stored in boxes of the type `uuid`, EXIF as a TIFF file without pixels.
 """
 
 import io
@@ -19,17 +19,17 @@ _EXIF = b"JpgTiffExif->JP2"
 _XMP = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
 _EXIF_PREFIX = b"Exif\0\0"
 _RESTRICTED_PROFILE, _ANY_PROFILE = 2, 3
-"""Methods of the box `colr` whose content is, after three bytes, an ICC profile."""
+"""Methods of the box `colr` that stand for an ICC profile after the first three bytes."""
 _DOTS_PER_METRE = Fraction(10_000, 254)
-_MOST_16_BITS = 65_535
+_MAX_16_BITS = 65_535
 
 
-def note(image: Image.Image, file: BinaryIO) -> None:
-    """Put what the boxes hold into `image.info`, under the names that Pillow uses for other formats.
+def read_into_info(image: Image.Image, file: BinaryIO) -> None:
+    """Store the metadata of the boxes in `image.info`, under the names that Pillow uses for other formats.
 
     Args:
-        image: a JPEG 2000 file as Pillow opened it.
-        file: the same file; its position is kept.
+        image: a JPEG 2000 file that Pillow opened.
+        file: the same file; its position does not change.
     """
     position = file.tell()
     file.seek(0)
@@ -47,12 +47,12 @@ def note(image: Image.Image, file: BinaryIO) -> None:
 
 
 def write(encoded: bytes | bytearray | memoryview, file: BinaryIO, metadata: Metadata) -> None:
-    """Write an encoded picture with what goes into boxes.
+    """Write an encoded image with metadata in boxes.
 
     Args:
-        encoded: a JPEG 2000 file as encoders make it.
+        encoded: a JPEG 2000 file without metadata.
         file: open for writing.
-        metadata: of the picture.
+        metadata: metadata of the image.
     """
     for kind, content in _boxes(memoryview(encoded)):
         _write_box(file, kind, _header(content, metadata) if kind == b"jp2h" else content)
@@ -63,7 +63,7 @@ def write(encoded: bytes | bytearray | memoryview, file: BinaryIO, metadata: Met
 
 
 def _header(content: memoryview, metadata: Metadata) -> bytes:
-    """The content of `jp2h` with profile and resolution."""
+    """Add profile and resolution to the content of `jp2h`."""
     header = io.BytesIO()
     for kind, inner in _boxes(content):
         if kind == b"colr" and metadata.icc_profile is not None:
@@ -78,13 +78,13 @@ def _header(content: memoryview, metadata: Metadata) -> bytes:
 
 
 def _rational(dpi: float) -> tuple[int, int]:
-    """Numerator and denominator, of 16 bits each, of a resolution in hundreds of dots per metre."""
+    """Convert dpi to hundreds of dots per metre, as numerator and denominator of 16 bits each."""
     hundreds = Fraction(dpi) * _DOTS_PER_METRE / 100
-    return hundreds.limit_denominator(_MOST_16_BITS // math.ceil(hundreds)).as_integer_ratio()
+    return hundreds.limit_denominator(_MAX_16_BITS // math.ceil(hundreds)).as_integer_ratio()
 
 
 def _boxes(data: memoryview) -> Iterator[tuple[bytes, memoryview]]:
-    """Type and content of each whole box; nothing for a bare codestream."""
+    """Yield type and content of each complete box; nothing for a bare codestream."""
     while len(data) >= 8:
         length, kind = struct.unpack(">I4s", data[:8])
         start = 8

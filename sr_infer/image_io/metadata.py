@@ -1,4 +1,4 @@
-"""What a picture file carries beside its pixels: ICC profile, EXIF, XMP, resolution, PNG text, comment."""
+"""The metadata of an image file: ICC profile, EXIF, XMP, resolution, PNG text and comment."""
 
 import logging
 import re
@@ -7,11 +7,13 @@ from typing import Any, Self
 
 from PIL import ExifTags, Image, PngImagePlugin, TiffImagePlugin
 
+from sr_infer.image_io.formats import PNG, Format
+
 _log = logging.getLogger(__name__)
 
 _ORIENTATION = ExifTags.Base.Orientation
 DIRECTORIES = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
-"""Tags that hold directories of tags."""
+"""Tags whose values are directories of tags."""
 _DESCRIPTIVE_TIFF_TAGS = frozenset(
     {
         270,
@@ -30,36 +32,33 @@ _DESCRIPTIVE_TIFF_TAGS = frozenset(
         *DIRECTORIES,
     }
 )
-"""Of a TIFF's main directory, what describes the picture and not how the file stores it."""
+"""Tags of a TIFF's main directory that describe the image, not how the file stores it."""
 _TELLS_THE_SHAPE = ('{"shape"', "ImageJ=", "<?xml")
-"""How descriptions begin in which tifffile, ImageJ and OME note the size of the old picture."""
+"""First characters of descriptions in which tifffile, ImageJ and OME store the size of the LR image."""
 _TIFF_XMP = 700
 _XMP_TEXT_KEY = "XML:com.adobe.xmp"
 _COMMENT = "Comment"
-"""The keyword of PNG text that means the same as a JPEG comment."""
-_CARRIERS = ("JPEG", "PNG", "TIFF", "WEBP", "AVIF", "JPEG2000")
-"""Formats that hold ICC profile, EXIF and XMP."""
-_MAX_JPEG_SEGMENT = 65_500
-_MOST_DPI = 100_000
-"""Resolutions beyond it are mistakes, on which writers fail."""
+"""Keyword of PNG text that means the same as a JPEG comment."""
+_MAX_DPI = 100_000
+"""Largest plausible resolution; writers fail on larger ones."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Metadata:
-    """As read from the file, but for the orientation, which is applied to the pixels and taken out."""
+    """Metadata as read from a file, without the orientation, which is applied to the pixels instead."""
 
     icc_profile: bytes | None = None
     exif: bytes | None = None
     xmp: bytes | None = None
     dpi: tuple[float, float] | None = None
     text: tuple[tuple[str, str], ...] = field(default=())
-    """PNG text, keyword and value."""
+    """Keywords and values of PNG text."""
     comment: bytes | None = None
-    """Of JPEG and GIF files."""
+    """Comment of a JPEG or GIF file."""
 
     @classmethod
     def of(cls, image: Image.Image) -> Self:
-        """All that Pillow knows of a loaded picture."""
+        """Collect the metadata that Pillow knows of an image."""
         info = image.info
         xmp = info.get("xmp")
         if xmp is None and _XMP_TEXT_KEY in info:
@@ -71,7 +70,7 @@ class Metadata:
             icc_profile=info.get("icc_profile") or None,
             exif=_usable_exif(image),
             xmp=None if xmp is None else _without_orientation(xmp),
-            dpi=(float(dpi[0]), float(dpi[1])) if dpi and all(0 < value <= _MOST_DPI for value in dpi) else None,
+            dpi=(float(dpi[0]), float(dpi[1])) if dpi and all(0 < value <= _MAX_DPI for value in dpi) else None,
             text=tuple(
                 (key, value)
                 for key, value in text.items()
@@ -81,9 +80,9 @@ class Metadata:
         )
 
     def for_size(self, size_hw: tuple[int, ...]) -> Self:
-        """The same with the pixel-size tags of EXIF and XMP set to a new size."""
+        """A copy whose size tags of EXIF and XMP hold a new size (height, width) in px."""
         height, width = size_hw
-        exif = None if self.exif is None else _resized(self.exif, width, height)
+        exif = None if self.exif is None else _set_size(self.exif, width, height)
         xmp = self.xmp
         if xmp is not None:
             for names, value in (
@@ -94,37 +93,33 @@ class Metadata:
         return replace(self, exif=exif, xmp=xmp)
 
     def info(self) -> dict[str, Any]:
-        """As Pillow keeps it in `Image.info`."""
+        """The metadata as Pillow keeps it in `Image.info`."""
         values = {"icc_profile": self.icc_profile, "exif": self.exif, "xmp": self.xmp, "dpi": self.dpi}
         return {key: value for key, value in values.items() if value is not None}
 
-    def save_options(self, file_format: str) -> dict[str, Any]:
-        """Arguments of `Image.save` that write this into a file of one of Pillow's formats."""
+    def save_options(self, file_format: Format) -> dict[str, Any]:
+        """Arguments of Pillow's `Image.save` that write this metadata into a file; logs what the format cannot hold."""
         options: dict[str, Any] = {}
         beside = {"ICC profile": self.icc_profile, "EXIF": self.exif, "XMP": self.xmp}
         lost = [what for what, data in beside.items() if data is not None]
-        if lost and file_format not in _CARRIERS:
-            _log.warning("%s files are written without %s; PNG and TIFF hold all", file_format, ", ".join(lost))
+        if lost and not file_format.holds_metadata:
+            _log.warning("%s files are written without %s; PNG and TIFF hold all", file_format.name, ", ".join(lost))
         if self.icc_profile is not None:
             options["icc_profile"] = self.icc_profile
         if self.dpi is not None:
             options["dpi"] = self.dpi
         if self.exif is not None and _fits("EXIF", self.exif, file_format):
             options["exif"] = self.exif
-        if file_format == "PNG":
+        if file_format == PNG:
             options["pnginfo"] = self._png_text()
         elif self.xmp is not None and _fits("XMP", self.xmp, file_format):
             options["xmp"] = self.xmp
-        if (
-            file_format in ("JPEG", "JPEG2000")
-            and self.comment is not None
-            and _fits("comment", self.comment, file_format)
-        ):
+        if file_format.holds_comment and self.comment is not None and _fits("comment", self.comment, file_format):
             options["comment"] = self.comment
         return options
 
     def tiff_tags(self) -> Image.Exif:
-        """What describes the picture in a TIFF's main directory."""
+        """The tags of a TIFF's main directory that describe the image."""
         tags = Image.Exif()
         if self.exif is not None:
             tags.load(self.exif)
@@ -146,26 +141,26 @@ class Metadata:
 
 
 def orientation(image: Image.Image) -> int:
-    """The EXIF orientation, 1 to 8; 1 where there is none or an impossible one."""
+    """The EXIF orientation, 1 to 8; 1 if it is missing or impossible."""
     try:
         value = image.getexif().get(_ORIENTATION, 1)
-    except Exception:  # damaged; said by `_usable_exif`
+    except Exception:  # damaged EXIF; `_usable_exif` logs it
         return 1
     return value if value in range(1, 9) else 1
 
 
 def _usable_exif(image: Image.Image) -> bytes | None:
-    """What still holds of the EXIF data, written anew; None, with a warning, where they are damaged."""
+    """Rewrite the EXIF data that still hold; None, with a warning, if they are damaged."""
     try:
         exif = _descriptive(image)
-        return _resized(exif.tobytes(), *image.size) if exif else None
-    except Exception as error:  # Pillow raises whatever damaged data make it raise
+        return _set_size(exif.tobytes(), *image.size) if exif else None
+    except Exception as error:  # Pillow may raise anything on damaged data
         _log.warning("damaged EXIF data are left out (%s: %s)", type(error).__name__, error)
         return None
 
 
-def _resized(exif: bytes, width: int, height: int) -> bytes:
-    """With other values in those tags of the size that there are."""
+def _set_size(exif: bytes, width: int, height: int) -> bytes:
+    """Set the size tags that exist in EXIF data to a new size."""
     rewritten = Image.Exif()
     rewritten.load(exif)
     for tags in (rewritten, rewritten.get_ifd(ExifTags.IFD.Exif)):
@@ -181,7 +176,7 @@ def _resized(exif: bytes, width: int, height: int) -> bytes:
 
 
 def _descriptive(image: Image.Image) -> Image.Exif:
-    """A copy of the EXIF tags that still hold when the picture is upright and stored anew."""
+    """Copy the EXIF tags that still hold for the upright image in a new file."""
     source, copy = image.getexif(), Image.Exif()
     is_tiff = isinstance(image, TiffImagePlugin.TiffImageFile)
     for tag, value in source.items():
@@ -200,14 +195,16 @@ def _without_orientation(xmp: bytes | str) -> bytes:
     return re.sub(rb'tiff:Orientation="[0-9]"|<tiff:Orientation>[0-9]</tiff:Orientation>', b"", xmp)
 
 
-def _fits(what: str, data: bytes, file_format: str) -> bool:
-    """Whether a file of this format can hold it; a warning where not."""
-    if file_format != "JPEG" or len(data) <= _MAX_JPEG_SEGMENT:
+def _fits(what: str, data: bytes, file_format: Format) -> bool:
+    """Whether a file of this format can hold a block of metadata; logs a warning if not."""
+    limit = file_format.max_metadata_bytes
+    if limit is None or len(data) <= limit:
         return True
     _log.warning(
-        "%s of %d bytes is left out: JPEG files hold %d; PNG, TIFF and WebP hold all",
+        "%s of %d bytes is left out: %s files hold at most %d; PNG, TIFF and WebP hold all",
         what,
         len(data),
-        _MAX_JPEG_SEGMENT,
+        file_format.name,
+        limit,
     )
     return False

@@ -1,16 +1,15 @@
-"""Between Pillow images and pixels: which modes are taken, and as what.
+"""Convert Pillow images to pixels and back.
 
-Palettes become RGB(A), bilevel becomes grey, CMYK becomes sRGB. What Pillow keeps in 32 bits is refused.
+Palettes become RGB or RGBA, bilevel becomes grey, CMYK becomes sRGB. Pillow modes with 32 bits are refused.
 """
 
 import io
 import logging
-from pathlib import PurePath
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms, TiffImagePlugin
+from PIL import Image, TiffImagePlugin
 
 from sr_infer.errors import ImageError
 
@@ -19,7 +18,7 @@ Pixels = NDArray[Any]
 
 _log = logging.getLogger(__name__)
 
-_TAKEN_AS = {
+_PIXEL_MODES = {
     "1": "L",
     "L": "L",
     "LA": "LA",
@@ -33,24 +32,16 @@ _TAKEN_AS = {
     "HSV": "RGB",
     "CMYK": "RGB",
 }
-_NO_PIXELS = ("EPS", "WMF", "HDF5", "GRIB", "BUFR", "MPEG")
-"""Formats that Pillow knows by their header alone, or hands to other programs."""
 _TIFF_BITS_PER_SAMPLE, _TIFF_PHOTOMETRIC = 258, 262
 _WHITE_IS_ZERO = 0
 _GREY_16_MODES = ("I;16", "I;16L", "I;16B", "I;16N")
 
 
-def is_picture_name(path: PurePath) -> bool:
-    """Whether the extension is that of a format whose pixels Pillow reads by itself."""
-    name = Image.registered_extensions().get(path.suffix.lower())
-    return name in Image.OPEN and name not in _NO_PIXELS
-
-
-def taken_as(image: Image.Image) -> str:
-    """The mode in which an image's pixels are taken: L, LA, RGB, RGBA or I;16. Nothing is decoded to know it.
+def pixel_mode(image: Image.Image) -> str:
+    """The mode to which an image's pixels are converted: L, LA, RGB, RGBA or I;16. Nothing is decoded.
 
     Raises:
-        ImageError: the image has such a mode as Pillow's I or F.
+        ImageError: the image has a mode with 32 bits, such as I or F.
     """
     if image.mode in _GREY_16_MODES or (image.mode == "I" and image.format == "PPM"):
         return "I;16"
@@ -58,18 +49,18 @@ def taken_as(image: Image.Image) -> str:
         return "LA" if image.mode in ("1", "L") else "RGBA"
     if image.mode == "P":
         return "RGB" if image.palette is None else image.palette.mode
-    if image.mode in _TAKEN_AS:
-        return _TAKEN_AS[image.mode]
+    if image.mode in _PIXEL_MODES:
+        return _PIXEL_MODES[image.mode]
     raise ImageError(f"expected 8 bits per channel or 16-bit grey, got Pillow mode {image.mode!r}; convert it first")
 
 
 def pixels_of(image: Image.Image) -> tuple[Pixels, bytes | None]:
-    """The pixels of an image in the mode that it is `taken_as`, and the ICC profile that they are in.
+    """The pixels of an image in the mode that `pixel_mode` returns, and their ICC profile.
 
     Raises:
-        ImageError: as `taken_as`.
+        ImageError: as in `pixel_mode`.
     """
-    mode = taken_as(image)
+    mode = pixel_mode(image)
     profile = image.info.get("icc_profile") or None
     if image.mode == "CMYK":
         return np.asarray(_srgb_of_cmyk(image, profile)), _srgb_profile()
@@ -80,7 +71,7 @@ def pixels_of(image: Image.Image) -> tuple[Pixels, bytes | None]:
 
 
 def _grey_16(image: Image.Image) -> NDArray[np.uint16]:
-    """Grey (H, W), 65535 for white; Pillow leaves that of TIFF files as the file has it."""
+    """Grey (H, W) with 65535 for white; Pillow does not scale the values of TIFF files."""
     grey = np.asarray(image).astype(np.uint16)
     if isinstance(image, TiffImagePlugin.TiffImageFile):
         (bits,) = image.tag_v2[_TIFF_BITS_PER_SAMPLE]
@@ -92,6 +83,8 @@ def _grey_16(image: Image.Image) -> NDArray[np.uint16]:
 
 
 def _srgb_of_cmyk(image: Image.Image, profile: bytes | None) -> Image.Image:
+    from PIL import ImageCms
+
     if profile is not None:
         try:
             converted = ImageCms.profileToProfile(
@@ -106,19 +99,21 @@ def _srgb_of_cmyk(image: Image.Image, profile: bytes | None) -> Image.Image:
 
 
 def _srgb_profile() -> bytes:
+    from PIL import ImageCms
+
     return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
 def has_pillow_mode(channels: int, dtype: np.dtype[Any]) -> bool:
-    """Pillow can hold such pixels: all of 8 bits, and grey of 16."""
+    """Whether Pillow can hold such pixels: all with 8 bits, and grey with 16 bits."""
     return dtype == np.uint8 or (dtype == np.uint16 and channels == 1)
 
 
 def pillow_image(pixels: Pixels) -> Image.Image:
-    """Pixels that `has_pillow_mode` as a Pillow image."""
+    """Convert pixels for which `has_pillow_mode` is true to a Pillow image."""
     return Image.fromarray(np.ascontiguousarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels))
 
 
 def pillow_mode(channels: int, dtype: np.dtype[Any]) -> str:
-    """The mode that `pillow_image` gives."""
+    """The mode of the image that `pillow_image` returns."""
     return "I;16" if dtype == np.uint16 else ("L", "LA", "RGB", "RGBA")[channels - 1]

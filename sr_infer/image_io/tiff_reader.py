@@ -1,4 +1,4 @@
-"""TIFF files too large for memory, read a band of rows at a time. Needs tifffile, from `sr-infer[hdr]`."""
+"""Read TIFF files that are too large for memory, one band of rows at a time. Needs tifffile, from `sr-infer[hdr]`."""
 
 import logging
 from dataclasses import dataclass
@@ -12,30 +12,29 @@ from PIL import Image
 from sr_infer.errors import ImageError
 from sr_infer.image_io.metadata import Metadata, orientation
 from sr_infer.image_io.pillow_modes import Pixels
+from sr_infer.image_io.reader import Layout
 
 _log = logging.getLogger(__name__)
 
-_MOST_SEGMENT_PX = 1024
-"""Side of tiles and height of strips; where these are larger, reading a band would decode much of the picture."""
+_MAX_SEGMENT_PX = 1024
+"""Largest side of tiles and largest height of strips; larger ones would decode much of the image for one band."""
 
 
 @dataclass(frozen=True)
 class TiffRows:
-    """The first page of an open TIFF file, decoded where it is asked for; a source of `sr_infer.tiling.tile_runner`."""
+    """The first page of an open TIFF file, decoded row by row on demand; a source of `sr_infer.tiling.tile_runner`."""
 
-    size_hw: tuple[int, int]
-    channels: int
-    dtype: np.dtype[Any]
+    layout: Layout
     metadata: Metadata
     _file: Any
-    _name: str
+    path: Path
 
     @classmethod
-    def open(cls, path: Path, *, least_px: int) -> Self | None:
-        """The file, if it is a TIFF of at least `least_px` that can be read in bands.
+    def open(cls, path: Path, *, min_pixels: int) -> Self | None:
+        """Open a TIFF file of at least `min_pixels` that can be read in bands; None for any other file.
 
-        That is upright grey or RGB of 8 or 16 bits, interleaved, in tiles or strips that are not too large. Whatever is
-        wrong with other files is found when they are read whole.
+        It can be read in bands if it is upright grey or RGB of 8 or 16 bits, interleaved, in tiles or strips that are
+        not too large. Errors in other files are reported when they are read whole.
         """
         try:
             import tifffile
@@ -43,7 +42,7 @@ class TiffRows:
             return None
         try:
             with Image.open(path) as image:
-                if image.format != "TIFF" or image.width * image.height < least_px:
+                if image.format != "TIFF" or image.width * image.height < min_pixels:
                     return None
                 metadata, upright = Metadata.of(image), orientation(image) == 1
             if not upright:
@@ -61,9 +60,8 @@ class TiffRows:
         if not is_suitable:
             file.close()
             return None
-        return cls(
-            (page.imagelength, page.imagewidth), page.samplesperpixel, np.dtype(page.dtype), metadata, file, str(path)
-        )
+        layout = Layout((page.imagelength, page.imagewidth), page.samplesperpixel, np.dtype(page.dtype))
+        return cls(layout, metadata, file, path)
 
     def __enter__(self) -> Self:
         return self
@@ -81,26 +79,26 @@ class TiffRows:
         """
         page = self._file.pages.first
         height = _segment_height(page)
-        across = -(-self.size_hw[1] // page.tilewidth) if page.is_tiled else 1
-        result = np.zeros((stop - start, self.size_hw[1], self.channels), self.dtype)
+        across = -(-self.layout.size_hw[1] // page.tilewidth) if page.is_tiled else 1
+        result = np.zeros((stop - start, self.layout.size_hw[1], self.layout.channels), self.layout.dtype)
         for index in range(start // height * across, -(-stop // height) * across):
             try:
                 self._file.filehandle.seek(page.dataoffsets[index])
                 data = self._file.filehandle.read(page.databytecounts[index])
                 segment, (_, _, top, left, _), _ = page.decode(data, index, jpegtables=page.jpegtables)
             except Exception as error:
-                raise ImageError(f"{self._name} is damaged or incomplete ({error})") from error
+                raise ImageError(f"{self.path} is damaged or incomplete ({error})") from error
             if segment is None:
                 continue
-            pixels = segment[0, max(start - top, 0) : stop - top, : self.size_hw[1] - left]
+            pixels = segment[0, max(start - top, 0) : stop - top, : self.layout.size_hw[1] - left]
             first = max(top - start, 0)
             result[first : first + pixels.shape[0], left : left + pixels.shape[1]] = pixels
         return result
 
     def needed_bytes(self, window_height_px: int) -> int:
         """Memory for reading bands for windows of this height."""
-        segment_px = 2 * _segment_height(self._file.pages.first)
-        return self.size_hw[1] * self.channels * self.dtype.itemsize * (2 * window_height_px + segment_px)
+        rows = 2 * window_height_px + 2 * _segment_height(self._file.pages.first)
+        return self.layout.size_hw[1] * self.layout.channels * self.layout.dtype.itemsize * rows
 
 
 def _can_be_read_in_bands(page: Any, tifffile: ModuleType) -> bool:
@@ -111,8 +109,8 @@ def _can_be_read_in_bands(page: Any, tifffile: ModuleType) -> bool:
         and page.dtype in (np.uint8, np.uint16)
         and page.bitspersample == 8 * page.dtype.itemsize
         and page.samplesperpixel <= 4
-        and 1 <= _segment_height(page) <= _MOST_SEGMENT_PX
-        and (not page.is_tiled or 1 <= page.tilewidth <= _MOST_SEGMENT_PX)
+        and 1 <= _segment_height(page) <= _MAX_SEGMENT_PX
+        and (not page.is_tiled or 1 <= page.tilewidth <= _MAX_SEGMENT_PX)
     )
 
 

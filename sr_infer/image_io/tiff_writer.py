@@ -1,6 +1,6 @@
-"""TIFF files in deflated tiles, written as their pixels come, so that a picture may be larger than memory.
+"""Write TIFF files in deflated tiles, band by band, so that an image may be larger than memory.
 
-Pillow itself compresses through libtiff, which refuses the directories that EXIF needs.
+Pillow compresses TIFF files through libtiff, which refuses the directories that EXIF needs.
 """
 
 import zlib
@@ -17,7 +17,7 @@ from sr_infer.image_io.pillow_modes import Pixels
 _TILE_PX = 256
 _LITTLE_ENDIAN = b"II*\0" + bytes(4)
 _LITTLE_ENDIAN_BIG = b"II+\0\x08\0\0\0" + bytes(8)
-"""Headers; the offset of the directory comes last."""
+"""Headers of a TIFF and a BigTIFF file; they end with the offset of the directory."""
 _TAGS = {info.name: tag for tag, info in TiffTags.TAGS_V2.items()}
 _GREY, _RGB = 1, 2
 _DEFLATE, _DIFFERENCES, _INTERLEAVED, _UNASSOCIATED_ALPHA, _PER_INCH = 8, 2, 1, 2, 2
@@ -33,15 +33,16 @@ def write(
     metadata: Metadata,
     is_big: bool,
 ) -> None:
-    """Write a picture.
+    """Write an image.
 
     Args:
         file: empty, open for writing and seekable.
-        bands: the picture from top to bottom, each (rows, W, C) of any number of rows.
-        size_hw: of the whole picture.
-        channels, dtype: of the pixels; uint8 or uint16.
-        metadata: with the size of the picture already in it.
-        is_big: write a BigTIFF, which may have more than 4 GB.
+        bands: the image from top to bottom, each band (rows, W, C) with any number of rows.
+        size_hw: height and width of the whole image in px.
+        channels: 1 to 4.
+        dtype: uint8 or uint16.
+        metadata: metadata whose size tags already match the image.
+        is_big: write a BigTIFF file, which may be larger than 4 GB.
     """
     header, offset_type = (_LITTLE_ENDIAN_BIG, TiffTags.LONG8) if is_big else (_LITTLE_ENDIAN, TiffTags.LONG)
     file.write(header)
@@ -83,7 +84,7 @@ def write(
 
 
 def _tiles(bands: Iterable[Pixels]) -> Iterator[Pixels]:
-    """The bands cut into tiles, row by row, (_TILE_PX, _TILE_PX, C); at the right and bottom their edge goes on."""
+    """Cut bands into tiles (_TILE_PX, _TILE_PX, C), row by row; tiles at the right and bottom repeat their edge."""
     for rows in _rows_of_tiles(bands):
         for left in range(0, rows.shape[1], _TILE_PX):
             tile = rows[:, left : left + _TILE_PX]
@@ -91,7 +92,7 @@ def _tiles(bands: Iterable[Pixels]) -> Iterator[Pixels]:
 
 
 def _rows_of_tiles(bands: Iterable[Pixels]) -> Iterator[Pixels]:
-    """The bands as (_TILE_PX, W, C), the last one with fewer rows; each is overwritten by the next."""
+    """Regroup bands to (_TILE_PX, W, C), the last one with fewer rows; each is overwritten by the next."""
     rows: Pixels | None = None
     filled = 0
     for band in bands:
@@ -110,12 +111,12 @@ def _rows_of_tiles(bands: Iterable[Pixels]) -> Iterator[Pixels]:
 
 
 def _differences(tile: Pixels) -> bytes:
-    """TIFF 6.0, section 14: each pixel less the one before it, which deflates to less."""
+    """Subtract from each pixel the one before it, which compresses better (TIFF 6.0, section 14)."""
     differences = tile.astype(tile.dtype.newbyteorder("<"))
     differences[:, 1:] -= tile[:, :-1]
     return differences.tobytes()
 
 
 def needed_bytes(width_px: int, pixel_bytes: int) -> int:
-    """Memory for a row of tiles."""
+    """Memory for one row of tiles."""
     return width_px * _TILE_PX * pixel_bytes

@@ -1,7 +1,7 @@
-"""Pixels into picture files, with their metadata. What is written appears whole or not at all."""
+"""Write pixels to image files with their metadata. A file appears whole or not at all."""
 
 import io
-import math
+from dataclasses import dataclass
 from numbers import Integral
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -9,148 +9,181 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image
 
-from sr_infer.atomic_file import replacing
+from sr_infer.atomic_file import open_atomic
 from sr_infer.errors import OptionError, OutputError
-from sr_infer.image_io import high_bit_depth, jpeg2000, reader, tiff_writer
+from sr_infer.image_io import formats, high_bit_depth, jpeg2000, tiff_writer
+from sr_infer.image_io.formats import DEFAULT_QUALITY, JPEG2000, TIFF, Format
 from sr_infer.image_io.metadata import Metadata
 from sr_infer.image_io.pillow_modes import Pixels, has_pillow_mode, pillow_image, pixels_of
 
-DEFAULT_QUALITY = 95
-"""Of JPEG, WebP and AVIF, 1 to 100."""
-
-_ENCODER_BYTES_PER_PX = {"WEBP": 30, "AVIF": 46, "JPEG2000": 56}
-"""The most that was measured, on noise and photographs of 1.2 to 6 megapixels. Other encoders work row by row."""
-_MOST_SIDE_PX = {"WEBP": 16_383, "JPEG": 65_500, "AVIF": 32_768, "TGA": 65_535, "PCX": 65_534, "SGI": 65_535}
-"""AVIF files may have more, but what reads them refuses it."""
-_BYTES_FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "BMP", "JPEG2000", "AVIF", "PPM")
-"""Formats in which bytes are given back; others, such as palette files, come back as PNG."""
-_WRITTEN = (*_BYTES_FORMATS, "TGA", "PCX", "QOI", "SGI", "DDS")
-"""Others would lose colours (GIF), pixels (ICO, ICNS) or be no pictures (PDF)."""
 _BAND_PX = 256
-_CLASSIC_TIFF_BYTES = 4_000_000_000
-_GREY_16_FORMATS = (*high_bit_depth.FORMATS, "PPM")
+"""Rows that are handed to the TIFF writer at once."""
+_MAX_CLASSIC_TIFF_BYTES = 4_000_000_000
+"""Images with more bytes are written as BigTIFF."""
 
 
-def file_format(path: Path) -> str:
-    """Pillow's name of the format that a file name's extension stands for.
+def format_of_path(path: Path) -> Format:
+    """The format that a file name's extension stands for.
 
     Raises:
-        OptionError: no such files are written.
+        OptionError: no files with this extension are written.
     """
-    extension = path.suffix.lower()
-    name = Image.registered_extensions().get(extension)
-    if name is None or name not in _WRITTEN or name not in Image.SAVE:
+    found = formats.by_suffix(path)
+    if found is None or not found.is_written:
         raise OptionError(f"expected a file name such as out.png, out.jpg, out.tif or out.webp, got {path.name!r}")
-    return name
+    return found
 
 
-def bytes_format(own: str | None, extension: str | None) -> str:
-    """Pillow's name of the format in which bytes are given back.
+def format_of_bytes(of_input: Format, extension: str | None) -> Format:
+    """The format in which encoded bytes are returned.
 
     Args:
-        own: the format that they came in.
-        extension: names another, such as "png".
+        of_input: format of the input.
+        extension: extension of another format, such as "png"; None keeps the input's format where possible.
 
     Raises:
-        OptionError: no such files are written.
+        OptionError: no files with this extension are written.
     """
+    if not isinstance(extension, str | None):
+        raise OptionError(f'expected an extension such as "png", got {extension!r}')
     if extension is not None:
-        return file_format(Path(f"out.{extension.removeprefix('.')}"))
-    return own if own in _BYTES_FORMATS else "PNG"
+        return format_of_path(Path(f"out.{extension.removeprefix('.')}"))
+    return formats.returned_format(of_input)
 
 
-def write(image: Image.Image | Pixels, path: Path, metadata: Metadata, *, quality: int = DEFAULT_QUALITY) -> None:
-    """Write a picture into a file whose extension names the format.
+@dataclass(frozen=True, kw_only=True)
+class Encoding:
+    """How a result will be encoded.
+
+    Raises:
+        OptionError: the quality is out of range.
+    """
+
+    file_format: Format
+    quality: int = DEFAULT_QUALITY
+    """Quality of JPEG, WebP and AVIF, 1 to 100."""
+    in_memory: bool = False
+    """The encoded bytes are kept in memory; otherwise they are written to a file."""
+
+    def __post_init__(self) -> None:
+        _check_quality(self.quality)
+
+    def bytes_per_px(self, size_hw: tuple[int, int], channels: int, dtype: np.dtype[Any]) -> float:
+        """Memory that encoding takes beside the image, for each of its pixels.
+
+        Args:
+            size_hw: height and width of the image in px.
+            channels: 1 to 4.
+            dtype: uint8 or uint16.
+
+        Raises:
+            OutputError: the format cannot hold such an image.
+        """
+        row, bits = self.file_format, 8 * dtype.itemsize
+        _check_holds(row, size_hw, channels, bits)
+        if bits > 8 and channels > 1 and row != TIFF:
+            high_bit_depth.import_encoders()
+        encoded_bytes = 1.1 * channels * dtype.itemsize
+        return row.encoder_bytes_per_px + encoded_bytes * ((bits in row.buffered_bits) + self.in_memory)
+
+
+def write(
+    image: Image.Image | Pixels,
+    path: Path,
+    metadata: Metadata,
+    *,
+    file_format: Format | None = None,
+    quality: int = DEFAULT_QUALITY,
+    like: Path | None = None,
+) -> None:
+    """Write an image to a file.
 
     Args:
         image: a Pillow image or pixels (H, W, C).
-        path: replaced only when the new file is complete.
-        metadata: of the LR picture; size tags are rewritten.
-        quality: of lossy formats, 1 to 100.
+        path: the file; it is replaced only when the new one is complete.
+        metadata: metadata of the LR image; its size tags are rewritten.
+        file_format: format of the file; None takes the one that its extension names.
+        quality: quality of lossy formats, 1 to 100.
+        like: a new file gets no right that this file does not have, so that results are as private as their sources.
 
     Raises:
-        OptionError: the extension or quality is out of range.
+        OptionError: the extension or the quality is out of range.
         OutputError: the format cannot hold such pixels, or the file cannot be written.
     """
-    name = file_format(path)
-    with replacing(path) as temporary, temporary.open("wb") as file:
-        _save(image, file, name, metadata, quality)
+    file_format = file_format or format_of_path(path)
+    with open_atomic(path, like=like) as file:
+        _save(image, file, file_format, metadata, quality)
 
 
-def encode(image: Image.Image | Pixels, name: str, metadata: Metadata, *, quality: int = DEFAULT_QUALITY) -> bytes:
-    """The bytes of a picture file of one of Pillow's formats.
+def encode(
+    image: Image.Image | Pixels, file_format: Format, metadata: Metadata, *, quality: int = DEFAULT_QUALITY
+) -> bytes:
+    """Encode an image to the bytes of a file.
 
     Raises:
         OptionError: the quality is out of range.
         OutputError: the format cannot hold such pixels.
     """
     buffer = io.BytesIO()
-    _save(image, buffer, name, metadata, quality)
+    _save(image, buffer, file_format, metadata, quality)
     return buffer.getvalue()
 
 
-def check(
-    name: str, size_hw: tuple[int, int], channels: int, dtype: np.dtype[Any], *, quality: int, in_memory: bool
-) -> float:
-    """Find out before the work, with a picture of one pixel, whether a format can hold such pictures.
-
-    Args:
-        name: Pillow's name of the format.
-        size_hw, channels, dtype: of the picture to come.
-        quality: of lossy formats, 1 to 100.
-        in_memory: the encoded bytes will be kept rather than written to a file.
-
-    Returns:
-        Memory that writing takes beside the picture, by the picture's pixels.
-
-    Raises:
-        OptionError: the quality is out of range.
-        OutputError: the format cannot hold such pixels, or not so many.
-    """
-    most_px = _MOST_SIDE_PX.get(name, math.inf)
-    if max(size_hw) > most_px:
-        raise OutputError(
-            f"{name} files hold at most {most_px} px a side, and {size_hw[1]}x{size_hw[0]} px are to come; "
-            "choose .png or .tif"
-        )
-    pixel = encode(np.zeros((1, 1, channels), dtype), name, Metadata(), quality=quality)
-    if channels in (2, 4) and reader.read(pixel).channels != channels:
-        raise OutputError(f"{name} files cannot hold transparency; choose .png, .webp or .tif")
-    compressed = 1.1 * channels * dtype.itemsize
-    kept_whole = name == "JPEG2000" or (name == "PNG" and dtype.itemsize > 1)
-    return _ENCODER_BYTES_PER_PX.get(name, 0) + compressed * (kept_whole + in_memory)
-
-
-def _save(image: Image.Image | Pixels, file: BinaryIO, name: str, metadata: Metadata, quality: int) -> None:
-    if not (isinstance(quality, Integral) and 1 <= quality <= 100):
+def _check_quality(quality: int) -> None:
+    if isinstance(quality, bool) or not (isinstance(quality, Integral) and 1 <= quality <= 100):
         raise OptionError(f"expected a quality from 1 to 100, got {quality!r}")
-    size_hw = image.size[::-1] if isinstance(image, Image.Image) else (image.shape[0], image.shape[1])
-    metadata = metadata.for_size(size_hw)
-    if name == "TIFF":
-        _save_tiff(image, file, size_hw, metadata)
+
+
+def _check_holds(row: Format, size_hw: tuple[int, int], channels: int, bits: int) -> None:
+    """Raises OutputError if files of a format cannot hold an image."""
+    if row.max_side_px is not None and max(size_hw) > row.max_side_px:
+        raise OutputError(
+            f"{row.name} files hold at most {row.max_side_px} px a side, and the result has {size_hw[1]}x{size_hw[0]} "
+            "px; choose .png or .tif"
+        )
+    if channels in (row.channels_8_bit if bits == 8 else row.channels_16_bit):
         return
-    if not isinstance(image, Image.Image):
-        if not has_pillow_mode(image.shape[2], image.dtype):
-            high_bit_depth.write(image, file, name, metadata)
-            return
-        image = pillow_image(image)
-    if image.mode == "I;16" and name not in _GREY_16_FORMATS:
-        raise OutputError(f"{name} files cannot hold 16-bit grey; choose .png or .tif")
-    options: dict[str, Any] = metadata.save_options(name)
-    if name in ("JPEG", "WEBP", "AVIF"):
+    if bits == 8 and channels in (2, 4):
+        raise OutputError(f"{row.name} files cannot hold transparency; choose .png, .webp or .tif")
+    if bits == 8:
+        raise OutputError(f"{row.name} files cannot hold grey; choose .png or .tif")
+    what = "16-bit grey" if channels == 1 else "colour of 16 bits per channel"
+    raise OutputError(f"{row.name} files cannot hold {what}; choose .png or .tif")
+
+
+def _save(image: Image.Image | Pixels, file: BinaryIO, row: Format, metadata: Metadata, quality: int) -> None:
+    _check_quality(quality)
+    if isinstance(image, Image.Image):
+        size_hw, channels = image.size[::-1], len(image.getbands())
+        bits = 16 if image.mode == "I;16" else 8
+    else:
+        size_hw, channels, bits = (image.shape[0], image.shape[1]), image.shape[2], 8 * image.dtype.itemsize
+    _check_holds(row, size_hw, channels, bits)
+    metadata = metadata.for_size(size_hw)
+    if row == TIFF:
+        _save_tiff(image, file, size_hw, metadata)
+    elif isinstance(image, Image.Image):
+        _save_with_pillow(image, file, row, metadata, quality)
+    elif has_pillow_mode(channels, image.dtype):
+        _save_with_pillow(pillow_image(image), file, row, metadata, quality)
+    else:
+        high_bit_depth.write(image, file, row, metadata)
+
+
+def _save_with_pillow(image: Image.Image, file: BinaryIO, row: Format, metadata: Metadata, quality: int) -> None:
+    options = metadata.save_options(row) | dict(row.save_options)
+    if row.has_quality:
         options["quality"] = int(quality)
-    if name == "JPEG":
-        options["subsampling"] = 0
     try:
-        if name == "JPEG2000":
-            image.save(buffer := io.BytesIO(), name, **options)
+        if row == JPEG2000:
+            image.save(buffer := io.BytesIO(), row.name, **options)
             jpeg2000.write(buffer.getbuffer(), file, metadata)
         else:
-            image.save(file, name, **options)
+            image.save(file, row.name, **options)
     except (OSError, ValueError, SystemError, RuntimeError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
-        raise OutputError(f"cannot write this picture as {name} ({error}); PNG and TIFF hold all kinds") from error
+        raise OutputError(f"cannot write this picture as {row.name} ({error}); PNG and TIFF hold all kinds") from error
 
 
 def _save_tiff(image: Image.Image | Pixels, file: BinaryIO, size_hw: tuple[int, int], metadata: Metadata) -> None:
@@ -168,5 +201,5 @@ def _save_tiff(image: Image.Image | Pixels, file: BinaryIO, size_hw: tuple[int, 
         channels=first.shape[2],
         dtype=first.dtype,
         metadata=metadata,
-        is_big=size_hw[0] * size_hw[1] * first[0, 0].nbytes > _CLASSIC_TIFF_BYTES,
+        is_big=size_hw[0] * size_hw[1] * first[0, 0].nbytes > _MAX_CLASSIC_TIFF_BYTES,
     )

@@ -1,12 +1,12 @@
-"""Which windows of a picture a network sees, and which part of each result is kept. Pure geometry in LR pixels.
+"""Divide an image into windows, and tell which part of each result is kept. Pure geometry in LR pixels.
 
-Along each axis all windows have the same length, so that the runtime plans its memory once. They are spread evenly from
-border to border: the first starts at the picture's border and the last ends at it, so both see the padding that the
-whole picture sees, and there are no slivers. Neighbours overlap by at least two halos and share a seam in the middle.
+Along each axis all windows have the same length, so that the engine plans its memory once. They are spread evenly: the
+first starts at the border of the image and the last ends at it, so that both see the same padding as the whole image,
+and no window is a sliver. Neighbours overlap by at least two halos and share a seam in the middle.
 
-With a halo of at least the receptive-field radius every kept pixel is what the whole picture would have given. Networks
-that average over their whole input (channel attention) cannot be made equal by a halo; `pooled_statistics` feeds all
-their windows one set of averages instead.
+With a halo of at least the radius of the receptive field, every kept pixel equals that of the whole image. For networks
+that average over their whole input (channel attention) no halo achieves this; `pooled_statistics` gives all their
+windows the same averages instead.
 """
 
 from collections.abc import Iterator
@@ -17,9 +17,9 @@ from sr_infer.errors import OptionError
 
 @dataclass(frozen=True)
 class Span:
-    """One window along one axis: the network sees [start, stop), of which [keep_start, keep_stop) is kept.
+    """One window along one axis: the network sees [start, stop) and [keep_start, keep_stop) is kept.
 
-    `stop` passes the end of the picture where the picture must be padded up to what the network takes.
+    `stop` lies beyond the end of an image that must be padded to a size that the network takes.
     """
 
     start: int
@@ -30,7 +30,7 @@ class Span:
 
 @dataclass(frozen=True)
 class Grid:
-    """All windows of a picture: every row span with every column span."""
+    """All windows of an image: every row span with every column span."""
 
     rows: tuple[Span, ...]
     columns: tuple[Span, ...]
@@ -39,31 +39,31 @@ class Grid:
         return len(self.rows) * len(self.columns)
 
     def __iter__(self) -> Iterator[tuple[Span, Span]]:
-        """Row by row, from the top left."""
+        """Iterate row by row from the top left."""
         return ((row, column) for row in self.rows for column in self.columns)
 
     @property
     def window_hw(self) -> tuple[int, int]:
-        """The one shape that all windows have."""
+        """Height and width in px of every window."""
         return (self.rows[0].stop - self.rows[0].start, self.columns[0].stop - self.columns[0].start)
 
     @property
-    def window_px(self) -> int:
-        """Pixels of one window."""
+    def window_pixels(self) -> int:
+        """Number of pixels of one window."""
         return self.window_hw[0] * self.window_hw[1]
 
 
 def plan(
     size_hw: tuple[int, int], *, tile_px: int, halo_px: int, multiple_of_px: int = 1, min_size_px: int = 1
 ) -> Grid:
-    """Divide a picture into windows.
+    """Divide an image into windows.
 
     Args:
-        size_hw: height and width of the picture, each at least 1.
-        tile_px: side of a tile without its halo; tiles come out at most so large, evenly.
-        halo_px: overlap on each side that a tile is computed with; rounded up to the multiple.
-        multiple_of_px: window sides and positions are multiples of this.
-        min_size_px: the smallest window side.
+        size_hw: height and width of the image in px, each at least 1.
+        tile_px: largest side of a tile without its halo; tiles are evenly large.
+        halo_px: overlap on each side of a tile, rounded up to the multiple.
+        multiple_of_px: sides and positions of windows are multiples of this.
+        min_size_px: smallest side of a window.
 
     Raises:
         OptionError: a length is out of range.
@@ -83,7 +83,7 @@ def plan(
 
 
 def _spans(length: int, tile_px: int, halo_px: int, multiple: int, min_size: int) -> tuple[Span, ...]:
-    """Spans along one axis, computed in units of `multiple`."""
+    """Divide one axis into spans, in units of `multiple`."""
     padded = _ceil_div(max(length, min_size), multiple)
     halo = _ceil_div(halo_px, multiple)
     least = _ceil_div(min_size, multiple)

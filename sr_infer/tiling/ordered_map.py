@@ -1,17 +1,24 @@
-"""`map` with threads, for work that is lazy at both ends."""
+"""A threaded `map` that keeps order and reads its input lazily."""
 
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
+from sr_infer.resources import startable_threads
+
 _T = TypeVar("_T")
 _R = TypeVar("_R")
 
 
-def in_order(function: Callable[[_T], _R], items: Iterator[_T], workers: int) -> Iterator[_R]:
-    """The results in the order of the items. One finished result may wait, more items are not taken ahead."""
-    if workers == 1:
+def ordered_map(function: Callable[[_T], _R], items: Iterator[_T], workers: int) -> Iterator[_R]:
+    """Map in threads and yield results in the order of the items; at most one finished result waits.
+
+    Where the system allows fewer threads, fewer work, at least the caller's own.
+    """
+    if workers > 1:
+        workers = startable_threads(workers)
+    if workers <= 1:
         yield from map(function, items)
         return
     pool = ThreadPoolExecutor(workers)

@@ -1,4 +1,4 @@
-"""The flips and rotations of a square, over which a network's results are averaged.
+"""Flip and rotate a square; the results of a network on all 8 orientations are averaged.
 
 Timofte et al., "Seven ways to improve example-based single image super resolution", CVPR 2016, section 3.4.
 """
@@ -7,16 +7,22 @@ import numpy as np
 
 from sr_infer.colour import Planes
 
-TURNS = 8
+ORIENTATIONS = 8
+"""Number of flips and rotations of a square."""
 
 
-def turned(planes: Planes, turn: int) -> Planes:
-    """(C, H, W) rotated by turn % 4 quarters, and before that mirrored from turn 4 on."""
-    mirrored = planes[:, :, ::-1] if turn >= 4 else planes
-    return np.ascontiguousarray(np.rot90(mirrored, turn % 4, axes=(1, 2)))
+def orient(planes: Planes, index: int) -> Planes:
+    """Flip and rotate planes.
+
+    Args:
+        planes: (C, H, W).
+        index: 0 to 7. Planes are mirrored if it is 4 or more, then rotated by index % 4 quarter turns.
+    """
+    mirrored = planes[:, :, ::-1] if index >= 4 else planes
+    return np.ascontiguousarray(np.rot90(mirrored, index % 4, axes=(1, 2)))
 
 
-def turned_back(planes: Planes, turn: int) -> Planes:
-    """What `turned` undoes."""
-    upright = np.rot90(planes, -(turn % 4), axes=(1, 2))
-    return upright[:, :, ::-1] if turn >= 4 else upright
+def inverse_orient(planes: Planes, index: int) -> Planes:
+    """Undo `orient` with the same index."""
+    upright = np.rot90(planes, -(index % 4), axes=(1, 2))
+    return upright[:, :, ::-1] if index >= 4 else upright

@@ -1,57 +1,61 @@
-"""The pixels of each window of a picture, with what lies around them."""
+"""Read the pixels of each window of an image, with a margin around them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from sr_infer import colour
 from sr_infer.colour import Planes
 from sr_infer.image_io.pillow_modes import Pixels
+from sr_infer.image_io.reader import Layout
 from sr_infer.model_card import ModelCard
 from sr_infer.resize import imresize
+from sr_infer.tiling.alpha import BLEED_PX, bleed_colour
 from sr_infer.tiling.geometry import Grid, Span
 
 _BICUBIC_PX = 3
-"""More than the bicubic kernel reaches, so that resized parts equal the resized whole."""
+"""Margin in px around a part that is resized: more than the bicubic kernel reaches, so that parts equal the whole."""
 
 
 class Source(Protocol):
-    """A picture whose rows can be had: in memory, or read from a file band by band."""
+    """An image whose rows can be read: in memory, or from a file band by band."""
 
     @property
-    def size_hw(self) -> tuple[int, int]: ...
-    @property
-    def channels(self) -> int: ...
-    @property
-    def dtype(self) -> np.dtype[Any]: ...
+    def layout(self) -> Layout: ...
     def rows(self, start: int, stop: int) -> Pixels: ...
 
 
 @dataclass(frozen=True)
 class Window:
-    """The pixels of one window and a margin around it, where the picture goes on."""
+    """The pixels of one window and a margin around it."""
 
     pixels: Pixels
-    """(H, W, C): the window and its margin, clipped to the picture; hidden colour replaced."""
+    """(H, W, C): the window and its margin, clipped to the image; hidden colour is replaced."""
     top: int
     left: int
-    """Where `pixels` begins in the picture."""
+    """Column of the image at which `pixels` begins; `top` is the row."""
     row: Span
     column: Span
 
     @property
     def colour(self) -> Pixels:
+        """(H, W, 1) or (H, W, 3)."""
         return self.pixels[..., : 1 if self.pixels.shape[2] < 3 else 3]
 
     @property
     def alpha(self) -> Pixels | None:
-        """(H, W, 1), or None for an opaque picture."""
+        """(H, W, 1), or None for an opaque image."""
         return self.pixels[..., -1:] if self.pixels.shape[2] in (2, 4) else None
 
     def network_planes(self, pixels: Pixels, card: ModelCard) -> Planes:
-        """The window proper of `colour` or `alpha` as the network takes it; past the picture's end its edge goes on."""
+        """Convert the window without margin to the planes that the network takes.
+
+        Args:
+            pixels: `colour` or `alpha` of this window. Beyond the end of the image its edge is repeated.
+            card: model card of the network.
+        """
         part = pixels[
             self.row.start - self.top : self.row.stop - self.top,
             self.column.start - self.left : self.column.stop - self.left,
@@ -62,7 +66,7 @@ class Window:
         return colour.to_network(part, luma_only=card.colour == "Y", value_range=card.value_range)
 
     def resized_part(self, pixels: Pixels, scale: int) -> Pixels:
-        """The kept part of `colour`, `alpha` or other (H, W, C) pixels of this window, bicubic."""
+        """Resize the kept part of `colour`, `alpha` or other (H, W, C) pixels of this window, bicubic."""
         top = max(self.row.keep_start - self.top - _BICUBIC_PX, 0)
         left = max(self.column.keep_start - self.left - _BICUBIC_PX, 0)
         part = pixels[
@@ -76,7 +80,7 @@ class Window:
         ]
 
     def kept(self, planes: Planes, scale: int) -> Planes:
-        """The kept part of what the network made of `network_planes`."""
+        """Cut the kept part out of the network's result for this window."""
         return planes[
             :,
             (self.row.keep_start - self.row.start) * scale : (self.row.keep_stop - self.row.start) * scale,
@@ -86,7 +90,7 @@ class Window:
 
 @dataclass(frozen=True)
 class _Band:
-    """The rows of one row of windows."""
+    """The image rows of one row of windows."""
 
     pixels: Pixels
     top: int
@@ -94,19 +98,19 @@ class _Band:
 
     @classmethod
     def read(cls, source: Source, row: Span) -> "_Band":
-        top = max(row.start - colour.BLEED_PX, 0)
-        return cls(source.rows(top, min(row.stop + colour.BLEED_PX, source.size_hw[0])), top, row)
+        top = max(row.start - BLEED_PX, 0)
+        return cls(source.rows(top, min(row.stop + BLEED_PX, source.layout.size_hw[0])), top, row)
 
     def window(self, column: Span) -> Window:
-        left = max(column.start - colour.BLEED_PX, 0)
-        pixels = self.pixels[:, left : column.stop + colour.BLEED_PX]
+        left = max(column.start - BLEED_PX, 0)
+        pixels = self.pixels[:, left : column.stop + BLEED_PX]
         if pixels.shape[2] in (2, 4):
-            pixels = np.concatenate([colour.bled(pixels[..., :-1], pixels[..., -1]), pixels[..., -1:]], axis=2)
+            pixels = np.concatenate([bleed_colour(pixels[..., :-1], pixels[..., -1]), pixels[..., -1:]], axis=2)
         return Window(pixels, self.top, left, self.row, column)
 
 
 def windows(source: Source, grid: Grid) -> Iterator[Window]:
-    """All windows of a picture, row by row from the top left."""
+    """Read all windows of an image, row by row from the top left."""
     for row in grid.rows:
         band = _Band.read(source, row)
         for column in grid.columns:

@@ -1,4 +1,4 @@
-"""The page of `sr_infer.web.server`: a picture in, before and after beside each other, the result out."""
+"""The page of `sr_infer.web.server`: upload an image, compare before and after, download the result."""
 
 import tempfile
 import time
@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
-from sr_infer import folders, measure
+from sr_infer import folders, resources
 from sr_infer.errors import SrInferError
 from sr_infer.image_io import pillow_modes, reader
 from sr_infer.memory import format_bytes
@@ -17,8 +17,9 @@ from sr_infer.model_zoo import DEFAULT_MODEL, available_models
 from sr_infer.upscaler import Upscaler
 
 _COMPARED_PX = 2400
-"""Side of the part in the middle that is compared: what a browser shows without trouble."""
+"""Largest side of the middle part that is compared; browsers show this size without trouble."""
 _REMOVED_EVERY_S = 60
+"""Time in s between two removals of old files."""
 
 STYLE = """
 .actual-size { overflow: auto; }
@@ -29,8 +30,8 @@ def build(*, max_memory: int | str | None, max_pixels: int, threads: int | None,
     """Build the page.
 
     Args:
-        max_memory, max_pixels, threads: of the `Upscaler`.
-        keep_s: seconds after which uploads and results are removed.
+        max_memory, max_pixels, threads: options of the `Upscaler`.
+        keep_s: time in s after which uploads and results are removed.
     """
 
     def upscale(upload: str | None, model: str, bar: gr.Progress = gr.Progress()) -> Iterator[Any]:  # noqa: B008
@@ -42,7 +43,7 @@ def build(*, max_memory: int | str | None, max_pixels: int, threads: int | None,
             target = Path(folder) / folders.renamed(Path(source.name), f"-{model}", None)
             try:
                 cost = _upscale_file(upscaler, source, target, bar)
-                before, after = _compared(source, target)
+                before, after = _compare(source, target)
             except SrInferError as error:
                 raise gr.Error(str(error)) from error
             shown = gr.ImageSlider((before, after), width=f"{after.width}px", height=after.height, visible=True)
@@ -54,7 +55,7 @@ def build(*, max_memory: int | str | None, max_pixels: int, threads: int | None,
             upload = gr.File(label="Picture", file_types=["image"], height=140)
             _refuse_addresses(upload)
             with gr.Column():
-                names = [(_described(row.name, row.card.scale), row.name) for row in available_models()]
+                names = [(_describe(row.name, row.card.scale), row.name) for row in available_models()]
                 model = gr.Dropdown(names, value=DEFAULT_MODEL, label="Model")
                 start = gr.Button("Enlarge", variant="primary")
         cost = gr.Markdown()
@@ -68,7 +69,7 @@ def build(*, max_memory: int | str | None, max_pixels: int, threads: int | None,
 
 
 def _refuse_addresses(upload: gr.File) -> None:
-    """Gradio would fetch a picture whose address it is sent in place of a file."""
+    """Refuse addresses: Gradio would fetch an image from an address that it receives in place of a file."""
     take_file = upload.async_move_resource_to_block_cache
 
     async def take(path: str | Path | None) -> str | None:
@@ -80,30 +81,30 @@ def _refuse_addresses(upload: gr.File) -> None:
     upload.async_move_resource_to_block_cache = take
 
 
-def _described(name: str, scale: int) -> str:
+def _describe(name: str, scale: int) -> str:
     return f"{name}: {scale} times as wide and high"
 
 
 def _upscale_file(upscaler: Upscaler, source: Path, target: Path, bar: gr.Progress) -> str:
-    """Upscale, and say what it took."""
+    """Upscale a file and return its size, time and memory as text."""
 
     def tell(done: int, total: int) -> None:
         bar((done, total), unit="tiles")
 
     upscaler.load()
-    baseline_bytes = measure.resident_bytes()
-    measure.forget_peak()
+    baseline_bytes = resources.resident_bytes()
+    resources.reset_peak_resident_bytes()
     start = time.perf_counter()
     upscaler.upscale_file(source, target, progress=tell)
     seconds = time.perf_counter() - start
-    added_bytes = max(measure.peak_resident_bytes() - baseline_bytes, 1)
+    added_bytes = max(resources.peak_resident_bytes() - baseline_bytes, 1)
     with Image.open(target) as large:
         size = f"{large.width} x {large.height} px"
     return f"{size} in {seconds:.1f} s, {format_bytes(added_bytes)} of memory."
 
 
-def _compared(source: Path, target: Path) -> tuple[Image.Image, Image.Image]:
-    """The middle of the picture as a browser would enlarge it, and of the result, one screen pixel a pixel."""
+def _compare(source: Path, target: Path) -> tuple[Image.Image, Image.Image]:
+    """The middle of the image, enlarged as a browser would do it, and the middle of the result."""
     after = _rgb(target)
     width, height = (min(side, _COMPARED_PX) for side in after.size)
     left, top = (after.width - width) // 2, (after.height - height) // 2
@@ -117,7 +118,7 @@ def _compared(source: Path, target: Path) -> tuple[Image.Image, Image.Image]:
 
 
 def _rgb(path: Path) -> Image.Image:
-    """A picture with 8 bits a channel, upright."""
+    """Read an image as RGB with 8 bits per channel, upright."""
     pixels = reader.read(path, max_pixels=reader.MAX_PIXELS * 16).pixels
     if pixels.dtype != "uint8":
         pixels = (pixels // 257).astype("uint8")

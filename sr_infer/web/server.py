@@ -1,4 +1,4 @@
-"""A page on this machine for those who would rather drop a picture than type a command. Needs `sr-infer[web]`."""
+"""Serve a page on this machine to drop images on. Needs `sr-infer[web]`."""
 
 import os
 import signal
@@ -9,24 +9,27 @@ from typing import Any
 from sr_infer.errors import MissingExtraError, OptionError
 
 MAX_PIXELS = 4_000_000
-"""Of an uploaded picture."""
+"""Most pixels of an uploaded image."""
 _WAITING = 8
-"""Visitors in the queue; one picture is worked on at a time."""
+"""Requests in the queue; one image is upscaled at a time."""
 _KEEP_S = 600
+"""Time in s after which uploads and results are removed."""
 _POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data: blob:; font-src 'self' data:; worker-src 'self' blob:; frame-ancestors 'none'"
 )
-"""The browser fetches nothing from elsewhere either."""
+"""Content security policy: the browser fetches nothing from other servers."""
 
 
 def serve(*, port: int, max_upload: str, max_memory: int | str | None, threads: int | None) -> None:
-    """Serve the page on 127.0.0.1 until interrupted; then nothing of what was uploaded is left.
+    """Serve the page on 127.0.0.1 until interrupted, then remove all uploads and results.
+
+    This changes the process: environment variables, the folder for temporary files, and the handler of SIGTERM.
 
     Args:
-        port: to listen at.
-        max_upload: the largest file that is taken, such as "20MB".
-        max_memory, threads: of the `Upscaler`.
+        port: port to listen at.
+        max_upload: largest file, such as "20MB".
+        max_memory, threads: options of the `Upscaler`.
 
     Raises:
         MissingExtraError: Gradio is not installed.
@@ -48,7 +51,7 @@ def serve(*, port: int, max_upload: str, max_memory: int | str | None, threads: 
 
             from sr_infer.web import page
         except ImportError as error:
-            raise MissingExtraError("the page stands on Gradio: pip install 'sr-infer[web]'") from error
+            raise MissingExtraError("the page needs Gradio: pip install 'sr-infer[web]'") from error
         demo = page.build(max_memory=max_memory, max_pixels=MAX_PIXELS, threads=threads, keep_s=_KEEP_S)
         demo.queue(max_size=_WAITING, default_concurrency_limit=1, api_open=False)
         try:
@@ -71,7 +74,7 @@ def serve(*, port: int, max_upload: str, max_memory: int | str | None, threads: 
 
 
 class _WithPolicy:
-    """An ASGI application whose answers carry the content security policy."""
+    """An ASGI application that adds the content security policy to its responses."""
 
     def __init__(self, app: Any) -> None:
         self._app = app

@@ -14,7 +14,7 @@ from benchmarks.report.document import Verdict, table_from_markdown
 from benchmarks.report.markdown import write_markdown
 from benchmarks.report.page import write_page
 from benchmarks.report.targets import verdicts
-from benchmarks.timing.interleaved import Finish
+from benchmarks.timing.interleaved import Timing
 from benchmarks.timing.machine import machine_card
 from benchmarks.timing.results import Results
 from sr_infer import ShippedModel, available_models
@@ -32,7 +32,7 @@ def results(tmp_path: Path) -> Results:
 
 def engines(**times_ms: float) -> dict[str, object]:
     names = {"ours": "sr-infer", "plain": "onnxruntime, unoptimised export", "ncnn": "ncnn"}
-    rows = [asdict(Finish(name=names[key], times_ms=[ms, 2 * ms, 1.5 * ms])) for key, ms in times_ms.items()]
+    rows = [asdict(Timing(name=names[key], times_ms=[ms, 2 * ms, 1.5 * ms])) for key, ms in times_ms.items()]
     return {"races": [{"threads": 2, "race": rows}]}
 
 

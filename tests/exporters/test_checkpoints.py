@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, interpolate, leaky_relu, pixel_shuffle
 
-from exporters.checkpoints import read_checkpoint
+from exporters.checkpoints.read import read_checkpoint
 from exporters.to_onnx import main
 from sr_infer.engine.session import shared
 from sr_infer.errors import ModelError

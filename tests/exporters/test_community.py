@@ -11,7 +11,8 @@ import skimage.data
 import torch
 
 import sr_infer
-from exporters.checkpoints import community, read_checkpoint
+from exporters.checkpoints import community
+from exporters.checkpoints.read import read_checkpoint
 from exporters.to_onnx import main
 from sr_infer.engine.session import shared
 from sr_infer.errors import ModelError

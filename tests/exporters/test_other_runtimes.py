@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 import pytest
 
-from exporters.open_graph import open_graph
+from exporters.run_graph import session_for
 from sr_infer.engine.session import shared
 from sr_infer.model_zoo import MODELS_FOLDER
 from tests.exporters.quantization.test_insert_qdq import float_graph, in_8_bits, photograph
@@ -52,5 +52,5 @@ def test_int8_on_haswell_agrees_to_one_level(tmp_path: Path) -> None:
     np.save(tmp_path / "lr.npy", lr)
     command = [sys.executable, "-c", SCRIPT, *(tmp_path / name for name in ("int8.onnx", "lr.npy", "sr.npy"))]
     subprocess.run([QEMU, "-cpu", "Haswell", *command], check=True, capture_output=True, text=True)
-    here, there = open_graph(small).run(["sr"], {"lr": lr})[0], np.load(tmp_path / "sr.npy")
+    here, there = session_for(small).run(["sr"], {"lr": lr})[0], np.load(tmp_path / "sr.npy")
     assert np.mean(np.abs(np.rint(there * 255) - np.rint(here * 255)) <= 1) >= 0.999

@@ -15,6 +15,7 @@ from PIL import Image
 
 import exporters
 from exporters.measurements import bytes_per_px
+from exporters.passes.apply import FINAL
 from exporters.to_onnx import main
 from sr_infer.model_card import METADATA_KEY
 from tests.exporters.tiny import NETWORKS, Exported, save_checkpoint
@@ -94,6 +95,7 @@ def test_another_process_prints_the_card_and_measures_quality(tmp_path: Path) ->
     report = json.loads((tmp_path / "report.json").read_text())
     assert report["traced"]["nodes"] > report["shipped"]["nodes"]
     assert {outcome["name"]: outcome["kept"] for outcome in report["passes"]}["fold_mean_shift"]
+    assert [outcome["name"] for outcome in report["passes"]][-4:] == [one.name for one in FINAL]
     assert all(outcome["speed"]["before_ms"] > 0 for outcome in report["passes"] if outcome["kept"])
     assert report["halo"]["propagated_px"] == 3
     assert set(report["largest_difference"]) == {"1x1", "2x3", "7x5", "24x33", "64x48"}

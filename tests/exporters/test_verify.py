@@ -7,11 +7,13 @@ import torch
 from onnx import numpy_helper
 from torch import Tensor, nn
 
+from exporters.graph_analysis import halo_px
+from exporters.passes.bicubic_as_convolution import bicubic_as_convolution
+from exporters.passes.share_pooling import share_pooling
 from exporters.passes.simplify import simplify
-from exporters.receptive_field import halo_px
 from exporters.trace import UnitRange, trace
 from exporters.verify import VerificationError, confirm_halo, references, verify
-from training.networks import Plain, PlainConfig
+from training.networks import DRNConfig, Plain, PlainConfig, build_network
 
 CONFIG = PlainConfig(scale=2, widths=(4, 4))
 
@@ -104,3 +106,17 @@ def test_network_that_is_not_finite(network: UnitRange) -> None:
         next(broken.parameters()).fill_(np.inf)
     with pytest.raises(VerificationError, match="not finite at 1x1"):
         references(broken)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("blocks", [1, 3])
+def test_halo_of_drn_x8_covers_the_enlargement_by_convolution(blocks: int) -> None:
+    """The convolution pads the image first, so that tensor's sides say nothing about the size of its pixels."""
+    torch.manual_seed(1)
+    network = build_network("drn", DRNConfig(scale=8, blocks=blocks, features=4))
+    model = simplify(trace(UnitRange.of(network)))
+    as_resize = halo_px(model)
+    assert bicubic_as_convolution(model).applied == 1
+    assert halo_px(model) == as_resize
+    share_pooling(model)
+    confirm_halo(model, halo_px=as_resize)

@@ -20,6 +20,7 @@ NETWORKS: dict[str, dict[str, Any]] = {
     "plain-x3": {"architecture": "plain", "scale": 3, "widths": [6, 9]},
     "srresnet-x2": {"architecture": "srresnet", "scale": 2, "blocks": 1, "width": 8},
     "drn-x4": {"architecture": "drn", "scale": 4, "blocks": 1, "features": 4},
+    "drn-x8": {"architecture": "drn", "scale": 8, "blocks": 1, "features": 4},
 }
 
 

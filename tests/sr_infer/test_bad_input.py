@@ -32,7 +32,7 @@ def encoded(kind: str) -> bytes:
         tifffile.imwrite(buffer, PHOTO.astype(np.uint16) * 257, photometric="rgb", compression="lzw")
     elif kind == "deep png":
         return sr_infer.image_io.writer.encode(
-            PHOTO.astype(np.uint16) * 257, "PNG", sr_infer.image_io.metadata.Metadata()
+            PHOTO.astype(np.uint16) * 257, sr_infer.image_io.formats.PNG, sr_infer.image_io.metadata.Metadata()
         )
     elif kind == "deep grey tiff":
         pair = PHOTO[..., :2].astype(np.uint16) * 257
@@ -146,7 +146,7 @@ def test_the_content_and_not_the_extension_counts(network: Path, tmp_path: Path)
 
 @pytest.mark.parametrize(
     ("target", "reason"),
-    [("absent/out.png", "cannot write"), ("folder.png", "cannot write"), ("out.jpg", "cannot write this picture")],
+    [("absent/out.png", "cannot write"), ("folder.png", "cannot write"), ("out.jpg", "cannot hold transparency")],
 )
 def test_what_cannot_be_written(network: Path, tmp_path: Path, target: str, reason: str) -> None:
     (tmp_path / "folder.png").mkdir()
@@ -331,3 +331,30 @@ def test_options_of_the_wrong_type(options: dict[str, Any]) -> None:
 def test_cards_with_impossible_values(change: dict[str, Any]) -> None:
     with pytest.raises(sr_infer.ModelError, match=next(iter(change))):
         ModelCard(**({"scale": 2, "architecture": "tiny"} | change))
+
+
+def test_unusual_values_get_our_errors(network: Path) -> None:
+    picture = np.zeros((8, 9, 3), np.uint8)
+    upscaler = Upscaler(network)
+    data = encoded("png")
+    with pytest.raises(ImageError, match="masked"):
+        upscaler(np.ma.masked_array(picture, mask=False))
+    with pytest.raises(ImageError, match="memoryview of shape"):
+        upscaler(memoryview(picture))
+    with pytest.raises(ImageError, match="empty text"):
+        upscaler("")
+    with pytest.raises(SrInferError, match="width"):
+        upscaler(picture, width=True)
+    with pytest.raises(SrInferError, match="extension"):
+        upscaler.upscale_bytes(data, extension=5)  # type: ignore[arg-type]
+    with pytest.raises(ImageError, match="1280 px, max_pixels allows 5 px"):
+        Upscaler(network, max_pixels=5)(data)
+    for name in ("tile", "threads", "max_pixels", "halo"):
+        with pytest.raises(SrInferError, match=name):
+            Upscaler(network, **{name: True})
+
+
+def test_a_strided_memoryview_is_read(network: Path) -> None:
+    data = encoded("png")
+    strided = memoryview(np.repeat(np.frombuffer(data, np.uint8), 2))[::2]
+    assert Upscaler(network)(strided) == Upscaler(network)(data)

@@ -1,5 +1,7 @@
 """Measuring what is known beforehand."""
 
+from pathlib import Path
+
 import pytest
 
 from sr_infer import SrInferError, measure
@@ -12,16 +14,19 @@ def hold(mebibytes: int) -> object:
 
 
 def test_peak_memory_is_what_the_call_adds(monkeypatch: pytest.MonkeyPatch) -> None:
-    from pathlib import Path
-
-    monkeypatch.setenv("PYTHONPATH", f"{Path(__file__).parent}:{Path(measure.__file__).parents[1]}")
-    small, large = (measure.peak_memory("test_measure:hold", size) for size in (10, 210))
-    assert 190 * MIB < large.added_bytes - small.added_bytes < 210 * MIB
+    monkeypatch.chdir(Path(measure.__file__).parents[1])
+    small, large = (measure.peak_memory(hold, size) for size in (10, 210))
+    assert 190 * MIB < large.added_by_call_bytes - small.added_by_call_bytes < 210 * MIB
 
 
-def test_a_case_that_fails_says_why() -> None:
-    with pytest.raises(SrInferError, match="no_such_module"):
-        measure.peak_memory("no_such_module:case")
+def fail() -> object:
+    raise ValueError("no such picture")
+
+
+def test_a_case_that_fails_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(Path(measure.__file__).parents[1])
+    with pytest.raises(SrInferError, match=r"test_measure:fail failed: ValueError: no such picture"):
+        measure.peak_memory(fail)
 
 
 def test_latency_counts_only_repeats() -> None:

@@ -11,11 +11,23 @@ from PIL import ExifTags, Image
 
 import sr_infer
 from sr_infer import ImageError, MemoryBudgetError, OptionError, measure, memory, resources
+from sr_infer.engine.session import ENGINE
 from sr_infer.image_io import writer
 from sr_infer.image_io.metadata import Metadata
+from sr_infer.image_io.reader import Layout
 from sr_infer.model_card import ModelCard
+from sr_infer.options import Options
+from sr_infer.tiling.planner import TilingPlan, plan_tiles
 
 MIB = 2**20
+
+
+def planned(
+    size_hw: tuple[int, int], card: ModelCard, options: Options, *, image_bytes: int = 10_000_000
+) -> TilingPlan:
+    """The plan for an RGB picture of 8 bits."""
+    layout = Layout(size_hw, 3, np.dtype(np.uint8))
+    return plan_tiles(layout, card, options, ENGINE.WORKING_SET, lambda grid: image_bytes)
 
 
 @pytest.mark.parametrize(
@@ -37,39 +49,21 @@ def test_amounts_that_are_none(amount: str) -> None:
 def test_the_smallest_budget_that_is_named_suffices(size_hw: tuple[int, int], halo_px: int) -> None:
     card = ModelCard(scale=4, architecture="tiny", bytes_per_px=2000.0)
 
-    def division(max_memory: str) -> memory.Division:
-        return memory.fit(
-            size_hw,
-            card,
-            halo_px=halo_px,
-            tile_px=None,
-            max_memory=max_memory,
-            canvas_bytes=lambda grid: 10_000_000,
-            block_bytes_per_px=48.0,
-            threads=4,
-        )
+    def plan(max_memory: str) -> TilingPlan:
+        return planned(size_hw, card, Options(halo=halo_px, max_memory=max_memory, threads=4))
 
     with pytest.raises(MemoryBudgetError, match="give at least") as refusal:
-        division("5MB")
+        plan("5MB")
     named = str(refusal.value).rpartition("at least ")[2]
-    tight, loose = division(named), division("4GB")
-    assert tight.working_bytes(card, 48.0) + 10_000_000 <= memory.parse_bytes(named)
+    tight, loose = plan(named), plan("4GB")
+    assert tight.working_bytes + 10_000_000 <= memory.parse_bytes(named)
     assert loose.relative_time(4) <= tight.relative_time(4)
 
 
 def test_without_a_budget_a_share_of_what_is_free_is_the_limit() -> None:
     card = ModelCard(scale=4, architecture="tiny", bytes_per_px=2000.0)
     with pytest.raises(MemoryBudgetError, match="free memory, or insist"):
-        memory.fit(
-            (50, 50),
-            card,
-            halo_px=0,
-            tile_px=None,
-            max_memory=None,
-            canvas_bytes=lambda grid: 1 << 50,
-            block_bytes_per_px=48.0,
-            threads=1,
-        )
+        planned((50, 50), card, Options(halo=0, threads=1), image_bytes=1 << 50)
 
 
 @pytest.mark.parametrize("threads", [1, 2, 16])
@@ -78,17 +72,7 @@ def test_windows_stay_modest_however_large_the_budget(threads: int) -> None:
     card = ModelCard(scale=4, architecture="tiny", bytes_per_px=2000.0)
 
     def working_bytes(card: ModelCard, size_hw: tuple[int, int]) -> int:
-        division = memory.fit(
-            size_hw,
-            card,
-            halo_px=20,
-            tile_px=None,
-            max_memory="64GB",
-            canvas_bytes=lambda grid: 10_000_000,
-            block_bytes_per_px=48.0,
-            threads=threads,
-        )
-        return division.working_bytes(card, 48.0)
+        return planned(size_hw, card, Options(halo=20, max_memory="64GB", threads=threads)).working_bytes
 
     assert working_bytes(card, (2000, 3000)) <= threads * 256_000_000
     assert working_bytes(replace(card, global_pooling=True), (400, 500)) > 400 * 500 * card.bytes_per_px
@@ -181,8 +165,8 @@ def test_no_container_is_no_limit(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_budget_holds_in_a_process_of_its_own(make_network: Callable[..., Path]) -> None:
     network = make_network(scale=4, bytes_per_px=1000.0)
-    peak = measure.peak_memory("sr_infer.measure:upscale_case", str(network), 1080, 1920, "200MB")
-    assert 95e6 < peak.added_bytes < 1.05 * 200e6
+    peak = measure.peak_memory(measure.upscale_case, str(network), 1080, 1920, "200MB")
+    assert 95e6 < peak.added_by_call_bytes < 1.05 * 200e6
 
 
 def options_case(
@@ -219,12 +203,10 @@ def test_a_budget_holds_with_every_option(
     size: dict[str, Any],
     target: str,
 ) -> None:
-    monkeypatch.setenv("PYTHONPATH", f"{Path(__file__).parent}:{Path(sr_infer.__file__).parents[1]}")
+    monkeypatch.chdir(Path(sr_infer.__file__).parents[1])
     limited = options | {"max_memory": "80MB"}
-    peak = measure.peak_memory(
-        "test_memory:options_case", str(tmp_path), height, width, channels, limited, size, target
-    )
-    assert peak.added_bytes < 1.05 * 80e6
+    peak = measure.peak_memory(options_case, str(tmp_path), height, width, channels, limited, size, target)
+    assert peak.added_by_call_bytes < 1.05 * 80e6
 
 
 def test_many_calls_do_not_grow_the_process(make_network: Callable[..., Path]) -> None:
@@ -237,7 +219,7 @@ def test_many_calls_do_not_grow_the_process(make_network: Callable[..., Path]) -
         for _ in range(count):
             height, width = rng.integers(1, 97, 2)
             upscaler(picture[:height, :width])
-        return measure.resident_bytes()
+        return resources.resident_bytes()
 
     settled = calls(300)
     assert calls(700) < 1.05 * settled

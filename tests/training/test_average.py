@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from exporters.checkpoints import read_checkpoint
+from exporters.checkpoints.read import read_checkpoint
 from training.average import main
 from training.checkpoint import load_network, save_network
 from training.networks import PlainConfig, build_network

@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from exporters.checkpoints import read_checkpoint
+from exporters.checkpoints.read import read_checkpoint
 from sr_infer.errors import ImageError
 from sr_infer.resize import downscale
 from training.checkpoint import save_network

@@ -29,7 +29,7 @@ def pyramid(config: NetworkConfig, divisors: tuple[int, ...]) -> list[Tensor]:
 def test_the_loss_is_equation_1_at_every_step() -> None:
     torch.manual_seed(0)
     network, loss = build_network("drn", DRN_X4), ReconstructionLoss(DRN_X4, dual=True, dual_weight=0.1)
-    x, middle, y = pictures = pyramid(DRN_X4, loss.divisors)
+    x, middle, y = pictures = pyramid(DRN_X4, loss.downscale_factors)
     p0, p1, p2 = network.pyramid(x)
     primal = l1_loss(p0, x) + l1_loss(p1, middle) + l1_loss(p2, y)
     dual = l1_loss(loss.duals[0](p1), x) + l1_loss(loss.duals[1](p2), middle)
@@ -59,7 +59,7 @@ def test_the_dual_term_reaches_any_network(architecture: str, config: NetworkCon
     gradients = []
     for loss in (ReconstructionLoss(config, dual=dual), ReconstructionLoss(config)):
         network.zero_grad()
-        loss(network, pyramid(config, loss.divisors)).backward()
+        loss(network, pyramid(config, loss.downscale_factors)).backward()
         gradients.append(network.head.weight.grad.clone())
     assert not torch.allclose(*gradients)
     learnt = list(ReconstructionLoss(config, dual=dual).parameters())

@@ -48,8 +48,8 @@ def test_every_recipe_trains(path: Path, folder: Folder, tmp_path: Path) -> None
     if recipe.training.teacher_share:
         save_network(tmp_path / "teacher.safetensors", trainer.network, recipe.tables, {})
         trainer.learn_from(tmp_path / "teacher.safetensors")
-    before = [parameter.detach().clone() for parameter in trainer.parameters]
+    before = [parameter.detach().clone() for parameter in trainer.updater.parameters]
     assert trainer.run().is_file()
-    moved = [not torch.equal(one, other) for one, other in zip(before, trainer.parameters, strict=True)]
+    moved = [not torch.equal(one, other) for one, other in zip(before, trainer.updater.parameters, strict=True)]
     assert sum(moved) > 0.8 * len(moved)
-    assert all(torch.isfinite(parameter).all() for parameter in trainer.parameters)
+    assert all(torch.isfinite(parameter).all() for parameter in trainer.updater.parameters)

@@ -91,7 +91,7 @@ def test_a_run_interrupted_within_a_step_ends_where_an_unbroken_one_does(
         for out in ("unbroken", "interrupted", "interrupted")
     )
     unbroken.run()
-    interrupted.penalty = _InterruptsAStep()
+    interrupted.hooks["interrupt"] = _InterruptsAStep()
     with pytest.raises(KeyboardInterrupt):
         interrupted.run()
     resumed.resume()
@@ -109,7 +109,7 @@ def test_an_earlier_run_is_neither_overwritten_nor_mixed_with_another_recipe(
     assert "holds a run; go on with --resume, or give another --out" in capsys.readouterr().err
     tiny_recipe.write_text(tiny_recipe.read_text().replace("1e-3", "2e-3"))
     assert main([*arguments, "--resume"]) == 2
-    assert "belongs to another recipe" in capsys.readouterr().err
+    assert "began with another recipe; give another --out" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -224,7 +224,9 @@ def test_gradients_are_clipped_as_a_whole(tiny_recipe: Path, pictures: Path, tmp
         out = tmp_path / str(clip_norm)
         trainer = Trainer(recipe, scan_folder(pictures), out, device=torch.device("cpu"), limits=Limits())
         trainer.one_step()
-        norms.append(float(torch.stack([p.grad.norm() for p in trainer.parameters if p.grad is not None]).norm()))
+        norms.append(
+            float(torch.stack([p.grad.norm() for p in trainer.updater.parameters if p.grad is not None]).norm())
+        )
     assert norms[0] > 1
     assert norms[1] == pytest.approx(0.5, rel=1e-3)
 

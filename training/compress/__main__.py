@@ -8,7 +8,7 @@ from pathlib import Path
 import training
 from sr_infer.errors import OptionError
 from training.checkpoint import find_weights
-from training.command_line import check_out, run_command
+from training.command_line import check_run_folder, run_command
 from training.compress.drc.pipeline import DualRegressionCompression
 from training.compress.drc.recipe import read_drc_recipe
 from training.compress.memsr.pipeline import STUDENTS, PlainStudent, read_memsr_recipe
@@ -111,7 +111,7 @@ def _compress(
         return
     if not options.data:
         raise OptionError("expected --data with a folder of HR pictures to train on, or --show to train nothing")
-    check_out(method.out, resume=options.resume)
+    check_run_folder(method.out, resume=options.resume)
     device = choose_device(options.device)
     limits = Limits(steps=options.max_steps, minutes=minutes)
     print(method.run(scan_folder(options.data), device=device, limits=limits, resume=options.resume))

@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, fx, nn
 
 from sr_infer.errors import OptionError
-from training.networks import DRN
 from training.networks.blocks import MeanShift
 
 CHANNEL_BY_CHANNEL = {"relu", "ReLU", "leaky_relu", "LeakyReLU", "sigmoid", "mean", "interpolate"}
@@ -34,8 +33,8 @@ class Group:
 
 
 @dataclass(frozen=True)
-class Structure:
-    """What `trace_structure` found. Channels are numbers that mean nothing but "the same" or "another"."""
+class ChannelGroups:
+    """What `trace_channel_groups` found. Channels are numbers that mean nothing but "the same" or "another"."""
 
     inputs: dict[str, Tensor]
     """The channel of each input of each convolution, by module name, in the order of the graph; int64."""
@@ -65,13 +64,13 @@ class Structure:
         return "\n".join([f"{'group':6}{'channels':>8}{'left':>7}  layers", *lines])
 
 
-def trace_structure(
+def trace_channel_groups(
     network: nn.Module,
     *,
     tied: Sequence[Sequence[str]] = (),
     kept: Sequence[str] = (),
     upsamplers: bool = False,
-) -> Structure:
+) -> ChannelGroups:
     """Trace `network` and group its filters.
 
     Args:
@@ -85,7 +84,7 @@ def trace_structure(
             is no convolution of the network or has another number of filters.
     """
     tracer = _Tracer()
-    tracer.traced_func_name = "pyramid" if isinstance(network, DRN) else "forward"
+    tracer.traced_func_name = "pyramid"
     channels = _Channels()
     inputs: dict[str, list[int]] = {}
     outputs: dict[str, list[int]] = {}
@@ -132,7 +131,7 @@ def trace_structure(
         for other in others:
             channels.join(outputs[first], outputs[other])
     fixed += [channel for layer in kept for channel in outputs[layer]]
-    return Structure(
+    return ChannelGroups(
         {layer: channels.final(ids) for layer, ids in inputs.items()},
         {layer: channels.final(ids) for layer, ids in outputs.items()},
         _group(outputs, channels, set(channels.final(fixed).tolist())),

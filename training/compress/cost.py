@@ -12,7 +12,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from sr_infer.errors import OptionError
 from training.compress.inner_layers import InnerLayers
-from training.networks import Network, images_of
+from training.networks import Network
 from training.networks.blocks import convolution_of
 from training.networks.cost import count_parameters
 
@@ -23,7 +23,7 @@ Unit = Literal["macs", "parameters", "ms"]
 
 
 class Cost(Protocol):
-    """Psi of DRN's section 3.3."""
+    """Psi of DRN's section 3.2."""
 
     @property
     def dense(self) -> float:
@@ -117,7 +117,7 @@ def _positions(network: Network) -> dict[str, int]:
 
     hooks = [module.register_forward_hook(count) for module in names]
     with torch.no_grad(), FakeTensorMode(allow_non_fake_inputs=True):
-        images_of(network, torch.empty(1, 3, *LR_SIZE_HW, device=next(network.parameters()).device))
+        network.pyramid(torch.empty(1, 3, *LR_SIZE_HW, device=next(network.parameters()).device))
     for hook in hooks:
         hook.remove()
     return counts

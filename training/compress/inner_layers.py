@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sr_infer.errors import OptionError
-from training.compress.channel_groups import Structure, trace_structure
+from training.compress.channel_groups import ChannelGroups, trace_channel_groups
 from training.compress.remove_channels import remove_channels
 from training.networks import Network
 from training.networks.blocks import convolution_of
@@ -21,7 +21,7 @@ class InnerLayer:
     writer: str
     reader: str
     channels: tuple[int, ...]
-    """Of the structure, in the order of the reader's inputs."""
+    """Numbers of the channels between them, in the order of the reader's inputs."""
     filters_per_channel: int
     """Of the writer: 4 in front of a PixelShuffle of 2, else 1."""
 
@@ -34,7 +34,7 @@ class InnerLayer:
 class InnerLayers:
     """A network's inner layers in the order of its graph: for DRN the order of the authors' width files."""
 
-    structure: Structure
+    channel_groups: ChannelGroups
     layers: tuple[InnerLayer, ...]
 
     @property
@@ -46,7 +46,7 @@ class InnerLayers:
         removed = set()
         for layer, indices in zip(self.layers, kept, strict=True):
             removed |= set(layer.channels) - {layer.channels[index] for index in indices}
-        return remove_channels(network, self.structure, removed)
+        return remove_channels(network, self.channel_groups, removed)
 
 
 def find_inner_layers(network: Network) -> InnerLayers:
@@ -54,16 +54,16 @@ def find_inner_layers(network: Network) -> InnerLayers:
     Raises:
         OptionError: the network has none, or its graph cannot be followed.
     """
-    structure = trace_structure(network, upsamplers=True)
+    channel_groups = trace_channel_groups(network, upsamplers=True)
     layers = []
-    for group in structure.groups:
-        readers = [name for name, read in structure.inputs.items() if set(read.tolist()) & set(group.channels)]
+    for group in channel_groups.groups:
+        readers = [name for name, read in channel_groups.inputs.items() if set(read.tolist()) & set(group.channels)]
         if group.is_tied or len(readers) != 1 or max(convolution_of(network, group.layers[0]).kernel_size) == 1:
             continue
-        read = tuple(structure.inputs[readers[0]].tolist())
+        read = tuple(channel_groups.inputs[readers[0]].tolist())
         if set(read) == set(group.channels):
-            filters = len(structure.outputs[group.layers[0]])
+            filters = len(channel_groups.outputs[group.layers[0]])
             layers.append(InnerLayer(group.layers[0], readers[0], read, filters // len(read)))
     if not layers:
         raise OptionError(f"{type(network).__name__} has no layer between two convolutions alone; nothing to narrow")
-    return InnerLayers(structure, tuple(layers))
+    return InnerLayers(channel_groups, tuple(layers))

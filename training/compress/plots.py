@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sr_infer.atomic_file import replacing
+from sr_infer.atomic_file import atomic_write
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -76,7 +76,7 @@ def write_curve(record: Sequence[Sequence[float]], path: Path) -> None:
     """
     heads = "step,alpha_loss,expected_share,chosen_share,mean_entropy_nats"
     lines = [heads, *(",".join(f"{value:.6g}" for value in row) for row in record)]
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
@@ -95,5 +95,5 @@ def save_figure(figure: "Figure", path: Path) -> None:
     Raises:
         OutputError: the file cannot be written.
     """
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         figure.savefig(temporary, format="png", dpi=120)

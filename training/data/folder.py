@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from sr_infer.errors import ImageError
-from sr_infer.image_io.pillow_modes import is_picture_name
+from sr_infer.image_io.formats import is_picture_name
 
 LOG = logging.getLogger(__name__)
 MODES = ("1", "L", "P", "RGB", "CMYK", "YCbCr")

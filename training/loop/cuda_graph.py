@@ -11,7 +11,7 @@ WARM_UPS = 3
 """Runs before the recording, in which libraries choose their kernels and take their memory."""
 
 
-class RecordedGradients:
+class CudaGraphGradients:
     """Records at the first call, replays from then on; every batch must have the first one's sizes."""
 
     def __init__(self, loss_of: Callable[[Sequence[Tensor]], Tensor], parameters: Iterable[nn.Parameter]) -> None:

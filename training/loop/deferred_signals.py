@@ -8,7 +8,7 @@ from types import FrameType
 
 
 @contextmanager
-def signals_held() -> Iterator[None]:
+def defer_signals() -> Iterator[None]:
     """Deliver SIGINT and SIGTERM at the end of the block; they are sent to the main thread, others hold nothing."""
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -1,25 +1,39 @@
-"""Dual networks for weights that were trained before: those that lie beside them, or learnt against them."""
+"""Dual networks for weights that were trained before: read from beside the weights, or learnt against them."""
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from training.checkpoint import dual_path, load_tensors
-from training.loop.trainer import Trainer
+from training.loop.distributed import Processes
 
 LOG = logging.getLogger(__name__)
 LEARNING_RATE = 1e-3
 STEPS = 200
 
 
-def start_duals(trainer: Trainer, weights: Path) -> None:
-    """Load `<weights>-dual.safetensors` into the trainer's loss, or learn it for `STEPS` steps, the network fixed.
+def warm_up_dual_networks(
+    duals: nn.ModuleList,
+    weights: Path,
+    batch_loss: Callable[[torch.Generator], Tensor],
+    *,
+    seed: int,
+    processes: Processes,
+) -> None:
+    """Load `<weights>-dual.safetensors`, or learn the dual networks for `STEPS` steps while the network stays fixed.
 
-    Nothing is done for a loss without dual networks to learn.
+    Nothing happens if the dual networks have no parameters.
+
+    Args:
+        duals: the dual networks of the loss.
+        weights: the weights that the network starts from.
+        batch_loss: the loss of a batch that is drawn with this generator.
+        seed: the run's.
+        processes: their gradients are averaged.
     """
-    duals = trainer.loss.duals
     parameters = list(duals.parameters())
     if not parameters:
         return
@@ -30,15 +44,13 @@ def start_duals(trainer: Trainer, weights: Path) -> None:
         }:
             duals.load_state_dict(stored)
             return
-    LOG.info("no %s of this kind; learning dual networks for %d steps", dual_path(weights).name, STEPS)
+    LOG.info("no fitting %s; learning dual networks for %d steps", dual_path(weights).name, STEPS)
     optimizer = torch.optim.Adam(parameters, lr=LEARNING_RATE)
     for step in range(STEPS):
-        generator = torch.Generator().manual_seed(trainer.settings.seed * 1_000_003 - 1 - step)
-        with trainer.autocast():
-            loss = trainer.batch_loss(generator)
+        loss = batch_loss(torch.Generator().manual_seed(seed * 1_000_003 - 1 - step))
         grads = torch.autograd.grad(loss, parameters)
         for parameter, grad in zip(parameters, grads, strict=True):
             parameter.grad = grad
-        trainer.processes.average_gradients(parameters)
+        processes.average_gradients(parameters)
         nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()

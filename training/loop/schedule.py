@@ -2,10 +2,10 @@
 
 from math import cos, pi
 
-from training.recipe import Training
+from training.recipe import TrainingOptions
 
 
-def learning_rate(settings: Training, *, step: int, progress: float) -> float:
+def learning_rate(settings: TrainingOptions, *, step: int, progress: float) -> float:
     """The rate of one step.
 
     Args:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from training.networks import Network, images_of
+from training.networks import Network
 
 
 class SelfEnsemble:
@@ -23,11 +23,11 @@ class SelfEnsemble:
         """
         self.share = share
         self._teacher = teacher.eval().requires_grad_(False)
-        self._images_of: Callable[[Network, Tensor], list[Tensor]] = images_of
+        self._pyramid: Callable[[Tensor], list[Tensor]] = teacher.pyramid
 
     def compile(self) -> None:
         """Let torch compile the teacher at its first step."""
-        self._images_of = torch.compile(images_of)
+        self._pyramid = torch.compile(self._teacher.pyramid)
 
     @torch.no_grad()
     def blended(self, pyramid: Sequence[Tensor], turns: Sequence[int]) -> list[Tensor]:
@@ -35,11 +35,11 @@ class SelfEnsemble:
 
         Args:
             pyramid: the LR patches, then their targets, coarse to fine, (N, 3, h, w), square.
-            turns: one for each patch, in 0 .. `sr_infer.tiling.self_ensemble.TURNS` - 1.
+            turns: one for each patch, in 0 .. `sr_infer.tiling.self_ensemble.ORIENTATIONS` - 1.
         """
         lr, *targets = pyramid
         turned_lr = torch.stack([turned(patch, turn) for patch, turn in zip(lr, turns, strict=True)])
-        images = self._images_of(self._teacher, turned_lr.contiguous(memory_format=torch.channels_last))
+        images = self._pyramid(turned_lr.contiguous(memory_format=torch.channels_last))
         taught = targets[: -len(images)]
         for target, image in zip(targets[-len(images) :], images[-len(targets) :], strict=True):
             upright = torch.stack([turned_back(one, turn) for one, turn in zip(image.float(), turns, strict=True)])
@@ -48,7 +48,7 @@ class SelfEnsemble:
 
 
 def turned(image: Tensor, turn: int) -> Tensor:
-    """(..., h, w) as `sr_infer.tiling.self_ensemble.turned` does it."""
+    """(..., h, w) as `sr_infer.tiling.self_ensemble.orient` does it."""
     return (image.flip(-1) if turn >= 4 else image).rot90(turn % 4, (-2, -1))
 
 

@@ -1,45 +1,37 @@
-"""The training loop: one network, one recipe, one folder of pictures; interruptible at any step and resumable."""
+"""The training loop: one network, one recipe, one folder of pictures. A run can be interrupted at any step and resumed.
 
-import copy
-import json
+The parts: `weight_updater` changes the weights by one batch, `checkpointing` saves and restores a run, `validation`
+measures, `run_log` reports.
+"""
+
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
-from typing import Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import get_ema_multi_avg_fn
 from tqdm import tqdm
 
-from sr_infer.errors import ModelError, OptionError
-from sr_infer.measure import peak_resident_bytes
-from sr_infer.tiling.self_ensemble import TURNS
-from training.checkpoint import (
-    dual_path,
-    load_matching,
-    load_network,
-    load_tensors,
-    provenance,
-    save_network,
-    save_tensors,
-)
+from sr_infer.errors import OptionError, RunError
+from sr_infer.resources import peak_resident_bytes
+from sr_infer.tiling.self_ensemble import ORIENTATIONS
+from training.checkpoint import dual_path, load_matching, load_network, provenance, save_network, save_tensors
 from training.data.degraded_bank import DegradedBank, least_side_px
 from training.data.folder import Folder, read_pictures
 from training.data.patch_bank import PatchBank
-from training.loop.cuda_graph import RecordedGradients
-from training.loop.deferred_signals import signals_held
+from training.loop.checkpointing import load_checkpoint, save_checkpoint
+from training.loop.deferred_signals import defer_signals
 from training.loop.distributed import Processes
-from training.loop.optimizer_state import below, collect_state, restore_state
+from training.loop.dual_warmup import warm_up_dual_networks
 from training.loop.run_log import RunLog
-from training.loop.run_manifest import without_lengths
 from training.loop.schedule import learning_rate
 from training.loop.teacher_targets import SelfEnsemble
 from training.loop.validation import mean_psnr_y_db, mean_psnr_y_of_conditions_db, validation_pictures
+from training.loop.weight_updater import WeightUpdater
 from training.losses import ReconstructionLoss
 from training.networks import build_network
 from training.recipe import Recipe
@@ -59,22 +51,6 @@ class Limits:
             limit = getattr(self, name)
             if limit is not None and not limit > 0:
                 raise OptionError(f"a limit of {name} must be positive, got {limit}; leave it out for the whole recipe")
-
-
-class Penalty(Protocol):
-    """What drives weights beside the loss. `step` counts from 0."""
-
-    def before_update(self, step: int) -> None:
-        """Add to the gradients."""
-
-    def after_update(self, step: int, learning_rate: float) -> None:
-        """Change the weights."""
-
-    def state(self) -> dict[str, Tensor]:
-        """What a checkpoint must keep."""
-
-    def load_state(self, state: Mapping[str, Tensor]) -> None:
-        """Go on from what `state` gave."""
 
 
 class Trainer:
@@ -102,16 +78,12 @@ class Trainer:
             dual_weight=self.settings.dual_weight,
             dual_on_hr=self.settings.dual_on_hr,
         ).to(device)
-        self.objective: nn.Module = self.loss
-        """What is minimised: the loss, or something around it."""
-        self._compiled: Callable[..., Tensor] | None = None
-        self._recorded: RecordedGradients | None = None
         self.progress_on_device = torch.zeros((), device=device)
         """`progress` at the last step, for losses that change along the run."""
-        self.ema = copy.deepcopy(self.network).eval().requires_grad_(False)
-        self.parameters = [p for p in (*self.network.parameters(), *self.loss.parameters()) if p.requires_grad]
-        self.optimizer = torch.optim.Adam(self.parameters, lr=0.0, betas=self.settings.betas, fused=True)
-        self.penalty: Penalty | None = None
+        self.updater = WeightUpdater(self.network, self.loss, self.settings, self.processes, device)
+        self.ema = self.updater.ema
+        self.hooks = self.updater.hooks
+        """Compressions add themselves here, by the prefix of their state in the checkpoint."""
         self.self_ensemble: SelfEnsemble | None = None
         self.step = 0
         self.elapsed_s = 0.0
@@ -123,7 +95,7 @@ class Trainer:
 
     def _read_data(self, folder: Folder) -> None:
         self.bank = self.read_bank(folder.root, folder.train)
-        self.validation = validation_pictures(folder, multiple=self.loss.divisors[0])
+        self.validation = validation_pictures(folder, multiple=self.loss.downscale_factors[0])
         LOG.info("%d pictures to train on, %d to validate", len(self.bank), len(self.validation))
 
     def read_bank(self, root: Path, names: Iterable[str]) -> PatchBank | DegradedBank:
@@ -132,7 +104,7 @@ class Trainer:
         Raises:
             ImageError: none of them can be used.
         """
-        divisors, patch_px = self.loss.divisors, self.settings.lr_patch_px
+        divisors, patch_px = self.loss.downscale_factors, self.settings.lr_patch_px
         if self.recipe.degradations:
             return DegradedBank(
                 read_pictures(root, names, least_px=least_side_px(divisors[0], patch_px)),
@@ -188,36 +160,42 @@ class Trainer:
         self.taught_by = provenance(teacher, with_earlier=False)
 
     def use_loss(self, loss: nn.Module) -> None:
-        """Train with a loss around this trainer's; parameters of its own are learnt along."""
-        self.objective = loss.to(self.device)
-        known = set(self.parameters)
-        own = [p for p in loss.parameters() if p.requires_grad and p not in known]
-        self.parameters += own
-        self.optimizer.add_param_group({"params": own})
+        """Train with a loss around this trainer's; its own parameters are learnt as well."""
+        self.updater.use_loss(loss)
 
     def compile(self) -> None:
-        """Let torch compile network and loss at the first step, which takes minutes and makes all others faster.
+        """Let torch compile network and loss at the first step, which takes minutes and makes all other steps faster.
 
         Measured on DRN-S50 x4 and one thread of an AMD EPYC: 1.3 times as fast.
         """
-        self._compiled = torch.compile(self.objective)
+        self.updater.compile()
         if self.self_ensemble:
             self.self_ensemble.compile()
 
-    def record(self) -> None:
-        """On a GPU, replay every step's loss and gradients as one CUDA graph; nothing changes elsewhere."""
-        if self.device.type == "cuda":
-            torch.backends.cudnn.benchmark = True
-            self._recorded = RecordedGradients(self._loss_to_record, self.parameters)
+    def record_cuda_graph(self) -> None:
+        """On a GPU, replay the loss and the gradients of every step as one CUDA graph. On a CPU, change nothing."""
+        self.updater.record_cuda_graph()
 
-    def resume_or_start(self, weights: Path | None) -> bool:
-        """Go on from the checkpoint in `out` if there is one, else start, from `weights` if given; returns which."""
-        there = (self.out / "checkpoint.safetensors").exists()
-        if there:
+    def resume_or_start(self, weights: Path | None) -> None:
+        """Continue from the checkpoint in `out` if there is one, otherwise start, from `weights` if given.
+
+        A start from weights loads or learns their dual networks, see `dual_warmup`.
+        """
+        if self.checkpoint.exists():
             self.resume()
         elif weights:
             self.start_from(weights)
-        return there
+            self.warm_up_dual_networks(weights)
+
+    def warm_up_dual_networks(self, weights: Path) -> None:
+        """Load the dual networks that lie beside `weights`, or learn them, see `dual_warmup`."""
+
+        def batch_loss(generator: torch.Generator) -> Tensor:
+            with self.autocast():
+                return self.batch_loss(generator)
+
+        seed, processes = self.settings.seed, self.processes
+        warm_up_dual_networks(self.loss.duals, weights, batch_loss, seed=seed, processes=processes)
 
     def run(self) -> Path:
         """Train to the end and write `<name>.safetensors` (averaged weights, float16); returns its path.
@@ -227,7 +205,7 @@ class Trainer:
         KeyboardInterrupt leaves a checkpoint from which `resume` goes on, and is passed on.
 
         Raises:
-            ModelError: loss or weights are no longer finite; the last checkpoint is kept.
+            RunError: loss or weights are no longer finite; the last checkpoint is kept.
             OptionError: the recipe leaves a share to a teacher, and there is none.
         """
         if self.settings.teacher_share and not self.self_ensemble:
@@ -238,7 +216,7 @@ class Trainer:
             with bar:
                 self._steps(bar)
         except KeyboardInterrupt:
-            if self._is_finite():
+            if self.updater.is_finite():
                 self.save()
             raise
         path = self.out / f"{self.recipe.name}.safetensors"
@@ -252,96 +230,71 @@ class Trainer:
 
     def _steps(self, bar: tqdm) -> None:
         losses = []
-        began = time.monotonic() - self.elapsed_s
+        start = time.monotonic() - self.elapsed_s
         while self.progress < 1:
-            with signals_held():
+            with defer_signals():
                 losses.append(self.one_step())
                 self.step += 1
-            self.elapsed_s = self._seconds_since(began)
+            self.elapsed_s = self._seconds_since(start)
             bar.update()
             if self.step % self.settings.validate_every == 0 or self.progress >= 1:
                 loss = self.processes.mean(torch.stack(losses).mean()).item()
                 losses.clear()
-                if not (isfinite(loss) and self._is_finite()):
-                    rate = self.optimizer.param_groups[0]["lr"]
-                    raise ModelError(
-                        f"at step {self.step} the loss ({loss:g}) or the weights are no longer finite, at a rate of "
-                        f"{rate:.3g}; the last checkpoint is kept; start anew with a lower rate, or with a clip_norm"
-                    )
+                self._require_finite(loss)
                 psnr_db = self.validate()
-                self.elapsed_s = self._seconds_since(began)
+                self.elapsed_s = self._seconds_since(start)
                 bar.set_postfix(loss=f"{loss:.3f}", psnr_y=f"{psnr_db:.2f}")
-                if self.rank == 0:
-                    self.log.write(
-                        step=self.step,
-                        progress=self.progress,
-                        learning_rate=self.optimizer.param_groups[0]["lr"],
-                        loss=loss,
-                        psnr_y_db=psnr_db,
-                        elapsed_s=self.elapsed_s,
-                    )
+                self._write_log(loss, psnr_db)
                 self.save()
 
-    def _is_finite(self) -> bool:
-        shipped = (parameter.half() for parameter in self.ema.parameters())
-        return all(bool(tensor.isfinite().all()) for tensor in (*self.parameters, *shipped))
+    def _require_finite(self, loss: float) -> None:
+        if not (isfinite(loss) and self.updater.is_finite()):
+            raise RunError(
+                f"at step {self.step} the loss ({loss:g}) or the weights are no longer finite, at a rate of "
+                f"{self.updater.learning_rate:.3g}; the last checkpoint is kept; start anew with a lower rate, or with "
+                "a clip_norm"
+            )
 
-    def _seconds_since(self, began: float) -> float:
+    def _write_log(self, loss: float, psnr_db: float) -> None:
+        if self.rank == 0:
+            self.log.write(
+                step=self.step,
+                progress=self.progress,
+                learning_rate=self.updater.learning_rate,
+                loss=loss,
+                psnr_y_db=psnr_db,
+                elapsed_s=self.elapsed_s,
+            )
+
+    def _seconds_since(self, start: float) -> float:
         """The same in all processes where it decides on rates and on the end."""
-        seconds = time.monotonic() - began
+        seconds = time.monotonic() - start
         return self.processes.agree_on(seconds) if self.limits.minutes else seconds
 
     def one_step(self) -> Tensor:
         """Update the weights by one batch, that of step `self.step`; returns its loss."""
         rate = learning_rate(self.settings, step=self.step, progress=self.progress)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
         generator = torch.Generator().manual_seed(self.settings.seed * 1_000_003 + self.step)
         self.progress_on_device.fill_(self.progress)
-        if self._recorded:
-            loss = self._recorded(self._draw(generator))
+        if self.updater.uses_cuda_graph:
+            loss = self.updater.replay_gradients(self._draw(generator))
         else:
-            with self.autocast():
-                loss = self.batch_loss(generator)
-            self.optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-        self.processes.average_gradients(self.parameters)
-        if self.settings.clip_norm:
-            nn.utils.clip_grad_norm_(self.parameters, self.settings.clip_norm)
-        if self.penalty:
-            self.penalty.before_update(self.step)
-        self.optimizer.step()
-        if self.penalty:
-            self.penalty.after_update(self.step, rate)
-        self._update_average()
+            loss = self.updater.compute_gradients(lambda: self.batch_loss(generator))
+        self.updater.update(self.step, rate)
         return loss.detach()
 
     def batch_loss(self, generator: torch.Generator) -> Tensor:
         """The loss of one batch, or of this process's share of it, drawn with `generator`."""
-        return self._loss_of(self._draw(generator))
+        return self.updater.compute_loss(self._draw(generator))
 
     def _draw(self, generator: torch.Generator) -> list[Tensor]:
         patches = self.bank.draw(self.settings.batch, generator, share=self._share)
         pyramid = [self.to_range(patch) for patch in patches]
         if self.self_ensemble:
-            turns = torch.randint(TURNS, (self.settings.batch,), generator=generator)[self._share]
+            turns = torch.randint(ORIENTATIONS, (self.settings.batch,), generator=generator)[self._share]
             with self.autocast():
                 pyramid = self.self_ensemble.blended(pyramid, turns.tolist())
         return pyramid
-
-    def _loss_of(self, pyramid: Sequence[Tensor]) -> Tensor:
-        objective = self.objective if self._compiled is None else self._compiled
-        return objective(self.network, pyramid)
-
-    def _loss_to_record(self, pyramid: Sequence[Tensor]) -> Tensor:
-        with self.autocast():  # entered within the recording, so that no cast weights from before are reused
-            return self._loss_of(pyramid)
-
-    def _update_average(self) -> None:
-        """Exponential moving average; its decay rises from 0.1, so that short runs forget their start."""
-        decay = min(self.settings.ema_decay, (1 + self.step) / (10 + self.step))
-        average = get_ema_multi_avg_fn(decay)
-        average(list(self.ema.parameters()), list(self.network.parameters()), self.step)
 
     def validate(self) -> float:
         """Mean PSNR-Y in dB of the averaged weights over the validation pictures."""
@@ -355,11 +308,9 @@ class Trainer:
         pixels = levels.to(torch.float32, memory_format=torch.channels_last)
         return pixels * (self.recipe.network.value_range / 255)
 
-    @contextmanager
-    def autocast(self) -> Iterator[None]:
+    def autocast(self) -> AbstractContextManager[None]:
         """The recipe's precision."""
-        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.settings.precision == "bf16"):
-            yield
+        return self.updater.autocast()
 
     def history(self) -> dict[str, object]:
         """What was done so far, for the model card."""
@@ -379,9 +330,6 @@ class Trainer:
         """Write the whole state to `checkpoint.safetensors`, in one process."""
         if self.rank:
             return
-        tensors = collect_state(self._modules, self.optimizer)
-        if self.penalty:
-            tensors |= {f"penalty.{name}": tensor for name, tensor in self.penalty.state().items()}
         header = {
             "recipe": self.recipe.tables,
             "step": self.step,
@@ -389,33 +337,24 @@ class Trainer:
             "started_from": self.started_from,
             "taught_by": self.taught_by,
         }
-        save_tensors(self.out / "checkpoint.safetensors", tensors, header)
+        save_checkpoint(self.checkpoint, self.updater, header)
 
     def resume(self) -> None:
-        """Go on from the checkpoint in `out`.
+        """Continue from the checkpoint in `out`.
 
         Raises:
             ModelNotFoundError: there is none.
-            ModelError: it belongs to another recipe, network or penalty. Only `steps` and `validate_every` may change.
+            RunError: it belongs to another recipe, teacher, network or hook. Only `steps` and `validate_every` may
+                change.
         """
-        path = self.out / "checkpoint.safetensors"
-        tensors, header = load_tensors(path)
-        if without_lengths(header["recipe"]) != json.loads(json.dumps(without_lengths(self.recipe.tables))):
-            raise ModelError(f"{path} belongs to another recipe; resume with the one the run began with")
-        if header.get("taught_by", "") != self.taught_by:
-            raise ModelError(f"{path} was taught by {header['taught_by']}; give the same --teacher")
-        try:
-            restore_state(tensors, self._modules, self.optimizer)
-        except RuntimeError as error:
-            raise ModelError(f"{path} belongs to another recipe: {' '.join(str(error).split())}") from error
-        if self.penalty:
-            self.penalty.load_state(below("penalty.", tensors))
+        header = load_checkpoint(self.checkpoint, self.updater, recipe=self.recipe.tables, teacher=self.taught_by)
         self.step, self.elapsed_s = header["step"], header["elapsed_s"]
         self.started_from = header["started_from"]
 
     @property
-    def _modules(self) -> dict[str, nn.Module]:
-        return {"network": self.network, "ema": self.ema, "loss": self.objective}
+    def checkpoint(self) -> Path:
+        """The file of the run's state."""
+        return self.out / "checkpoint.safetensors"
 
 
 def peak_memory_bytes(device: torch.device) -> int:

@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from torch import Tensor
-
 from sr_infer.errors import OptionError
 from training.networks.drn import DRN, DRNConfig, DualStep
 from training.networks.edsr import EDSR, EDSRConfig
@@ -32,7 +30,6 @@ __all__ = [
     "SRResNet",
     "SRResNetConfig",
     "build_network",
-    "images_of",
     "read_config",
 ]
 
@@ -66,8 +63,3 @@ def read_config(values: Mapping[str, Any], *, where: str) -> tuple[str, NetworkC
 def build_network(architecture: str, config: NetworkConfig) -> Network:
     """A network with fresh weights; takes and gives (N, 3, H, W) RGB in 0 .. `config.value_range`."""
     return ARCHITECTURES[architecture][1](config)  # type: ignore[arg-type]
-
-
-def images_of(network: Network, lr: Tensor) -> list[Tensor]:
-    """What is compared in training, coarse to fine: DRN's images of all resolutions, of the others the only one."""
-    return network.pyramid(lr) if isinstance(network, DRN) else [network(lr)]

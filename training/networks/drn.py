@@ -77,6 +77,16 @@ class DRNConfig:
         return self.scale.bit_length() - 1
 
     @property
+    def downscale_factors(self) -> tuple[int, ...]:
+        """How much smaller than the HR picture the input and each target are, the input first."""
+        return tuple(2**step for step in range(self.steps, -1, -1))
+
+    @property
+    def dual_features(self) -> int:
+        """Inner channels of the dual networks that are trained with this network."""
+        return self.features
+
+    @property
     def trunk_widths(self) -> tuple[int, ...]:
         """Channels that each stage works at, coarsest first."""
         joined = zip(self.stage_widths, self.level_widths[-2::-1], strict=True)

@@ -12,10 +12,11 @@ from torch import Tensor, nn
 
 from sr_infer.errors import OptionError
 from training.networks.blocks import MeanShift, conv3x3
+from training.networks.interface import SingleImageConfig, SingleImageNetwork
 
 
 @dataclass(frozen=True, kw_only=True)
-class PlainConfig:
+class PlainConfig(SingleImageConfig):
     """Plain-M by default: 34 layers of 64 channels and the tail.
 
     Raises:
@@ -45,7 +46,7 @@ class PlainConfig:
         return replace(self, widths=tuple(s[0] for n, s in shapes.items() if n.startswith("body.") and len(s) == 4))
 
 
-class Plain(nn.Module):
+class Plain(SingleImageNetwork):
     """Takes (N, 3, H, W), gives (N, 3, scale H, scale W), both RGB in 0 .. `config.value_range`."""
 
     def __init__(self, config: PlainConfig) -> None:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from sr_infer.errors import ModelError
 from training.networks.blocks import MeanShift, conv3x3
 from training.networks.convolution_algebra import Convolution, making_ones, unshifting, without_ones
+from training.networks.interface import SingleImageNetwork
 from training.networks.plain import Plain, PlainConfig
 
 
@@ -47,7 +48,7 @@ class Floor(nn.Module):
         return torch.maximum(x, -self.floor.to(x.dtype)[:, None, None])
 
 
-class OnesPlain(nn.Module):
+class OnesPlain(SingleImageNetwork):
     """Takes (N, 3, H, W), gives (N, 3, scale H, scale W), both RGB in 0 .. `config.value_range`."""
 
     def __init__(self, config: OnesPlainConfig) -> None:

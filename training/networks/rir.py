@@ -10,11 +10,12 @@ from torch import Tensor, nn
 
 from sr_infer.errors import OptionError
 from training.networks.blocks import UPSAMPLING_FACTORS, MeanShift, ResidualBlock, Upsampler, conv3x3, upsampler_widths
+from training.networks.interface import SingleImageConfig, SingleImageNetwork
 from training.networks.widths import fill_widths
 
 
 @dataclass(frozen=True, kw_only=True)
-class RIRConfig:
+class RIRConfig(SingleImageConfig):
     """SRPN (96 channels pruned to 64) by default.
 
     Raises:
@@ -49,7 +50,7 @@ class RIRConfig:
         return replace(self, width=shapes["head.weight"][0], inner_widths=inner, upsampler_widths=upsampler)
 
 
-class RIR(nn.Module):
+class RIR(SingleImageNetwork):
     """Takes (N, 3, H, W), gives (N, 3, scale H, scale W), both RGB in 0 .. `config.value_range`."""
 
     def __init__(self, config: RIRConfig) -> None:

@@ -10,11 +10,12 @@ from torch import Tensor, nn
 
 from sr_infer.errors import OptionError
 from training.networks.blocks import UPSAMPLING_FACTORS, ResidualBlock, Upsampler, conv3x3, upsampler_widths
+from training.networks.interface import SingleImageConfig, SingleImageNetwork
 from training.networks.widths import fill_widths
 
 
 @dataclass(frozen=True, kw_only=True)
-class SRResNetConfig:
+class SRResNetConfig(SingleImageConfig):
     """
     Raises:
         OptionError: a scale other than 2, 3, 4, inner widths that are not one a block, or upsampler widths that are
@@ -51,7 +52,7 @@ class SRResNetConfig:
         )
 
 
-class SRResNet(nn.Module):
+class SRResNet(SingleImageNetwork):
     """Takes (N, 3, H, W), gives (N, 3, scale H, scale W), both RGB in 0 .. `config.value_range`."""
 
     def __init__(self, config: SRResNetConfig) -> None:

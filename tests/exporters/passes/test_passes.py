@@ -12,16 +12,16 @@ from onnx import helper, numpy_helper
 from torch import Tensor, nn
 
 from exporters.graph import Graph, Rewrite
+from exporters.graph_analysis import halo_px
 from exporters.passes.align_channels import align_channels
-from exporters.passes.apply import PASSES, Pass, apply_passes
+from exporters.passes.apply import FLOAT, Pass, apply_passes
 from exporters.passes.bicubic_as_convolution import bicubic_as_convolution
 from exporters.passes.fold_mean_shift import fold_mean_shift
 from exporters.passes.fold_padded_bias import fold_padded_bias
-from exporters.passes.fold_pixel_shuffle import fold_shuffle
+from exporters.passes.fold_pixel_shuffle import fold_pixel_shuffle
 from exporters.passes.merge_parallel import merge_parallel
 from exporters.passes.merge_sequential import merge_sequential
 from exporters.passes.simplify import simplify
-from exporters.receptive_field import halo_px
 from exporters.trace import UnitRange, trace
 from exporters.verify import references
 from training.networks import DRNConfig, EDSRConfig, PlainConfig, build_network
@@ -84,53 +84,53 @@ def test_mean_shift_in_front_becomes_an_addition() -> None:
     model = simplified("plain", PlainConfig(scale=2, widths=(6,)))
     assert kinds(model)[:2] == ["Conv", "Conv"]
     folded, result = rewritten(model, fold_mean_shift)
-    assert (result.places, kinds(folded)[:2]) == (1, ["Add", "Conv"])
+    assert (result.applied, kinds(folded)[:2]) == (1, ["Add", "Conv"])
 
 
 def test_mean_shift_goes_through_the_bicubic_of_drn() -> None:
     model = simplified("drn", DRNConfig(scale=4, blocks=1, features=4))
     folded, result = rewritten(model, fold_mean_shift)
-    assert (result.places, kinds(folded)[:3]) == (1, ["Add", "Resize", "Conv"])
+    assert (result.applied, kinds(folded)[:3]) == (1, ["Add", "Resize", "Conv"])
 
 
 def test_colour_matrix_with_trained_values_folds_too() -> None:
     transform, head = nn.Conv2d(3, 3, 1), nn.Conv2d(3, 3, 3, padding=1)
     folded, result = rewritten(graph_of(transform, head), fold_mean_shift)
-    assert (result.places, kinds(folded)) == (1, ["Add", "Conv"])
+    assert (result.applied, kinds(folded)) == (1, ["Add", "Conv"])
 
 
 def test_value_range_without_a_mean_leaves_nothing_behind() -> None:
     folded, result = rewritten(graph_of(nn.Conv2d(3, 3, 1, bias=False), nn.Conv2d(3, 3, 3, padding=1)), fold_mean_shift)
-    assert (result.places, kinds(folded)) == (1, ["Conv"])
+    assert (result.applied, kinds(folded)) == (1, ["Conv"])
 
 
 def test_colour_transform_that_cannot_be_inverted_stays() -> None:
     model = graph_of(nn.Conv2d(3, 1, 1), nn.Conv2d(1, 3, 3, padding=1))
     _, result = rewritten(model, fold_mean_shift)
-    assert result.places == 0
-    assert "cannot be inverted" in result.refused[0]
+    assert result.applied == 0
+    assert "cannot be inverted" in result.skipped[0]
 
 
 def test_added_mean_and_value_range_go_into_the_last_convolution() -> None:
     model = simplified("edsr", EDSRConfig(scale=2, blocks=1, width=4, tail="shuffle"))
     assert kinds(model)[-2:] == ["DepthToSpace", "Conv"]
-    folded, result = rewritten(model, fold_shuffle)
-    assert (result.places, kinds(folded)[-1]) == (1, "DepthToSpace")
+    folded, result = rewritten(model, fold_pixel_shuffle)
+    assert (result.applied, kinds(folded)[-1]) == (1, "DepthToSpace")
 
     model = simplified("edsr", EDSRConfig(scale=2, blocks=1, width=4))
     folded, result = rewritten(model, merge_sequential)
-    assert result.places == 1
+    assert result.applied == 1
     assert len(folded.graph.node) == len(model.graph.node) - 1
 
 
 def test_squeeze_behind_the_shuffle_folds_where_it_saves_work() -> None:
     wide = DRNConfig(scale=4, blocks=1, features=4)
-    folded, result = rewritten(simplified("drn", wide), fold_shuffle)
-    assert (result.places, result.refused) == (2, [])
+    folded, result = rewritten(simplified("drn", wide), fold_pixel_shuffle)
+    assert (result.applied, result.skipped) == (2, [])
     narrow = DRNConfig(scale=4, blocks=1, features=4, upsampler_widths=(4, 16))
-    folded, result = rewritten(simplified("drn", narrow), fold_shuffle)
-    assert result.places == 1
-    assert "costs 1.8" in result.refused[0]
+    folded, result = rewritten(simplified("drn", narrow), fold_pixel_shuffle)
+    assert result.applied == 1
+    assert "costs 1.8" in result.skipped[0]
     assert kinds(folded).count("DepthToSpace") == 2
 
 
@@ -153,7 +153,7 @@ def test_repvgg_block_becomes_one_convolution() -> None:
     model = graph_of(ReparametrisedBlock(3))
     assert kinds(model).count("Conv") == 2
     merged, result = rewritten(model, merge_parallel)
-    assert (result.places, kinds(merged)) == (2, ["Conv", "Relu"])
+    assert (result.applied, kinds(merged)) == (2, ["Conv", "Relu"])
 
 
 class Broadcast(nn.Module):
@@ -169,7 +169,7 @@ class Broadcast(nn.Module):
 
 def test_branches_of_different_width_stay_two() -> None:
     _, result = rewritten(graph_of(Broadcast()), merge_parallel)
-    assert result.places == 0
+    assert result.applied == 0
 
 
 SOBEL = torch.tensor([[1.0, 0.0, -1.0], [2.0, 0.0, -2.0], [1.0, 0.0, -1.0]])
@@ -214,37 +214,37 @@ class EdgeBlock(nn.Module):
 def test_ecb_block_becomes_one_convolution() -> None:
     model = graph_of(EdgeBlock(3))
     folded, result = rewritten(model, fold_padded_bias, atol=1e-5)
-    assert (result.places, kinds(folded).count("ScatterND")) == (2, 0)
+    assert (result.applied, kinds(folded).count("ScatterND")) == (2, 0)
     merged, _ = rewritten(folded, merge_parallel, atol=1e-5)
     assert kinds(merged) == ["Conv", "Relu"]
 
 
 def test_ring_of_something_else_is_left_alone() -> None:
     _, result = rewritten(graph_of(EdgeBranch(3, ring=0.5)), fold_padded_bias)
-    assert result.places == 0
-    assert "something else than the bias" in result.refused[0]
+    assert result.applied == 0
+    assert "something else than the bias" in result.skipped[0]
 
 
 def test_filters_by_channel_that_nothing_is_added_to_stay() -> None:
     _, result = rewritten(graph_of(EdgeBranch(3, LAPLACE)), fold_padded_bias)
-    assert result.places == 0
-    assert "costs" in result.refused[0]
+    assert result.applied == 0
+    assert "costs" in result.skipped[0]
 
 
 def test_residual_around_two_layers_is_left_alone() -> None:
     model = simplified("edsr", EDSRConfig(scale=2, blocks=2, width=4, tail="shuffle"))
     _, result = rewritten(model, merge_parallel)
-    assert result.places == 0
+    assert result.applied == 0
 
 
 def test_chain_without_bias_merges_and_one_with_bias_does_not() -> None:
     exact = graph_of(nn.Conv2d(3, 12, 1, bias=False), nn.Conv2d(12, 4, 3, padding=1), nn.Conv2d(4, 3, 1))
     merged, result = rewritten(exact, merge_sequential)
-    assert (result.places, kinds(merged)) == (2, ["Conv"])
+    assert (result.applied, kinds(merged)) == (2, ["Conv"])
     biased = graph_of(nn.Conv2d(3, 12, 1), nn.Conv2d(12, 3, 3, padding=1))
     merged, result = rewritten(biased, merge_sequential)
-    assert result.places == 0
-    assert "the border would change" in result.refused[0]
+    assert result.applied == 0
+    assert "the border would change" in result.skipped[0]
 
 
 def test_merge_that_costs_more_is_refused() -> None:
@@ -252,8 +252,8 @@ def test_merge_that_costs_more_is_refused() -> None:
         nn.Conv2d(3, 1, 3, padding=1, bias=False), nn.Conv2d(1, 16, 1), nn.Conv2d(16, 3, 3, padding=1)
     )
     _, result = rewritten(bottleneck, merge_sequential)
-    assert result.places == 0
-    assert any("costs" in reason for reason in result.refused)
+    assert result.applied == 0
+    assert any("costs" in reason for reason in result.skipped)
 
 
 @pytest.mark.parametrize("scale", [2, 4, 8])
@@ -261,7 +261,7 @@ def test_bicubic_as_convolution_gives_torchs_numbers(scale: int) -> None:
     layer = nn.Upsample(scale_factor=float(scale), mode="bicubic", align_corners=False)
     model = simplify(trace(Layers(layer, scale=scale).eval()))
     converted, result = rewritten(model, bicubic_as_convolution)
-    assert (result.places, kinds(converted)) == (1, ["Pad", "Conv", "DepthToSpace"])
+    assert (result.applied, kinds(converted)) == (1, ["Pad", "Conv", "DepthToSpace"])
     for size_hw in SIZES_HW:
         lr = torch.rand(1, 3, *size_hw)
         np.testing.assert_allclose(run(converted, lr.numpy()), layer(lr).numpy(), atol=1e-5)
@@ -272,7 +272,7 @@ def test_enlargement_is_timed_by_itself() -> None:
     """Beside it the whole network takes so long that noise would decide."""
     network = build_network("drn", DRNConfig(scale=4, blocks=1, features=16))
     unit = UnitRange.of(network)
-    enlarging = [one for one in PASSES if one.rewrite is bicubic_as_convolution]
+    enlarging = [one for one in FLOAT if one.rewrite is bicubic_as_convolution]
     kept, (outcome,) = apply_passes(simplify(trace(unit)), references(unit), passes=enlarging)
     assert outcome.kept
     assert "Resize" not in kinds(kept)
@@ -280,13 +280,13 @@ def test_enlargement_is_timed_by_itself() -> None:
 
 def test_bilinear_enlargement_is_left_alone() -> None:
     model = simplified("plain", PlainConfig(scale=2, widths=(4,)))
-    assert rewritten(model, bicubic_as_convolution)[1].places == 0
+    assert rewritten(model, bicubic_as_convolution)[1].applied == 0
 
 
 def test_alignment_pads_what_needs_it() -> None:
     model = simplified("edsr", EDSRConfig(scale=2, blocks=2, width=10, inner_widths=(8, 13), tail="shuffle"))
     aligned, result = rewritten(model, align_channels)
-    assert result.places == 2
+    assert result.applied == 2
     shapes = {tuple(tensor.dims) for tensor in aligned.graph.initializer if len(tensor.dims) == 4}
     assert {(16, 3, 3, 3), (8, 16, 3, 3), (16, 16, 3, 3), (12, 16, 3, 3)} <= shapes
     narrower, _ = rewritten(model, lambda copy: align_channels(copy, block=8))
@@ -295,9 +295,9 @@ def test_alignment_pads_what_needs_it() -> None:
 
 def test_alignment_leaves_multiples_of_four_and_told_apart_channels_alone() -> None:
     even = simplified("edsr", EDSRConfig(scale=2, blocks=2, width=12, tail="shuffle"))
-    assert rewritten(even, align_channels)[1].places == 0
+    assert rewritten(even, align_channels)[1].applied == 0
     grouped = graph_of(nn.Conv2d(3, 10, 3, padding=1), nn.Conv2d(10, 10, 3, padding=1, groups=2), nn.Conv2d(10, 3, 1))
-    assert rewritten(grouped, align_channels)[1].places == 0
+    assert rewritten(grouped, align_channels)[1].applied == 0
 
 
 def test_alignment_inside_channel_attention() -> None:
@@ -305,7 +305,7 @@ def test_alignment_inside_channel_attention() -> None:
         "drn", DRNConfig(scale=4, blocks=1, features=4, block_widths=((11,), (13,)), down_widths=(9, 10))
     )
     _, result = rewritten(model, align_channels)
-    assert result.places >= 4
+    assert result.applied >= 4
 
 
 def test_channelwise_constants_are_padded_too() -> None:
@@ -315,7 +315,7 @@ def test_channelwise_constants_are_padded_too() -> None:
 
     model = graph_of(nn.Conv2d(3, 13, 3, padding=1), nn.Tanh(), Scaled(), nn.Conv2d(13, 3, 1))
     _, result = rewritten(model, align_channels)
-    assert result.places == 1
+    assert result.applied == 1
 
 
 def test_pass_that_changes_the_result_is_left_out_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
@@ -325,11 +325,11 @@ def test_pass_that_changes_the_result_is_left_out_with_a_warning(caplog: pytest.
     def brighten(model: onnx.ModelProto) -> Rewrite:
         bias = next(tensor for tensor in model.graph.initializer if list(tensor.dims) == [3])
         bias.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(bias) + 1, bias.name))
-        return Rewrite(places=1)
+        return Rewrite(applied=1)
 
     model = simplify(trace(network))
     kept, outcomes = apply_passes(
-        model, references(network), passes=[Pass("brighten", brighten), Pass("fold_shuffle", fold_shuffle)]
+        model, references(network), passes=[Pass("brighten", brighten), Pass("fold_shuffle", fold_pixel_shuffle)]
     )
     assert [outcome.kept for outcome in outcomes] == [False, True]
     assert "differs from the network" in outcomes[0].note
@@ -350,7 +350,7 @@ def test_measured_pass_that_slows_down_is_left_out() -> None:
         nodes.extend(model.graph.node)
         del model.graph.node[:]
         model.graph.node.extend(nodes)
-        return Rewrite(places=1)
+        return Rewrite(applied=1)
 
     _, (outcome,) = apply_passes(
         simplify(trace(network)), references(network), passes=[Pass("detour", detour, by_measurement=True)]

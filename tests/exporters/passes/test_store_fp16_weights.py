@@ -5,7 +5,7 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
-from exporters.passes.store_fp16_weights import store_half
+from exporters.passes.store_fp16_weights import store_fp16_weights
 
 
 def graph(weights: np.ndarray) -> onnx.ModelProto:
@@ -33,7 +33,7 @@ def test_exact_halves_are_stored_and_come_back_bit_for_bit() -> None:
     weights = np.random.default_rng(0).normal(size=(40, 40)).astype(np.float16).astype(np.float32)
     model = graph(weights)
     before = model.ByteSize()
-    assert store_half(model) == 1
+    assert store_fp16_weights(model).applied == 1
     assert model.ByteSize() < 0.6 * before
     np.testing.assert_array_equal(run(model, weights), weights)
 
@@ -44,9 +44,9 @@ def test_what_half_cannot_hold_stays_as_it_is() -> None:
         weights = halves.copy()
         weights[3, 4] = value
         model = graph(weights)
-        assert store_half(model) == 0
+        assert store_fp16_weights(model).applied == 0
         np.testing.assert_array_equal(run(model, weights), weights)
 
 
 def test_small_tensors_are_left_alone() -> None:
-    assert store_half(graph(np.ones((5, 5), np.float32))) == 0
+    assert store_fp16_weights(graph(np.ones((5, 5), np.float32))).applied == 0

@@ -3,7 +3,7 @@
 import numpy as np
 from onnx import TensorProto, helper
 
-from exporters.quantization.activation_ranges import CUT_SHARE, tensor_ranges
+from exporters.quantization.activation_ranges import CUT_SHARE, activation_ranges
 
 
 def test_ranges_are_those_of_all_values_sorted() -> None:
@@ -12,7 +12,7 @@ def test_ranges_are_those_of_all_values_sorted() -> None:
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
     rng = np.random.default_rng(0)
     crops = [rng.normal(scale=rng.random(), size=(1, 3, 320, 320)).astype(np.float32) for _ in range(24)]
-    ranges = tensor_ranges(model, ["lr", "sr"], crops)
+    ranges = activation_ranges(model, ["lr", "sr"], crops)
     values = np.sort(np.concatenate(crops), axis=None)
     cut = int(values.size * CUT_SHARE)
     assert cut > 1

@@ -9,9 +9,9 @@ import torch
 from torch import nn
 
 from exporters.graph import Graph
-from exporters.open_graph import open_graph
 from exporters.passes.simplify import simplify
-from exporters.quantization.float_trunk import Carried, carry_in_float
+from exporters.quantization.float_trunk import Carried, build_float_trunk
+from exporters.run_graph import session_for
 from exporters.trace import UnitRange, trace
 from tests.exporters.quantization.test_insert_qdq import in_8_bits, photograph
 from training.compress.memsr.initialisation import Initialisation, winning_initialisation
@@ -33,7 +33,7 @@ def plain() -> Plain:
 
 @cache
 def carried() -> Carried:
-    result = carry_in_float(plain(), CROPS)
+    result = build_float_trunk(plain(), CROPS)
     assert result is not None
     return result
 
@@ -66,14 +66,14 @@ def test_it_bears_8_bits_where_the_plain_network_does_not() -> None:
     errors = []
     chain = graph(plain())
     for single, small in ((chain, in_8_bits(chain)), (carried_graph(), carried_in_8_bits())):
-        expected, found = (open_graph(model).run(["sr"], {"lr": lr})[0] for model in (single, small))
+        expected, found = (session_for(model).run(["sr"], {"lr": lr})[0] for model in (single, small))
         errors.append(np.sqrt(np.mean((found - expected) ** 2)))
     assert errors[1] < errors[0] / 5
 
 
 def test_trunk_and_others_are_put_together_in_8_bits() -> None:
     small = carried_in_8_bits()
-    makers = Graph(small).maker
+    makers = Graph(small).producer
     concatenated = [
         makers[name].op_type for node in small.graph.node if node.op_type == "Concat" for name in node.input
     ]
@@ -87,4 +87,4 @@ def test_widths_are_those_that_8_bits_are_fast_with() -> None:
 
 def test_a_network_that_carries_nothing_is_left_alone() -> None:
     torch.manual_seed(0)
-    assert carry_in_float(Plain(PlainConfig(scale=2, widths=(12, 12))), CROPS) is None
+    assert build_float_trunk(Plain(PlainConfig(scale=2, widths=(12, 12))), CROPS) is None

@@ -6,8 +6,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from exporters.graph import Graph
-from exporters.quantization.gptq import RoundedKernel, round_kernels
-from exporters.watch import Batch
+from exporters.quantization.gptq import RoundedKernel, gptq_kernels
+from exporters.run_graph import Batch
 from tests.exporters.quantization.test_insert_qdq import photograph
 
 
@@ -42,7 +42,7 @@ def error(model: onnx.ModelProto, kernel: np.ndarray, bias: np.ndarray, lr: Batc
 @pytest.mark.parametrize("bias", [False, True])
 def test_errors_make_up_for_each_other(bias: bool) -> None:
     model = convolution(bias)
-    rounded = round_kernels(model, ["sr"], [photograph("coffee", 48)], full_range=False)["sr"]
+    rounded = gptq_kernels(model, ["sr"], [photograph("coffee", 48)], full_range=False)["sr"]
     steps = rounded.steps[:, None, None, None]
     exact = Graph(model).constant("bias")
     one_by_one = np.rint(Graph(model).constant("kernel") / steps) * steps
@@ -56,7 +56,7 @@ def test_a_bias_fits_in_32_bits_beside_a_kernel_of_zero() -> None:
     model = convolution(bias=True)
     kernel = model.graph.initializer[0]
     kernel.CopyFrom(numpy_helper.from_array(np.zeros_like(numpy_helper.to_array(kernel)), "kernel"))
-    rounded: RoundedKernel = round_kernels(model, ["sr"], [photograph("coffee", 48)], full_range=False)["sr"]
+    rounded: RoundedKernel = gptq_kernels(model, ["sr"], [photograph("coffee", 48)], full_range=False)["sr"]
     input_scale = 1 / 255
     assert np.abs(rounded.bias / (rounded.steps * input_scale)).max() < 2**31
     np.testing.assert_allclose(rounded.bias, numpy_helper.to_array(model.graph.initializer[1]))

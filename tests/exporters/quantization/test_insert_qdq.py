@@ -13,12 +13,12 @@ from skimage import data
 from torch import nn
 
 from exporters.graph import Graph
-from exporters.open_graph import open_graph
 from exporters.passes.share_pooling import share_pooling
 from exporters.passes.simplify import simplify
-from exporters.quantization.activation_ranges import tensor_ranges
-from exporters.quantization.gptq import round_kernels
+from exporters.quantization.activation_ranges import activation_ranges
+from exporters.quantization.gptq import gptq_kernels
 from exporters.quantization.insert_qdq import insert_qdq, quantisable, result_of
+from exporters.run_graph import session_for
 from exporters.trace import UnitRange, trace
 from tests.exporters.tiny import NETWORKS
 from training.networks import build_network, read_config
@@ -48,8 +48,8 @@ def in_8_bits(model: onnx.ModelProto, *, full_range: bool = False, in_float: Col
     nodes = [node for node in nodes if "excite" not in node.input[1] and node.output[0] not in in_float]
     names = sorted({name for node in nodes for name in (node.input[0], result_of(graph, node))})
     crops = [photograph("coffee", 48)]
-    kernels = round_kernels(model, [node.output[0] for node in nodes], crops, full_range=full_range)
-    return insert_qdq(model, kernels, tensor_ranges(model, names, crops))
+    kernels = gptq_kernels(model, [node.output[0] for node in nodes], crops, full_range=full_range)
+    return insert_qdq(model, kernels, activation_ranges(model, names, crops))
 
 
 @pytest.fixture(scope="module", params=["srpn-lite-x2", "plain-x3", "drn-x4"])
@@ -60,7 +60,7 @@ def pair(request: pytest.FixtureRequest) -> tuple[onnx.ModelProto, onnx.ModelPro
 
 
 def run(model: onnx.ModelProto, lr: np.ndarray) -> np.ndarray:
-    return open_graph(model).run(["sr"], {"lr": lr})[0]
+    return session_for(model).run(["sr"], {"lr": lr})[0]
 
 
 def test_result_is_close_on_another_photograph(pair: tuple[onnx.ModelProto, onnx.ModelProto]) -> None:
@@ -98,8 +98,8 @@ def test_layers_that_are_not_chosen_keep_their_function() -> None:
 
 def test_tiles_equal_the_whole_with_shared_averages() -> None:
     small = in_8_bits(float_graph("drn-x4"))
-    assert share_pooling(small) == 2
-    session = open_graph(small)
+    assert share_pooling(small).applied == 2
+    session = session_for(small)
     lr = photograph("astronaut", 64)
     whole, pooled = session.run(["sr", "pooled_out"], {"lr": lr})
     tile = session.run(["sr"], {"lr": lr[:, :, :48, :], "pooled": pooled, "use_pooled": np.array(True)})[0]

@@ -70,6 +70,7 @@ def test_int8_file_is_close_to_the_float_file(
     difference = np.abs(shared(small).run(lr) - shared(single).run(lr))
     assert 0 < difference.mean() < 0.02
     figures = json.loads(report.read_text())
+    assert {"align_channels to 4", "channels_last", "integer_mean"} <= {one["name"] for one in figures["passes"]}
     assert figures["int8"]["psnr_drop_db"] <= 0.1
     assert figures["int8"]["worst_drop_db"] >= figures["int8"]["psnr_drop_db"]
     assert set(figures["int8"]["speed"]) == {"1 threads", "2 threads"}

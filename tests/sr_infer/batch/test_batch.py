@@ -140,7 +140,7 @@ def test_a_picture_that_crashes_its_worker_is_reported(
     done = run("batch", f"deadly://{photos}", f"local://{target}", "-m", MODEL, "--workers", 2, PYTHONPATH=path)
     assert done.returncode == 1, done.stderr
     assert "59 done, 0 skipped, 1 failed" in done.stderr
-    assert failures(target) == {"1/07.jpg": "its workers died: they crashed, or were killed for want of memory"}
+    assert failures(target) == {"1/07.jpg": "its workers died: they crashed, or were killed because memory ran out"}
     (target / "failures.jsonl").unlink()
     assert content(target) == {path: data for path, data in expected.items() if path != "1/07.jpg"}
 

@@ -232,7 +232,12 @@ def test_bench_measures_time_and_memory(command: Command, network: Path) -> None
     assert facts["grown_bytes"] == facts["peak_bytes"] - facts["imported_bytes"] > 0
 
 
-def test_an_interrupt_leaves_no_half_written_file(network: Path, astronaut: np.ndarray, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("stop", "word", "code"), [(signal.SIGINT, "interrupted", 130), (signal.SIGTERM, "terminated", 143)]
+)
+def test_a_signal_leaves_no_half_written_file(
+    stop: signal.Signals, word: str, code: int, network: Path, astronaut: np.ndarray, tmp_path: Path
+) -> None:
     Image.fromarray(astronaut).save(tmp_path / "a.png")
     Image.effect_noise((2400, 1800), 60).convert("RGB").save(tmp_path / "b.png")
     (tmp_path / "out").mkdir()
@@ -259,10 +264,10 @@ def test_an_interrupt_leaves_no_half_written_file(network: Path, astronaut: np.n
     )
     assert process.stderr is not None
     assert "a.png" in process.stderr.readline()
-    process.send_signal(signal.SIGINT)
+    process.send_signal(stop)
     error = process.communicate(timeout=60)[1]
     assert "Traceback" not in error
-    assert "interrupted" in error
-    assert process.returncode == 1, error
+    assert word in error
+    assert process.returncode == code, error
     assert (tmp_path / "out/b.png").read_bytes() == b"what was there before"
     assert results(tmp_path / "out") == {"a.png", "b.png"}

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import sr_infer
-from sr_infer.measure import peak_memory
+from sr_infer.measure import network_case, peak_memory
 
 MODELS = Path(sr_infer.__file__).parent / "models"
 
@@ -22,14 +22,14 @@ def run(program: str) -> str:
 
 def test_free_blocks_are_joined() -> None:
     """Plain-M's tensors need 512 bytes per px: two feature maps of 64 channels. An arena for each session takes 768."""
-    peak = peak_memory("exporters.network_case:network_case", str(MODELS / "memsr-plain-m-x4.onnx"), 192)
-    assert peak.added_bytes / 192**2 < 600
+    peak = peak_memory(network_case, str(MODELS / "memsr-plain-m-x4.onnx"), 192)
+    assert peak.added_by_call_bytes / 192**2 < 600
 
 
 def test_the_next_network_works_in_what_the_last_one_left() -> None:
     program = """
 import numpy as np, sr_infer
-from sr_infer.measure import resident_bytes
+from sr_infer.resources import resident_bytes
 picture = np.zeros((200, 200, 3), np.uint8)
 upscalers = [sr_infer.Upscaler(name, threads=1, tile=500) for name in ("srpn-lite-x4", "srpn-lite-x2")]
 for upscaler in upscalers:

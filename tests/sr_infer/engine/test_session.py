@@ -194,7 +194,7 @@ def test_networks_of_one_input_size_enlarge_any_picture(
     inside = tuple(slice(None, None if length >= 40 else 2 * (length - 3)) for length in size_hw)
     np.testing.assert_array_equal(large[inside], expected[inside])
     np.testing.assert_array_equal(sr_infer.upscale(picture, path, tile=500), large)
-    with pytest.raises(OptionError, match=r"expected a halo below 20 px.*windows of 40x40 px alone, got 20 px"):
+    with pytest.raises(OptionError, match=r"expected a halo below 20 px.*only windows of 40x40 px, got 20 px"):
         sr_infer.upscale(picture, path, halo=20)
 
 

@@ -12,6 +12,8 @@ from PIL import Image, ImageCms
 
 import sr_infer
 from sr_infer import ImageError, OptionError
+from sr_infer.image_io import formats, reader, writer
+from sr_infer.image_io.metadata import Metadata
 from sr_infer.resize import imresize
 
 MODES_GIVEN_BACK = {
@@ -145,16 +147,14 @@ def test_16_bit_colour_files_round_trip(
 ) -> None:
     picture = {2: deep[..., :2], 3: deep, 4: np.dstack([deep, deep[..., 0]])}[channels]
     source, target = tmp_path / name, tmp_path / f"large-{name}"
-    sr_infer.image_io.writer.write(
-        picture, source, sr_infer.image_io.metadata.Metadata(dpi=(300, 300), icc_profile=b"profile" * 30)
-    )
+    writer.write(picture, source, Metadata(dpi=(300, 300), icc_profile=b"profile" * 30))
     result = sr_infer.upscale(source, network)
     assert isinstance(result, np.ndarray)
     assert result.dtype == np.uint16
     if channels > 2:
         np.testing.assert_array_equal(result, sr_infer.upscale(picture, network))
     sr_infer.Upscaler(network).upscale_file(source, target)
-    written = sr_infer.image_io.reader.read(target)
+    written = reader.read(target)
     np.testing.assert_array_equal(written.pixels, result)
     assert [round(value) for value in written.metadata.dpi] == [300, 300]
     assert written.metadata.icc_profile == b"profile" * 30
@@ -176,9 +176,9 @@ def test_transparent_grey_of_16_bits_keeps_depth_and_transparency(
 
 
 def test_16_bit_bytes_give_16_bit_bytes(network: Path, deep: np.ndarray) -> None:
-    encoded = sr_infer.image_io.writer.encode(deep, "PNG", sr_infer.image_io.metadata.Metadata())
+    encoded = writer.encode(deep, formats.PNG, Metadata())
     result = sr_infer.upscale(encoded, network)
-    np.testing.assert_array_equal(sr_infer.image_io.reader.read(result).pixels, sr_infer.upscale(deep, network))
+    np.testing.assert_array_equal(reader.read(result).pixels, sr_infer.upscale(deep, network))
 
 
 def test_foreign_16_bit_tiff_layouts(network: Path, deep: np.ndarray, tmp_path: Path) -> None:
@@ -224,7 +224,7 @@ def test_without_the_extra_deep_colour_is_refused_by_its_name(
     network: Path, deep: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "deep.png"
-    sr_infer.image_io.writer.write(deep, path, sr_infer.image_io.metadata.Metadata())
+    writer.write(deep, path, Metadata())
     monkeypatch.setitem(__import__("sys").modules, "imagecodecs", None)
     with pytest.raises(ImageError, match=r"sr-infer\[hdr\]"):
         sr_infer.upscale(path, network)

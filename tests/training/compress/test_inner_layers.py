@@ -1,6 +1,7 @@
 """Inner layers and what they cost, held against the networks that removal makes and the published sizes."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,8 @@ import torch
 
 from sr_infer.errors import OptionError
 from training.compress.cost import LR_SIZE_HW, CountedCost, read_latency_table
-from training.compress.drc.widths import Widths, read_widths, write_widths
+from training.compress.drc.recipe import read_drc_recipe
+from training.compress.drc.widths import WidthsOptions, read_widths, write_widths
 from training.compress.inner_layers import find_inner_layers
 from training.networks import DRN, DRNConfig, EDSRConfig, PlainConfig, build_network
 from training.networks.cost import count_macs, count_parameters
@@ -101,7 +103,7 @@ def test_the_expected_cost_of_certain_widths_is_their_cost() -> None:
 
 @pytest.mark.parametrize(("channels", "ratio"), AUTHORS_CANDIDATES)
 def test_candidates_are_the_authors(channels: int, ratio: float) -> None:
-    assert Widths(ratio=ratio, multiple=4).candidates(channels) == AUTHORS_CANDIDATES[channels, ratio]
+    assert WidthsOptions(ratio=ratio, multiple=4).candidates(channels) == AUTHORS_CANDIDATES[channels, ratio]
 
 
 @pytest.mark.parametrize("ratio", [0.3, 0.5, 0.7])
@@ -111,7 +113,9 @@ def test_widths_are_brought_within_the_budget(ratio: float, unit: str, fill: boo
     network = build_network("drn", SMALL)
     inner = find_inner_layers(network)
     cost = CountedCost(network, inner, unit)
-    settings = Widths(ratio=ratio, multiple=4, budget=unit, fill=fill, factors=(0.25, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0))
+    settings = WidthsOptions(
+        ratio=ratio, multiple=4, budget=unit, fill=fill, factors=(0.25, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+    )
     wide, narrow = (
         [{width: sign * width for width in settings.candidates(channels)} for channels in inner.widths]
         for sign in (1, -1)
@@ -122,17 +126,42 @@ def test_widths_are_brought_within_the_budget(ratio: float, unit: str, fill: boo
     least = [min(row) for row in narrow]
     filled = cost.of(settings.projected(narrow, cost))
     assert (filled > 0.85 * allowed) if fill else (filled == cost.of(least))
-    uniform = settings.uniform(inner, cost)
-    assert 0.75 * allowed < cost.of(uniform) <= allowed
-    shares = [width / dense for width, dense in zip(uniform, inner.widths, strict=True) if dense >= 32]
-    assert max(shares) - min(shares) < 0.01
+
+
+@pytest.mark.parametrize(
+    ("scale", "ratio", "millions", "gmacs"),
+    [
+        (4, 0.3, 3.39, 77.4),
+        (4, 0.5, 2.42, 55.1),
+        (4, 0.7, 1.53, 34.6),
+        (8, 0.3, 3.82, 140.8),
+        (8, 0.5, 2.73, 99.4),
+        (8, 0.7, 1.72, 62.4),
+    ],
+)
+def test_uniform_widths_have_the_sizes_of_the_paper(scale: int, ratio: float, millions: float, gmacs: float) -> None:
+    """Table 3."""
+    recipe = read_recipe(PAPER / f"drn-s-x{scale}.toml")
+    network = build_network(recipe.architecture, recipe.network)
+    inner = find_inner_layers(network)
+    widths = WidthsOptions(ratio=ratio, by="uniform").uniform(inner)
+    assert CountedCost(network, inner, "parameters").of(widths) / 1e6 == pytest.approx(millions, abs=0.006)
+    assert CountedCost(network, inner, "macs").of(widths) / 1e9 == pytest.approx(gmacs, abs=0.06)
+
+
+@pytest.mark.parametrize("name", ["brief", "drn-s50"])
+def test_every_ratio_of_the_paper_suits_the_recipes(name: str) -> None:
+    recipe = read_drc_recipe(PAPER.parent / "drc" / f"{name}.toml")
+    for ratio in (0.3, 0.5, 0.7):
+        widths = replace(recipe.widths, ratio=ratio)
+        assert max(widths.candidates(64)) <= 64
 
 
 def test_what_is_narrowed_first_is_what_the_search_cares_least_about() -> None:
     network = build_network("drn", SMALL)
     inner = find_inner_layers(network)
     cost = CountedCost(network, inner, "macs")
-    settings = Widths(ratio=0.5, multiple=4, fill=False)
+    settings = WidthsOptions(ratio=0.5, multiple=4, fill=False)
     cared = inner.layers[-2].writer
     preferences = [
         {width: (10.0 if layer.writer == cared else 0.1) * width for width in settings.candidates(layer.width)}
@@ -147,7 +176,7 @@ def test_a_layer_may_keep_more_than_its_share_of_the_budget() -> None:
     network = build_network("drn", SMALL)
     inner = find_inner_layers(network)
     cost = CountedCost(network, inner, "macs")
-    settings = Widths(ratio=0.5, multiple=4, fill=False, factors=(0.5, 1.0, 1.5))
+    settings = WidthsOptions(ratio=0.5, multiple=4, fill=False, factors=(0.5, 1.0, 1.5))
     cared = inner.layers[-2].writer
     preferences = [
         {width: (1.0 if layer.writer == cared else -1.0) * width for width in settings.candidates(layer.width)}
@@ -156,18 +185,17 @@ def test_a_layer_may_keep_more_than_its_share_of_the_budget() -> None:
     widths = settings.projected(preferences, cost)
     assert widths[-2] == 24 > inner.widths[-2] / 2
     assert cost.of(widths) <= settings.allowed(cost)
-    with pytest.raises(OptionError, match=r"factors in \(0, 2\]"):
-        Widths(ratio=0.5, factors=(1.0, 2.5))
+    assert max(WidthsOptions(ratio=0.5, factors=(1.0, 2.5)).candidates(64)) == 64
+    with pytest.raises(OptionError, match="factors above 0"):
+        WidthsOptions(ratio=0.5, factors=(1.0, 0.0))
 
 
 def test_a_budget_out_of_reach_is_refused() -> None:
     network = build_network("drn", SMALL)
     inner = find_inner_layers(network)
     cost = CountedCost(network, inner, "macs")
-    settings = Widths(ratio=0.9, multiple=16)
+    settings = WidthsOptions(ratio=0.9, multiple=16)
     with pytest.raises(OptionError, match=r"more than 1 - ratio = 0\.100; give a smaller ratio or multiple"):
-        settings.uniform(inner, cost)
-    with pytest.raises(OptionError, match="the narrowest widths leave"):
         settings.projected([{16: 0.0} for _ in inner.layers], cost)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from training.compress.channel_groups import trace_structure
+from training.compress.channel_groups import trace_channel_groups
 from training.compress.remove_channels import remove_channels
 from training.compress.srp.pipeline import read_srp_recipe
 from training.compress.srp.selection import Selection, select_channels
@@ -46,12 +46,12 @@ def test_the_narrow_network_computes_what_the_zeroed_one_does(
     torch.manual_seed(0)
     network = build_network(architecture, config)
     run = network.pyramid if isinstance(network, DRN) else lambda lr: [network(lr)]
-    structure = trace_structure(network, upsamplers=upsamplers)
-    removed = select_channels(network, structure, Selection(ratio=0.4))
+    channel_groups = trace_channel_groups(network, upsamplers=upsamplers)
+    removed = select_channels(network, channel_groups, Selection(ratio=0.4))
     lr = torch.rand(1, 3, 9, 7)
     before = run(lr)
-    narrow = remove_channels(network, structure, removed)
-    for layer, filters in structure.filters(removed).items():
+    narrow = remove_channels(network, channel_groups, removed)
+    for layer, filters in channel_groups.filters(removed).items():
         for parameter in network.get_submodule(layer).parameters():
             parameter[filters] = 0
     assert count_parameters(narrow, mean_shift=True) < 0.75 * count_parameters(network, mean_shift=True)
@@ -65,8 +65,8 @@ def test_the_narrow_network_computes_what_the_zeroed_one_does(
 )
 def test_edsr_baselines_have_the_sizes_of_table_1(ratio: float, parameters: int) -> None:
     network = build_network("edsr", EDSRConfig(scale=2))
-    structure = trace_structure(network)
-    narrow = remove_channels(network, structure, select_channels(network, structure, Selection(ratio=ratio)))
+    channel_groups = trace_channel_groups(network)
+    narrow = remove_channels(network, channel_groups, select_channels(network, channel_groups, Selection(ratio=ratio)))
     assert count_parameters(narrow, mean_shift=True) == parameters
 
 
@@ -85,7 +85,7 @@ def test_the_papers_recipes_go_from_its_dense_to_its_pruned_sizes(
     recipe = read_recipe(PAPER / f"{dense}.toml")
     selection = read_srp_recipe(PAPER / "srp" / f"{pruning}.toml").selection
     network = build_network(recipe.architecture, recipe.network)
-    structure = trace_structure(network, upsamplers=selection.upsamplers)
-    narrow = remove_channels(network, structure, select_channels(network, structure, selection))
+    channel_groups = trace_channel_groups(network, upsamplers=selection.upsamplers)
+    narrow = remove_channels(network, channel_groups, select_channels(network, channel_groups, selection))
     assert count_parameters(network, mean_shift=False) / 1e6 == pytest.approx(dense_millions, abs=0.005)
     assert count_parameters(narrow, mean_shift=False) == pruned

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from training.loop.cuda_graph import RecordedGradients
+from training.loop.cuda_graph import CudaGraphGradients
 from training.losses import ReconstructionLoss
 from training.networks import EDSR, EDSRConfig
 
@@ -28,7 +28,7 @@ def test_replayed_gradients_are_those_of_the_batch_given() -> None:
     def loss_of(batch: Sequence[Tensor]) -> Tensor:
         return loss(network, batch)
 
-    recorded = RecordedGradients(loss_of, network.parameters())
+    recorded = CudaGraphGradients(loss_of, network.parameters())
     for seed in range(3):
         generator = torch.Generator("cuda").manual_seed(seed)
         pyramid = [255 * torch.rand(4, 3, side, side, device="cuda", generator=generator) for side in (16, 32)]

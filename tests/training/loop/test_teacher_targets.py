@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from exporters.checkpoints import read_checkpoint
+from exporters.checkpoints.read import read_checkpoint
 from sr_infer.tiling import self_ensemble
 from training.checkpoint import load_network, load_tensors
 from training.loop.teacher_targets import SelfEnsemble, turned, turned_back
@@ -40,8 +40,8 @@ def teacher(train: Train, tmp_path: Path) -> str:
 
 def test_turns_are_those_of_the_runtime() -> None:
     image = torch.arange(3 * 4 * 4).reshape(3, 4, 4)
-    for turn in range(self_ensemble.TURNS):
-        np.testing.assert_array_equal(turned(image, turn), self_ensemble.turned(image.numpy(), turn))
+    for turn in range(self_ensemble.ORIENTATIONS):
+        np.testing.assert_array_equal(turned(image, turn), self_ensemble.orient(image.numpy(), turn))
         assert torch.equal(turned_back(turned(image, turn), turn), image)
 
 
@@ -77,7 +77,7 @@ def test_a_resumed_run_needs_its_teacher_and_ends_where_an_unbroken_one_does(
     assert train("unbroken", "--teacher", teacher, **settings) == 0
     assert train("broken", "--teacher", teacher, "--max-steps", "3", **settings) == 0
     assert train("broken", "--resume", **settings) == 2
-    assert "was taught by tiny after 6 steps; give the same --teacher" in capsys.readouterr().err
+    assert "began with another teacher; give another --out" in capsys.readouterr().err
     assert train("broken", "--resume", "--teacher", teacher, **settings) == 0
     unbroken, resumed = (load_tensors(tmp_path / name / "checkpoint.safetensors")[0] for name in ("unbroken", "broken"))
     assert all(torch.equal(unbroken[name], resumed[name]) for name in unbroken)

@@ -40,4 +40,4 @@ class TailDistillation(nn.Module):
         return loss + self.weight * mse_loss(mine, wanted)
 
     def _keep_inputs(self, tail: nn.Module, inputs: tuple[Tensor]) -> None:
-        self._read[tail] = inputs[0]
+        self._read.setdefault(tail, inputs[0])  # `dual_on_hr` runs the student a second time, on D(y)

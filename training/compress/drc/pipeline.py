@@ -1,5 +1,5 @@
 """Dual regression compression (Guo et al., "Towards Lightweight Super-Resolution with Dual Regression Learning",
-arXiv 2207.07929, section 3.3): search the channel numbers, prune to them, fine-tune. Every stage can be resumed.
+arXiv 2207.07929, section 3.2): search the channel numbers, prune to them, fine-tune. Every stage can be resumed.
 """
 
 import copy
@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from sr_infer.errors import ModelError, OptionError
+from sr_infer.errors import OptionError, RunError
 from training.checkpoint import dual_path, load_network, provenance, save_network, save_tensors
 from training.compress.cost import Cost, CountedCost, read_latency_table
 from training.compress.drc.distillation import TailDistillation
@@ -26,12 +26,11 @@ from training.compress.drc.widths import read_widths, write_widths
 from training.compress.inner_layers import find_inner_layers
 from training.compress.plots import draw_search, write_curve
 from training.data.folder import Folder
-from training.loop.dual_warmup import start_duals
-from training.loop.run_manifest import begin, fingerprint
+from training.loop.run_manifest import check_run_manifest, hash_file
 from training.loop.trainer import Limits, Trainer
 from training.networks import DRN, Network, NetworkConfig
 from training.networks.cost import count_parameters
-from training.recipe import Recipe, Training, parse_recipe
+from training.recipe import Recipe, TrainingOptions, parse_recipe
 
 LOG = logging.getLogger(__name__)
 RECORDED_POINTS = 200
@@ -87,6 +86,11 @@ class DualRegressionCompression:
         lines = [
             f"{count} layers of {width} channels, to {', '.join(map(str, to))}" for (width, to), count in kinds.items()
         ]
+        if self.recipe.widths.by == "search" and not self.given and all(len(to) == 1 for _, to in kinds):
+            lines.append(
+                "every layer has one candidate width, so the search decides nothing; give a smaller multiple or more "
+                "factors"
+            )
         return "\n".join([*lines, f"{count_parameters(self.network, mean_shift=True):,} parameters"])
 
     def run(self, folder: Folder, *, device: torch.device, limits: Limits, resume: bool) -> Path:
@@ -100,10 +104,10 @@ class DualRegressionCompression:
 
         Raises:
             OptionError: `out` holds a run and `resume` is not set.
-            ModelError: the run in `out` began with other weights or settings.
+            RunError: the run in `out` began with other weights or settings.
         """
         widths_file, pruned = self.out / "widths.toml", self.out / "pruned.safetensors"
-        self._begin(resume)
+        self._check_run(resume)
         if not widths_file.exists():
             with self._stage("widths") as record:
                 widths = self.given or self._choose_widths(folder, device, limits)
@@ -121,20 +125,20 @@ class DualRegressionCompression:
             path, record["validation_psnr_y_db"] = self._fine_tune(pruned, folder, device, limits)
         return path
 
-    def _begin(self, resume: bool) -> None:
+    def _check_run(self, resume: bool) -> None:
         if torch.distributed.is_initialized():
             raise OptionError("compress drc runs in one process; start it without torchrun")
-        began = {
+        settings = {
             "recipe": asdict(self.recipe),
-            "network": fingerprint(self.dense),
+            "network": hash_file(self.dense),
             "list of widths": self.given,
-            "teacher": fingerprint(self.teacher_path),
+            "teacher": hash_file(self.teacher_path),
         }
-        begin(self.out, began, resume=resume)
+        check_run_manifest(self.out, settings, resume=resume)
 
     def _load_teacher(self, path: Path) -> DRN:
         architecture, config, network, _ = load_network(path)
-        if isinstance(self.network, DRN) and isinstance(network, DRN) and config.scale == self.config.scale:
+        if isinstance(network, DRN) and self.architecture == architecture and config.scale == self.config.scale:
             return network
         mine, its = f"{self.architecture} x{self.config.scale}", f"{architecture} x{config.scale}"
         raise OptionError(f"a teacher is for DRNs of one scale; the network is {mine}, {path} is {its}")
@@ -148,11 +152,12 @@ class DualRegressionCompression:
 
     def _choose_widths(self, folder: Folder, device: torch.device, limits: Limits) -> tuple[int, ...]:
         settings = self.recipe.widths
-        uniform = settings.by == "uniform"
-        widths = settings.uniform(self.inner, self.cost) if uniform else self._search(folder, device, limits)
+        if settings.by == "uniform":
+            return settings.uniform(self.inner)
+        widths = self._search(folder, device, limits)
         left = self.cost.of(widths)
         if left > settings.allowed(self.cost):
-            raise ModelError(f"the widths cost {left}, more than {settings.allowed(self.cost)}; please report it")
+            raise RunError(f"the widths cost {left}, more than {settings.allowed(self.cost)}; please report it")
         return widths
 
     def _search(self, folder: Folder, device: torch.device, limits: Limits) -> tuple[int, ...]:
@@ -168,9 +173,8 @@ class DualRegressionCompression:
             cost=self.cost,
             record_every=max(1, trainer.last_step // RECORDED_POINTS),
         )
-        trainer.penalty = search
-        if not trainer.resume_or_start(self.dense):
-            start_duals(trainer, self.dense)
+        trainer.hooks["penalty"] = search
+        trainer.resume_or_start(self.dense)
         trainer.run()
         write_curve(search.record, out / "curve.csv")
         draw_search(search.record, out / "curve.png", budget=1 - self.recipe.widths.ratio)
@@ -187,7 +191,7 @@ class DualRegressionCompression:
         trainer.start_from(self.dense)
         searched = self.out / "search" / f"{recipe.name}.safetensors"
         has_own = dual_path(self.dense).is_file() or not searched.is_file()
-        start_duals(trainer, self.dense if has_own else searched)
+        trainer.warm_up_dual_networks(self.dense if has_own else searched)
         generator = torch.Generator().manual_seed(settings.seed)
         batches = [
             [trainer.to_range(patch) for patch in trainer.bank.draw(settings.batch, generator)]
@@ -216,13 +220,12 @@ class DualRegressionCompression:
         if self.teacher:
             teacher = self.teacher.to(device)
             trainer.use_loss(TailDistillation(trainer.loss, teacher, self.recipe.distillation_weight))
-        if not trainer.resume_or_start(pruned):
-            start_duals(trainer, pruned)
+        trainer.resume_or_start(pruned)
         trainer.started_from = provenance(self.dense)
-        trainer.record()
+        trainer.record_cuda_graph()
         return trainer.run(), trainer.validate()
 
-    def _recipe(self, config: NetworkConfig, training: Training) -> Recipe:
+    def _recipe(self, config: NetworkConfig, training: TrainingOptions) -> Recipe:
         settings = self.recipe.widths
         tables = {
             "name": self.name,
@@ -236,10 +239,10 @@ class DualRegressionCompression:
     def _stage(self, name: str) -> Iterator[dict[str, Any]]:
         """Times a stage and, once it is done, adds a line with what it recorded to `stages.jsonl`."""
         LOG.info("%s ...", name)
-        began = time.monotonic()
+        start = time.monotonic()
         record: dict[str, Any] = {"stage": name}
         yield record
-        record["minutes"] = round((time.monotonic() - began) / 60, 2)
+        record["minutes"] = round((time.monotonic() - start) / 60, 2)
         LOG.info("%s", record)
         with (self.out / "stages.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")

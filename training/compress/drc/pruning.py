@@ -19,12 +19,13 @@ from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 from tqdm import tqdm
 
-from sr_infer.errors import ModelError, OptionError
+from sr_infer.errors import OptionError, RunError
 from training.checkpoint import load_tensors, save_tensors
 from training.compress.drc.baselines import lasso, sample_layer, thinet
 from training.compress.inner_layers import InnerLayer, InnerLayers
+from training.loop.run_manifest import require_same_run
 from training.losses import ReconstructionLoss
-from training.networks import Network, images_of
+from training.networks import Network
 from training.networks.blocks import convolution_of
 
 LOG = logging.getLogger(__name__)
@@ -104,7 +105,7 @@ class ChannelPruning:
         """Prune what is not pruned yet; returns the narrow network.
 
         Raises:
-            ModelError: the checkpoint belongs to another run, or masking and removing do not agree.
+            RunError: the checkpoint belongs to another run, or masking and removing do not agree.
         """
         if self.checkpoint.is_file():
             self._resume()
@@ -183,9 +184,9 @@ class ChannelPruning:
             LOG.info("pruning %d layers by %s", len(left), self.settings.method)
             return
         weight = convolution_of(self.pruned, left[0].reader).weight.requires_grad_()
-        began = time.monotonic()
+        start = time.monotonic()
         self._loss(left[0].reader, self.batches[0]).backward()
-        seconds = time.monotonic() - began
+        seconds = time.monotonic() - start
         weight.grad = None
         weight.requires_grad_(False)
         widths = self.widths[len(self.kept) :]
@@ -202,17 +203,16 @@ class ChannelPruning:
         lr = self.batches[0][0][:1]
         difference = max(
             (one - other).abs().max().item()
-            for one, other in zip(images_of(narrow, lr), images_of(self.pruned, lr), strict=True)
+            for one, other in zip(narrow.pyramid(lr), self.pruned.pyramid(lr), strict=True)
         )
         if not difference <= AGREEMENT * narrow.config.value_range:
-            raise ModelError(
+            raise RunError(
                 f"the network differs by {difference} once its zeroed channels are removed; please report it"
             )
 
     def _resume(self) -> None:
         tensors, header = load_tensors(self.checkpoint)
-        if (header.get("widths"), header.get("pruning")) != (list(self.widths), asdict(self.settings)):
-            raise ModelError(f"{self.checkpoint} was pruned to other widths or in another way; give another --out")
+        require_same_run(self.checkpoint, header, {"widths": self.widths, "pruning": asdict(self.settings)})
         self.pruned.load_state_dict(tensors)
         self.kept = header["kept"]
 

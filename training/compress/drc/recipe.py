@@ -6,9 +6,9 @@ from typing import Any
 
 from sr_infer.errors import OptionError
 from training.compress.drc.pruning import Pruning
-from training.compress.drc.search import Alpha
-from training.compress.drc.widths import Widths
-from training.recipe import Training, read_tables
+from training.compress.drc.search import AlphaOptions
+from training.compress.drc.widths import WidthsOptions
+from training.recipe import TrainingOptions, read_tables
 from training.settings import read_settings
 
 
@@ -16,12 +16,12 @@ from training.settings import read_settings
 class DRCRecipe:
     """How to compress; the network comes from the dense weights."""
 
-    widths: Widths
-    alpha: Alpha
-    search: Training
+    widths: WidthsOptions
+    alpha: AlphaOptions
+    search: TrainingOptions
     """Of the weights during the search."""
     pruning: Pruning
-    fine_tuning: Training
+    fine_tuning: TrainingOptions
     """Its dual settings are those of the pruning, too."""
     distillation_weight: float = 1.0
     """Of a teacher, if one is given."""
@@ -33,7 +33,13 @@ def read_drc_recipe(path: Path) -> DRCRecipe:
         OptionError: the file is missing or not TOML, or a key is unknown, missing or refused; the message names it.
     """
     tables = read_tables(path)
-    sections = {"widths": Widths, "alpha": Alpha, "search": Training, "pruning": Pruning, "fine_tuning": Training}
+    sections = {
+        "widths": WidthsOptions,
+        "alpha": AlphaOptions,
+        "search": TrainingOptions,
+        "pruning": Pruning,
+        "fine_tuning": TrainingOptions,
+    }
     if set(tables) - {"distillation_weight"} != set(sections):
         expected = ", ".join(f"[{name}]" for name in sections)
         raise OptionError(f"{path}: expected {expected}, got {', '.join(tables) or 'nothing'}")

@@ -12,19 +12,19 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from sr_infer.errors import ModelError, OptionError
+from sr_infer.errors import OptionError, RunError
 from training.compress.cost import Cost
-from training.compress.drc.widths import Widths
+from training.compress.drc.widths import WidthsOptions
 from training.compress.inner_layers import InnerLayer, InnerLayers
 from training.data.degraded_bank import DegradedBank
 from training.data.patch_bank import PatchBank
-from training.loop.optimizer_state import below
+from training.loop.checkpointing import select_below
 from training.loop.trainer import Trainer
 from training.networks import Network
 
 
 @dataclass(frozen=True, kw_only=True)
-class Alpha:
+class AlphaOptions:
     """The table `[alpha]`: how the probabilities, softmax(alpha), are learnt, by Adam.
 
     Raises:
@@ -64,8 +64,8 @@ class ChannelSearch:
         inner: InnerLayers,
         validation: PatchBank | DegradedBank,
         *,
-        widths: Widths,
-        alpha: Alpha,
+        widths: WidthsOptions,
+        alpha: AlphaOptions,
         cost: Cost,
         record_every: int,
     ) -> None:
@@ -129,16 +129,16 @@ class ChannelSearch:
     def load_state(self, state: Mapping[str, Tensor]) -> None:
         """
         Raises:
-            ModelError: the state belongs to another network or other candidates.
+            RunError: the state belongs to another network or other candidates.
         """
         saved = [state.get(f"alpha.{index}", torch.empty(0)) for index in range(len(self.alphas))]
         if any(one.shape != own.shape for one, own in zip(saved, self.alphas, strict=True)):
-            raise ModelError("the checkpoint searched other layers or widths; resume with the settings it began with")
+            raise RunError("the checkpoint searched other layers or widths; resume with the settings it began with")
         for index, (alpha, value) in enumerate(zip(self.alphas, saved, strict=True)):
             alpha.data.copy_(value)
             self.optimizer.state[alpha] = {
                 name: value if name == "step" else value.to(alpha.device)
-                for name, value in below(f"adam.{index}.", state).items()
+                for name, value in select_below(f"adam.{index}.", state).items()
             }
         self.record = [tuple(row) for row in state["record"].tolist()]
 

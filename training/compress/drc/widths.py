@@ -1,27 +1,25 @@
 """Which inner widths a compressed DRN may have, how they are brought within the budget, and the file they are kept in
-(DRN, section 3.3).
+(arXiv 2207.07929).
 """
 
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
+from math import inf
 from pathlib import Path
 from typing import Literal
 
-from sr_infer.atomic_file import replacing
+from sr_infer.atomic_file import atomic_write
 from sr_infer.errors import OptionError
 from training.compress.cost import LR_SIZE_HW, Cost, Unit
 from training.compress.inner_layers import InnerLayers
-from training.networks import Network, images_of
+from training.networks import Network
 from training.networks.cost import count_macs, count_parameters
 from training.settings import check_table
 
-UNIFORM_STEPS = 1000
-
 
 @dataclass(frozen=True, kw_only=True)
-class Widths:
+class WidthsOptions:
     """The table `[widths]`.
 
     Raises:
@@ -31,12 +29,13 @@ class Widths:
     ratio: float = 0.5
     """r: what is left costs at most 1 - r of the dense network."""
     by: Literal["search", "uniform"] = "search"
-    """Channel number search, or the same share of every layer."""
+    """Channel number search, or `c - floor(c r)` of the c channels of every layer, whatever the other settings are."""
     factors: tuple[float, ...] = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
-    """V: a layer of c channels may get c (1 - r) v. The paper has none above 1; with some, a layer may keep more
-    than its share, which others give up to stay within the budget."""
+    """V: a layer of c channels may get c (1 - r) v channels, at most c. The paper has no factor above 1. With such a
+    factor a layer may keep more than its share, and other layers keep less, so that the budget holds."""
     multiple: int = 16
-    """Widths are rounded to it, but not to 0. 4 in the authors' code; with 16 onnxruntime on AVX-512 loses nothing."""
+    """Searched widths are rounded to a multiple of this, but not to 0. The authors' code has 4; onnxruntime on AVX-512
+    is as fast with the next multiple of 16."""
     budget: Unit = "macs"
     """What `ratio` is of: multiply-accumulates, parameters, or milliseconds in `latency_table`."""
     fill: bool = True
@@ -49,16 +48,17 @@ class Widths:
             raise OptionError(f"ratio must be between 0 and 1, got {self.ratio}")
         if self.by not in ("search", "uniform"):
             raise OptionError(f'by is "search" or "uniform", not {self.by!r}')
-        most = 1 / (1 - self.ratio)
-        if not self.factors or not all(0 < factor <= most for factor in self.factors) or self.multiple < 1:
-            raise OptionError(f"expected factors in (0, {most:.3g}] and a multiple of at least 1, got {self}")
+        if not self.factors or not all(0 < factor < inf for factor in self.factors) or self.multiple < 1:
+            raise OptionError(f"expected factors above 0 and a multiple of at least 1, got {self}")
         if self.budget not in ("macs", "parameters", "ms"):
             raise OptionError(f'budget is "macs", "parameters" or "ms", not {self.budget!r}')
         if (self.budget == "ms") != bool(self.latency_table):
             raise OptionError('the budget "ms" and a latency_table belong together')
 
     def candidates(self, width: int) -> tuple[int, ...]:
-        """Widths that a layer of so many channels may get, ascending."""
+        """Widths that a layer with `width` channels may get, ascending."""
+        if self.by == "uniform":
+            return (width - self._removed(width),)
         return tuple(sorted({self._rounded(width, factor * (1 - self.ratio)) for factor in self.factors}))
 
     def _rounded(self, width: int, share: float) -> int:
@@ -66,17 +66,12 @@ class Widths:
         whole, rest = divmod(int(round(width * share, 9)), self.multiple)
         return min(width, max(1, whole + (2 * rest > self.multiple)) * self.multiple)
 
-    def uniform(self, inner: InnerLayers, cost: Cost) -> tuple[int, ...]:
-        """The widest same share of every layer within the budget.
+    def uniform(self, inner: InnerLayers) -> tuple[int, ...]:
+        """Every layer without `ratio` of its channels, `c - floor(c r)`, as in the paper's table 3."""
+        return tuple(width - self._removed(width) for width in inner.widths)
 
-        Raises:
-            OptionError: even the narrowest is not.
-        """
-        for step in range(UNIFORM_STEPS, 0, -1):
-            widths = tuple(self._rounded(width, step / UNIFORM_STEPS) for width in inner.widths)
-            if cost.of(widths) <= self.allowed(cost):
-                return widths
-        raise self._too_small(cost, widths)
+    def _removed(self, width: int) -> int:
+        return int(round(width * self.ratio, 9))
 
     def projected(self, preferences: Sequence[dict[int, float]], cost: Cost) -> tuple[int, ...]:
         """The preferred width of each layer, narrowed where it costs least preference for what it saves, until the
@@ -144,7 +139,7 @@ def write_widths(path: Path, network: Network, inner: InnerLayers, widths: Seque
         OutputError: the file cannot be written.
     """
     narrow = inner.narrowed(network, [range(width) for width in widths])
-    macs = count_macs(narrow, LR_SIZE_HW, bias=True, forward=partial(images_of, narrow))
+    macs = count_macs(narrow, LR_SIZE_HW, bias=True, forward=narrow.pyramid)
     lines = [
         f"parameters = {count_parameters(narrow, mean_shift=True)}  # with mean shifts",
         f"macs = {macs}  # all images, 96x96 LR, with biases",
@@ -152,7 +147,7 @@ def write_widths(path: Path, network: Network, inner: InnerLayers, widths: Seque
         "[widths]",
         *(f'"{layer.writer}" = {width}' for layer, width in zip(inner.layers, widths, strict=True)),
     ]
-    with replacing(path, make_folder=True) as temporary:
+    with atomic_write(path, make_folder=True) as temporary:
         temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from sr_infer.errors import ModelError
-from training.networks import EDSR, OnesPlain, OnesPlainConfig, Plain
+from training.networks import EDSR, OnesPlain, OnesPlainConfig
 from training.networks.blocks import ResidualBlock
 from training.networks.convolution_algebra import (
     Convolution,
@@ -111,19 +111,6 @@ def clipped_share(teacher: EDSR, constant: float, batches: Iterable[Tensor]) -> 
             clipped += int((carried < -constant).sum())
             values += carried.numel()
     return clipped / values
-
-
-def convert(teacher: EDSR, constant: float) -> Plain:
-    """The plain network of convolution, bias and ReLU that computes what the teacher does, borders included.
-
-    Its layers are one channel wider than the teacher's features, for the ones. It has the teacher's dtype.
-    """
-    layers = teacher_layers(teacher)
-    floors = [
-        nn.functional.pad(layer.weight.new_full((layer.outputs - rectified,), constant), (rectified, 0))
-        for rectified, layer in zip(rectified_channels(teacher), layers, strict=False)
-    ]
-    return assemble(teacher, layers, floors).plain()
 
 
 def assemble(

@@ -65,7 +65,7 @@ class Initialisation:
 
 
 @dataclass(frozen=True)
-class Winner:
+class InitialStudent:
     """A student before its training."""
 
     network: OnesPlain
@@ -84,7 +84,7 @@ class Winner:
 @torch.no_grad()
 def winning_initialisation(
     teacher: EDSR, patches: Tensor, student: Student, settings: Initialisation, *, seed: int = 1
-) -> Winner:
+) -> InitialStudent:
     """A student as deep as the converted teacher.
 
     Channels that the teacher gives no direction for begin with random kernels, and nothing reads them, unless bridges
@@ -110,7 +110,7 @@ def winning_initialisation(
     floors: list[Tensor] = []
     bridges: list[Convolution] = []
     errors: list[float] = []
-    held = [teacher.sub_mean(lr) for lr in batches]
+    student_features = [teacher.sub_mean(lr) for lr in batches]
     for index, features in enumerate(zip(*(teacher_features(teacher, lr) for lr in batches), strict=True)):
         mean, covariance = _moments(features)
         width = student.width_of(_variances(covariance), extra=settings.ones)
@@ -124,34 +124,34 @@ def winning_initialisation(
         kernel = _behind(bridges[-1], layers[index]) if bridges else layers[index]
         kernel = sequential(keeping_ones(kernel), with_ones(_pointwise(rows, offset, kernel)))
         kernel = _with_spare_channels(kernel, channels - kernel.outputs, generator)
-        held = [_apply(kernel, h) for h in held]
+        student_features = [_apply(kernel, h) for h in student_features]
         if student.activation == "every" or (index % 2 == 1 and index < last):
-            held = [torch.maximum(h, -floors[-1].to(h.dtype)[:, None, None]) for h in held]
+            student_features = [torch.maximum(h, -floors[-1].to(h.dtype)[:, None, None]) for h in student_features]
         if settings.bridges == "fitted":
-            matrix, bias = _fitted_bridge(features, held)
+            matrix, bias = _fitted_bridge(features, student_features)
         else:
             matrix, bias = nn.functional.pad(rows.T, (0, channels - len(rows))), mean - rows.T @ (rows @ mean + offset)
         bridges.append(_pointwise(matrix, bias, kernel))
         kernels.append(kernel)
-        errors.append(_relative_error(bridges[-1], features, held, covariance))
+        errors.append(_relative_error(bridges[-1], features, student_features, covariance))
     kernels.append(_behind(bridges[-1], tail))
     if not settings.tail:
         kernels[-1] = _random(tail.outputs, kernels[-1], generator)
-    return Winner(assemble(teacher, kernels, floors, student.activation), bridges, errors)
+    return InitialStudent(assemble(teacher, kernels, floors, student.activation), bridges, errors)
 
 
 @torch.no_grad()
-def with_fitted_bridges(network: OnesPlain, teacher: EDSR, patches: Tensor) -> Winner:
+def with_fitted_bridges(network: OnesPlain, teacher: EDSR, patches: Tensor) -> InitialStudent:
     """A student of this teacher's depth that was trained before, with bridges fitted to the features that it has."""
     bridges, errors = list[Convolution](), list[float]()
     batches = patches.split(PATCHES_AT_ONCE)
     of_student = zip(*(network.features(lr) for lr in batches), strict=True)
     of_teacher = zip(*(teacher_features(teacher, lr) for lr in batches), strict=True)
-    for held, features in zip(of_student, of_teacher, strict=True):
-        matrix, bias = _fitted_bridge(features, held)
+    for student_features, features in zip(of_student, of_teacher, strict=True):
+        matrix, bias = _fitted_bridge(features, student_features)
         bridges.append(Convolution(matrix.to(patches.dtype)[:, :, None, None], bias.to(patches.dtype)))
-        errors.append(_relative_error(bridges[-1], features, held, _moments(features)[1]))
-    return Winner(network, bridges, errors)
+        errors.append(_relative_error(bridges[-1], features, student_features, _moments(features)[1]))
+    return InitialStudent(network, bridges, errors)
 
 
 def _directions(
@@ -171,6 +171,7 @@ def _directions(
         rows, kept = _principal(covariance, channels), 0
     else:
         rows, kept = _keeping_axes(covariance, readers, channels)
+    rows[kept:] *= _skew_signs(features, rows[kept:], mean)[:, None]
     offset = -rows @ mean
     offset[:kept] = 0
     floor = shift * _mean_negative(features, rows, offset)
@@ -195,10 +196,10 @@ def _variances(covariance: Tensor) -> Tensor:
 
 
 def _principal(covariance: Tensor, most: int) -> Tensor:
-    """Rows of the at most so many principal directions, (r, channels), orthonormal."""
+    """At most `most` principal directions as orthonormal rows, (r, channels)."""
     variances, columns = torch.linalg.eigh(covariance)
     rank = min(most, numerical_rank(variances.flip(0).clamp(min=0)))
-    return columns.flip(1)[:, :rank].T
+    return columns.flip(1)[:, :rank].T.clone()
 
 
 def _keeping_axes(covariance: Tensor, readers: Tensor, most: int) -> tuple[Tensor, int]:
@@ -215,6 +216,17 @@ def _keeping_axes(covariance: Tensor, readers: Tensor, most: int) -> tuple[Tenso
     return torch.cat((axes, nn.functional.pad(carried, (count, 0)))), kept
 
 
+def _skew_signs(features: Sequence[Tensor], rows: Tensor, mean: Tensor) -> Tensor:
+    """1 or -1 for each row, so that the features along it have positive skew.
+
+    An eigenvector has no sign of its own, but ReLU cuts one side only: the side with the longer tail stays.
+    """
+    cubes = torch.zeros(len(rows), dtype=rows.dtype)
+    for batch in features:
+        cubes += (rows @ (_as_matrix(batch) - mean[:, None])).pow(3).sum(dim=1)
+    return torch.where(cubes < 0, -1.0, 1.0).to(rows.dtype)
+
+
 def _mean_negative(features: Sequence[Tensor], rows: Tensor, offset: Tensor) -> Tensor:
     """The mean magnitude of the negative ones among `rows @ features + offset`, for each row."""
     total, negatives = torch.zeros_like(offset), torch.zeros_like(offset)
@@ -225,10 +237,10 @@ def _mean_negative(features: Sequence[Tensor], rows: Tensor, offset: Tensor) -> 
     return total / negatives.clamp(min=1)
 
 
-def _fitted_bridge(features: Sequence[Tensor], held: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+def _fitted_bridge(features: Sequence[Tensor], student_features: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     """M and b with the least ||M g + b - f|| on the patches, and a slight penalty on M."""
-    count = held[0].shape[1]
-    mean, covariance = _moments([torch.cat((g, f), dim=1) for g, f in zip(held, features, strict=True)])
+    count = student_features[0].shape[1]
+    mean, covariance = _moments([torch.cat((g, f), dim=1) for g, f in zip(student_features, features, strict=True)])
     own = covariance[:count, :count]
     own += RIDGE * own.diagonal().mean() * torch.eye(count, dtype=own.dtype)
     matrix = torch.linalg.solve(own, covariance[:count, count:]).T

@@ -15,16 +15,21 @@ from sr_infer.errors import ModelError, OptionError
 from training.checkpoint import load_network, load_tensors, provenance, save_network, save_tensors
 from training.compress.memsr.conversion import carrying_constant, check_teacher, clipped_share, teacher_layers
 from training.compress.memsr.distillation import Distillation, DistillationLoss
-from training.compress.memsr.initialisation import Initialisation, Winner, winning_initialisation, with_fitted_bridges
+from training.compress.memsr.initialisation import (
+    Initialisation,
+    InitialStudent,
+    winning_initialisation,
+    with_fitted_bridges,
+)
 from training.compress.memsr.widths import Student
 from training.data.folder import Folder, read_pictures
 from training.data.patch_bank import PatchBank
-from training.loop.run_manifest import begin, fingerprint
+from training.loop.run_manifest import check_run_manifest, hash_file
 from training.loop.trainer import Limits, Trainer
 from training.networks import OnesPlain, Plain, build_network, read_config
 from training.networks.convolution_algebra import Convolution
 from training.networks.cost import count_parameters
-from training.recipe import Recipe, Training, parse_recipe, read_sections
+from training.recipe import Recipe, TrainingOptions, parse_recipe, read_sections
 
 LOG = logging.getLogger(__name__)
 STUDENTS = {
@@ -45,7 +50,7 @@ class MemSRRecipe:
     student: Student
     initialisation: Initialisation
     distillation: Distillation
-    training: Training
+    training: TrainingOptions
     blocks: int = 0
     """Residual blocks that the teacher must have; 0 takes any."""
 
@@ -65,7 +70,7 @@ def read_memsr_recipe(path: Path) -> MemSRRecipe:
         "student": Student,
         "initialisation": Initialisation,
         "distillation": Distillation,
-        "training": Training,
+        "training": TrainingOptions,
     }
     return MemSRRecipe(**read_sections(path, sections))
 
@@ -118,26 +123,28 @@ class PlainStudent:
 
         Raises:
             OptionError: `out` holds a run and `resume` is not set.
-            ModelError: the run in `out` began with another teacher, student or recipe.
+            RunError: the run in `out` began with another teacher, student or recipe.
         """
         initial = self.out / "initial.safetensors"
-        began = {
+        settings = {
             "recipe": asdict(self.recipe),
-            "teacher": fingerprint(self.teacher_path),
-            "student": fingerprint(self.student_path),
+            "teacher": hash_file(self.teacher_path),
+            "student": hash_file(self.student_path),
         }
-        begin(self.out, began, resume=resume)
+        check_run_manifest(self.out, settings, resume=resume)
         if not initial.exists():
-            winner = self.initialise(folder) if self.student_path is None else self.go_on(self.student_path, folder)
-            LOG.info("relative errors %s", " ".join(f"{error:.2f}" for error in winner.relative_errors))
-            self._save(winner, initial)
+            student = (
+                self.initialise(folder) if self.student_path is None else self.continue_from(self.student_path, folder)
+            )
+            LOG.info("relative errors %s", " ".join(f"{error:.2f}" for error in student.relative_errors))
+            self._save(student, initial)
         network, bridges = self._load(initial)
         trainer = self.trainer(network, bridges, folder, device=device, limits=limits)
-        if (trainer.out / "checkpoint.safetensors").exists():
+        if trainer.checkpoint.exists():
             trainer.resume()
         else:
             LOG.info("the student begins at %.2f dB", trainer.validate())
-        trainer.record()
+        trainer.record_cuda_graph()
         trainer.run()
         trained = cast(OnesPlain | Plain, trainer.ema.cpu())
         if isinstance(trained, OnesPlain):
@@ -168,7 +175,7 @@ class PlainStudent:
             trainer.use_loss(DistillationLoss(trainer.loss, teacher, bridges, settings, trainer.progress_on_device))
         return trainer
 
-    def initialise(self, folder: Folder) -> Winner:
+    def initialise(self, folder: Folder) -> InitialStudent:
         """The student before its training, made from patches of as many pictures; reports C and what it would cut off.
 
         Raises:
@@ -179,13 +186,13 @@ class PlainStudent:
         constant = carrying_constant(self.teacher, patches.split(8))
         share = clipped_share(self.teacher, constant, others.split(8))
         LOG.info("C = %.0f carries all but %.2g of the values on other patches", constant, share)
-        winner = winning_initialisation(
+        initial = winning_initialisation(
             self.teacher, patches, self.recipe.student, settings, seed=self.recipe.training.seed
         )
-        LOG.info("widths %s", " ".join(map(str, winner.network.config.widths)))
-        return winner
+        LOG.info("widths %s", " ".join(map(str, initial.network.config.widths)))
+        return initial
 
-    def go_on(self, student: Path, folder: Folder) -> Winner:
+    def continue_from(self, student: Path, folder: Folder) -> InitialStudent:
         """A finished student in the form that can be trained further.
 
         Raises:
@@ -216,11 +223,11 @@ class PlainStudent:
         one, other = (bank.draw(count, generator)[0] * (self.teacher.config.value_range / 255) for _ in range(2))
         return one, other
 
-    def _save(self, winner: Winner, path: Path) -> None:
-        network: OnesPlain | Plain = winner.network
-        bridges = winner.bridges
+    def _save(self, student: InitialStudent, path: Path) -> None:
+        network: OnesPlain | Plain = student.network
+        bridges = student.bridges
         if not self.recipe.initialisation.ones:
-            network, bridges = winner.collapsed()
+            network, bridges = student.collapsed()
         tensors = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
         for index, bridge in enumerate(bridges):
             tensors |= {f"bridges.{index}.weight": bridge.weight, f"bridges.{index}.bias": bridge.bias}

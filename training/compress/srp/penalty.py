@@ -8,12 +8,12 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from sr_infer.errors import ModelError, OptionError
+from sr_infer.errors import OptionError, RunError
 from training.networks.blocks import convolution_of
 
 
 @dataclass(frozen=True, kw_only=True)
-class Growth:
+class GrowthOptions:
     """The table `[growth]`; the paper's values by default.
 
     Raises:
@@ -57,7 +57,7 @@ class GrowingPenalty:
         self,
         network: nn.Module,
         chosen: Mapping[str, Tensor],
-        growth: Growth,
+        growth: GrowthOptions,
         *,
         watched: Iterable[str],
         record_every: int,
@@ -104,12 +104,12 @@ class GrowingPenalty:
     def load_state(self, state: Mapping[str, Tensor]) -> None:
         """
         Raises:
-            ModelError: the state belongs to another choice of filters.
+            RunError: the state belongs to another choice of filters.
         """
         record = state.get("record", torch.empty(0))
         own = self.state()
         if state.keys() != own.keys() or any(not torch.equal(state[k], own[k]) for k in own if k != "record"):
-            raise ModelError("the checkpoint drives other filters; resume with the weights and settings it began with")
+            raise RunError("the checkpoint drives other filters; resume with the weights and settings it began with")
         self.record = [tuple(row) for row in record.tolist()]
 
     def _means(self, layer: str) -> tuple[float, float]:

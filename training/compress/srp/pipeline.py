@@ -10,18 +10,17 @@ import torch
 
 from sr_infer.errors import OptionError
 from training.checkpoint import dual_path, load_network, provenance, save_network, save_tensors
-from training.compress.channel_groups import trace_structure
+from training.compress.channel_groups import trace_channel_groups
 from training.compress.plots import draw_curves
 from training.compress.remove_channels import remove_channels
-from training.compress.srp.penalty import GrowingPenalty, Growth
+from training.compress.srp.penalty import GrowingPenalty, GrowthOptions
 from training.compress.srp.selection import Selection, select_channels
 from training.data.folder import Folder
-from training.loop.dual_warmup import start_duals
-from training.loop.run_manifest import begin, fingerprint
+from training.loop.run_manifest import check_run_manifest, hash_file
 from training.loop.trainer import Limits, Trainer
 from training.networks import Network, NetworkConfig
 from training.networks.cost import count_parameters
-from training.recipe import Recipe, Training, parse_recipe, read_sections
+from training.recipe import Recipe, TrainingOptions, parse_recipe, read_sections
 
 LOG = logging.getLogger(__name__)
 RECORDED_POINTS = 200
@@ -38,10 +37,10 @@ class SRPRecipe:
 
     name: str
     selection: Selection
-    growth: Growth
-    regularisation: Training
+    growth: GrowthOptions
+    regularisation: TrainingOptions
     """Its steps beyond `growth.steps` are the stabilising phase."""
-    fine_tuning: Training
+    fine_tuning: TrainingOptions
 
     def __post_init__(self) -> None:
         if self.regularisation.steps < self.growth.steps:
@@ -56,7 +55,12 @@ def read_srp_recipe(path: Path) -> SRPRecipe:
     Raises:
         OptionError: the file is missing or not TOML, or a key is unknown, missing or refused; the message names it.
     """
-    sections = {"selection": Selection, "growth": Growth, "regularisation": Training, "fine_tuning": Training}
+    sections = {
+        "selection": Selection,
+        "growth": GrowthOptions,
+        "regularisation": TrainingOptions,
+        "fine_tuning": TrainingOptions,
+    }
     return SRPRecipe(**read_sections(path, sections))
 
 
@@ -77,20 +81,20 @@ class StructuredPruning:
         self.recipe, self.dense, self.out = recipe, dense, out
         self.architecture, self.config, self.network, _ = load_network(dense)
         selection = recipe.selection
-        self.structure = trace_structure(
+        self.channel_groups = trace_channel_groups(
             self.network, tied=selection.tied, kept=selection.kept, upsamplers=selection.upsamplers
         )
-        self.removed = select_channels(self.network, self.structure, selection)
+        self.removed = select_channels(self.network, self.channel_groups, selection)
         if not self.removed:
             raise OptionError("the selection removes nothing from this network; give a smaller target")
-        self.filters = self.structure.filters(self.removed)
-        self.narrow = remove_channels(self.network, self.structure, self.removed)
+        self.filters = self.channel_groups.filters(self.removed)
+        self.narrow = remove_channels(self.network, self.channel_groups, self.removed)
         self._regularised = out / "regularised"
 
     def describe(self) -> str:
         """The table of groups and the sizes before and after."""
         before, after = (count_parameters(network, mean_shift=False) for network in (self.network, self.narrow))
-        return f"{self.structure.table(self.removed)}\n{before:,} parameters, {after:,} left"
+        return f"{self.channel_groups.table(self.removed)}\n{before:,} parameters, {after:,} left"
 
     def run(self, folder: Folder, *, device: torch.device, limits: Limits, resume: bool) -> Path:
         """Regularise, remove, fine-tune; returns the path of the result.
@@ -103,10 +107,11 @@ class StructuredPruning:
 
         Raises:
             OptionError: `out` holds a run and `resume` is not set.
-            ModelError: the run in `out` began with another network or recipe.
+            RunError: the run in `out` began with another network or recipe.
         """
         removed = self.out / "removed.safetensors"
-        begin(self.out, {"recipe": asdict(self.recipe), "network": fingerprint(self.dense)}, resume=resume)
+        settings = {"recipe": asdict(self.recipe), "network": hash_file(self.dense)}
+        check_run_manifest(self.out, settings, resume=resume)
         if not removed.exists():
             narrow, steps = self.narrow, 0
             if self.recipe.growth.ceiling:
@@ -128,21 +133,20 @@ class StructuredPruning:
             watched=watched.values(),
             record_every=max(1, self.recipe.regularisation.steps // RECORDED_POINTS),
         )
-        trainer.penalty = penalty
-        if not trainer.resume_or_start(self.dense):
-            start_duals(trainer, self.dense)
-        trainer.record()
+        trainer.hooks["penalty"] = penalty
+        trainer.resume_or_start(self.dense)
+        trainer.record_cuda_graph()
         network = load_network(trainer.run())[2]
         if duals := trainer.loss.duals.state_dict():
             save_tensors(dual_path(removed), duals, {"of": removed.name})
         if trainer.rank == 0:
             draw_curves(penalty.record, list(watched.items()), self._regularised / "filters.png")
-        return remove_channels(network, self.structure, self.removed), trainer.step
+        return remove_channels(network, self.channel_groups, self.removed), trainer.step
 
     def _watched_layers(self) -> dict[str, str]:
         """A free and a tied layer from the middle of the network, where there are such."""
         layers: dict[str, list[str]] = {}
-        for group in self.structure.groups:
+        for group in self.channel_groups.groups:
             layers.setdefault("tied" if group.is_tied else "free", []).extend(group.layers)
         pruned = {kind: [name for name in names if name in self.filters] for kind, names in layers.items()}
         return {kind: names[len(names) // 2] for kind, names in pruned.items() if names}
@@ -151,14 +155,13 @@ class StructuredPruning:
         _, config, _, header = load_network(removed)
         recipe = self._trainer_recipe(config, self.recipe.fine_tuning)
         trainer = Trainer(recipe, folder, self.out, device=device, limits=limits)
-        if not trainer.resume_or_start(removed):
-            start_duals(trainer, removed)
+        trainer.resume_or_start(removed)
         steps = header["history"]["regularised_steps"]
         trainer.started_from = f"{steps:,} regularised steps on {provenance(self.dense)}"
-        trainer.record()
+        trainer.record_cuda_graph()
         return trainer.run()
 
-    def _trainer_recipe(self, config: NetworkConfig, training: Training) -> Recipe:
+    def _trainer_recipe(self, config: NetworkConfig, training: TrainingOptions) -> Recipe:
         selection = self.recipe.selection
         tables = {
             "name": f"{self.recipe.name}-x{config.scale}",

@@ -1,4 +1,4 @@
-"""How many channels of each group are removed, and which (SRP, section 3.3)."""
+"""How many channels of each group are removed, and which (SRP, section 3.2)."""
 
 from dataclasses import dataclass
 from math import ceil
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from sr_infer.errors import OptionError
-from training.compress.channel_groups import Structure
+from training.compress.channel_groups import ChannelGroups
 from training.compress.remove_channels import remove_channels
 from training.networks import Network
 from training.networks.blocks import convolution_of
@@ -60,25 +60,25 @@ class Selection:
             raise OptionError(f'tied_by is "random" or "norm", not {self.tied_by!r}')
 
 
-def select_channels(network: Network, structure: Structure, selection: Selection) -> frozenset[int]:
+def select_channels(network: Network, channel_groups: ChannelGroups, selection: Selection) -> frozenset[int]:
     """The channels to remove.
 
     Raises:
         OptionError: no ratio brings the network down to `selection.gmacs`.
     """
-    orders = _removal_orders(network, structure, selection)
+    orders = _removal_orders(network, channel_groups, selection)
     if selection.width is not None:
         return _first(orders, [min(len(order), selection.width) for order in orders], selection.multiple)
     if selection.ratio is not None:
         return _at_ratio(orders, selection.ratio, selection.multiple)
     most = selection.gmacs or 0.0
     low, high = 0, RATIO_STEPS - 1
-    if _gmacs(network, structure, _at_ratio(orders, high / RATIO_STEPS, selection.multiple)) > most:
+    if _gmacs(network, channel_groups, _at_ratio(orders, high / RATIO_STEPS, selection.multiple)) > most:
         raise OptionError(f"no ratio brings this network down to {most} GMACs at 1280x720")
     while low < high:
         middle = (low + high) // 2
         removed = _at_ratio(orders, middle / RATIO_STEPS, selection.multiple)
-        if _gmacs(network, structure, removed) > most:
+        if _gmacs(network, channel_groups, removed) > most:
             low = middle + 1
         else:
             high = middle
@@ -90,12 +90,12 @@ def removed_count(channels: int, ratio: float) -> int:
     return min(ceil(round(ratio * channels, 9)), channels - 1)
 
 
-def _removal_orders(network: Network, structure: Structure, selection: Selection) -> list[list[int]]:
+def _removal_orders(network: Network, channel_groups: ChannelGroups, selection: Selection) -> list[list[int]]:
     """The channels of each group, the first to go first."""
-    means = _channel_means(network, structure)
+    means = _channel_means(network, channel_groups)
     generator = torch.Generator().manual_seed(selection.seed)
     orders = []
-    for group in structure.groups:
+    for group in channel_groups.groups:
         if group.is_tied and selection.tied_by == "random":
             order = torch.randperm(len(group.channels), generator=generator)
         else:
@@ -104,10 +104,10 @@ def _removal_orders(network: Network, structure: Structure, selection: Selection
     return orders
 
 
-def _channel_means(network: Network, structure: Structure) -> Tensor:
+def _channel_means(network: Network, channel_groups: ChannelGroups) -> Tensor:
     """Mean |W| of the filters that write each channel, summed over the layers; float64."""
-    means = torch.zeros(1 + max(int(written.max()) for written in structure.outputs.values()), dtype=torch.float64)
-    for layer, written in structure.outputs.items():
+    means = torch.zeros(1 + max(int(written.max()) for written in channel_groups.outputs.values()), dtype=torch.float64)
+    for layer, written in channel_groups.outputs.items():
         weight = convolution_of(network, layer).weight.detach().double().cpu()
         means.index_add_(0, written, weight.abs().mean(dim=(1, 2, 3)))
     return means
@@ -125,7 +125,7 @@ def _first(orders: list[list[int]], left: list[int], multiple: int) -> frozenset
     )
 
 
-def _gmacs(network: Network, structure: Structure, removed: frozenset[int]) -> float:
-    narrow = remove_channels(network, structure, removed)
+def _gmacs(network: Network, channel_groups: ChannelGroups, removed: frozenset[int]) -> float:
+    narrow = remove_channels(network, channel_groups, removed)
     per_lr_px = count_macs(narrow, (48, 48), bias=False) / 48**2
     return per_lr_px * HR_720P_PX / network.config.scale**2 / 1e9

@@ -1,5 +1,6 @@
 """Real runs of `python -m training.compress drc` on a tiny DRN, and what each stage claims."""
 
+import copy
 import csv
 import json
 import tomllib
@@ -226,6 +227,17 @@ def test_a_teacher_pulls_the_features_of_the_last_tail(pictures: Path, tmp_path:
             mine, its = (net._features(lr)[-1].mean(dim=1) for net in (trainer.network, teacher))
         distances.append((mine - its).square().mean().item())
     assert distances[1] < 0.7 * distances[0]
+
+
+def test_a_teacher_that_equals_its_student_adds_nothing_with_the_dual_loss_on_hr() -> None:
+    config = DRNConfig(scale=4, blocks=1, features=8)
+    network = build_network("drn", config)
+    loss = ReconstructionLoss(config, dual=True, dual_on_hr=True)
+    generator = torch.Generator().manual_seed(0)
+    pyramid = [torch.rand(1, 3, side, side, generator=generator) * 255 for side in (8, 16, 32)]
+    with torch.no_grad():
+        alone, taught = loss(network, pyramid), TailDistillation(loss, copy.deepcopy(network), 1.0)(network, pyramid)
+    assert taught.item() == pytest.approx(alone.item(), rel=1e-6)
 
 
 def test_a_teacher_of_another_kind_is_refused_at_once(

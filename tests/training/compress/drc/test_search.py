@@ -7,27 +7,29 @@ import torch
 from torch import Tensor, nn
 
 from training.compress.cost import CountedCost
-from training.compress.drc.search import Alpha, ChannelSearch
-from training.compress.drc.widths import Widths
+from training.compress.drc.search import AlphaOptions, ChannelSearch
+from training.compress.drc.widths import WidthsOptions
 from training.compress.inner_layers import find_inner_layers
 from training.data.folder import scan_folder
 from training.loop.trainer import Limits, Trainer
 from training.networks import DRNConfig
-from training.recipe import Recipe, Training
+from training.recipe import Recipe, TrainingOptions
 
 CONFIG = DRNConfig(scale=4, blocks=1, features=8)
 
 
-def search_of(pictures: Path, out: Path, alpha: Alpha, *, rate: float = 1e-4, steps: int = 6) -> ChannelSearch:
-    settings = Training(steps=steps, batch=2, lr_patch_px=8, learning_rate=rate, final_learning_rate=rate, dual=True)
+def search_of(pictures: Path, out: Path, alpha: AlphaOptions, *, rate: float = 1e-4, steps: int = 6) -> ChannelSearch:
+    settings = TrainingOptions(
+        steps=steps, batch=2, lr_patch_px=8, learning_rate=rate, final_learning_rate=rate, dual=True
+    )
     recipe = Recipe("tiny", "drn", CONFIG, settings, {"network": {"architecture": "drn", "scale": 4}})
     folder = scan_folder(pictures)
     trainer = Trainer(recipe, folder, out, device=torch.device("cpu"), limits=Limits())
     inner = find_inner_layers(trainer.network)
-    widths, cost = Widths(ratio=0.5, multiple=4), CountedCost(trainer.network, inner, "macs")
+    widths, cost = WidthsOptions(ratio=0.5, multiple=4), CountedCost(trainer.network, inner, "macs")
     bank = trainer.read_bank(folder.root, folder.train)
     search = ChannelSearch(trainer, inner, bank, widths=widths, alpha=alpha, cost=cost, record_every=1)
-    trainer.penalty = search
+    trainer.hooks["penalty"] = search
     return search
 
 
@@ -44,7 +46,7 @@ def seen_and_given(network: nn.Module, layer: str, lr: Tensor) -> tuple[Tensor, 
 @torch.no_grad()
 def test_one_convolution_gives_the_weighted_sum_of_all_candidates(order: str, pictures: Path, tmp_path: Path) -> None:
     """Equation 3, written out."""
-    search = search_of(pictures, tmp_path, Alpha(order=order, start_spread=1.0))
+    search = search_of(pictures, tmp_path, AlphaOptions(order=order, start_spread=1.0))
     network = search.trainer.network
     layer = network.up[0].squeeze
     index = [layer.reader for layer in find_inner_layers(network).layers].index("up.0.squeeze")
@@ -72,7 +74,7 @@ def scaling(search: ChannelSearch, index: int, ranks: Tensor) -> Tensor:
 
 def test_channels_that_do_nothing_are_not_missed(pictures: Path, tmp_path: Path) -> None:
     """A layer whose later channels nothing reads gives alpha no reason to prefer any width; the others do."""
-    search = search_of(pictures, tmp_path, Alpha(learning_rate=1e-2, weight_decay=0.0), rate=1e-12)
+    search = search_of(pictures, tmp_path, AlphaOptions(learning_rate=1e-2, weight_decay=0.0), rate=1e-12)
     layer = search.trainer.network.up[1].blocks[0].conv2
     with torch.no_grad():
         layer.weight[:, min(search.candidates[4]) :] = 0
@@ -85,7 +87,7 @@ def test_channels_that_do_nothing_are_not_missed(pictures: Path, tmp_path: Path)
 def test_alpha_learns_from_other_pictures_than_the_weights_and_leaves_them_alone(
     pictures: Path, tmp_path: Path
 ) -> None:
-    search = search_of(pictures, tmp_path, Alpha(learning_rate=1e-2))
+    search = search_of(pictures, tmp_path, AlphaOptions(learning_rate=1e-2))
     weights = {name: weight.clone() for name, weight in search.trainer.network.state_dict().items()}
     before = [alpha.detach().clone() for alpha in search.alphas]
     search.after_update(0, 1e-4)
@@ -96,7 +98,7 @@ def test_alpha_learns_from_other_pictures_than_the_weights_and_leaves_them_alone
 def test_the_unrolled_step_is_another_gradient(pictures: Path, tmp_path: Path) -> None:
     moved = []
     for unrolled in (False, True):
-        search = search_of(pictures, tmp_path / str(unrolled), Alpha(unrolled=unrolled, weight_decay=0.0))
+        search = search_of(pictures, tmp_path / str(unrolled), AlphaOptions(unrolled=unrolled, weight_decay=0.0))
         search.after_update(0, 1e-3)
         moved.append(torch.cat([alpha.grad for alpha in search.alphas if alpha.grad is not None]))
     assert torch.isfinite(moved[1]).all()
@@ -104,7 +106,7 @@ def test_the_unrolled_step_is_another_gradient(pictures: Path, tmp_path: Path) -
 
 
 def test_a_search_stopped_in_its_first_step_goes_on(pictures: Path, tmp_path: Path) -> None:
-    stopped, resumed = (search_of(pictures, tmp_path, Alpha(start_spread=spread)) for spread in (1e-3, 0.0))
+    stopped, resumed = (search_of(pictures, tmp_path, AlphaOptions(start_spread=spread)) for spread in (1e-3, 0.0))
     stopped.trainer.save()
     resumed.trainer.resume()
     assert all(torch.equal(one, other) for one, other in zip(stopped.alphas, resumed.alphas, strict=True))
@@ -115,7 +117,7 @@ def test_a_search_stopped_in_its_first_step_goes_on(pictures: Path, tmp_path: Pa
 def test_a_cost_term_makes_the_widths_narrower(pictures: Path, tmp_path: Path) -> None:
     shares = []
     for weight in (0.0, 1e5):
-        alpha = Alpha(cost_weight=weight, learning_rate=5e-2)
+        alpha = AlphaOptions(cost_weight=weight, learning_rate=5e-2)
         search = search_of(pictures, tmp_path / str(weight), alpha, rate=1e-12)
         search.trainer.run()
         shares.append(search.record[-1][2])

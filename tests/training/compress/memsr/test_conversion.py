@@ -10,10 +10,11 @@ from torch import Tensor, nn
 from sr_infer.errors import ModelError
 from training.checkpoint import load_network
 from training.compress.memsr.conversion import (
+    assemble,
     carrying_constant,
     check_teacher,
     clipped_share,
-    convert,
+    rectified_channels,
     teacher_features,
     teacher_layers,
 )
@@ -38,6 +39,19 @@ def random_teacher(*, scale: int, inner_widths: tuple[int, ...] = (5, 7), residu
         tail="shuffle",
     )
     return EDSR(config).double().eval()
+
+
+def convert(teacher: EDSR, constant: float) -> Plain:
+    """The plain network of convolution, bias and ReLU that computes what the teacher does, borders included.
+
+    Its layers are one channel wider than the teacher's features, for the ones. It has the teacher's dtype.
+    """
+    layers = teacher_layers(teacher)
+    floors = [
+        nn.functional.pad(layer.weight.new_full((layer.outputs - rectified,), constant), (rectified, 0))
+        for rectified, layer in zip(rectified_channels(teacher), layers, strict=False)
+    ]
+    return assemble(teacher, layers, floors).plain()
 
 
 @pytest.mark.parametrize(

@@ -48,14 +48,31 @@ def linear_teacher(seed: int) -> EDSR:
     return teacher
 
 
+def test_the_signs_of_directions_do_not_depend_on_the_eigenvectors(
+    teacher: EDSR, patches: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An eigenvector and its negative are as good, and a linear algebra library may return either."""
+    one = winning_initialisation(teacher, patches, Student(width=64), PAPER).network
+    decompose = torch.linalg.eigh
+
+    def decompose_with_other_signs(matrix: Tensor) -> tuple[Tensor, Tensor]:
+        variances, columns = decompose(matrix)
+        return variances, columns * torch.tensor([1.0, -1.0]).repeat(len(matrix))[: len(matrix)]
+
+    monkeypatch.setattr(torch.linalg, "eigh", decompose_with_other_signs)
+    other = winning_initialisation(teacher, patches, Student(width=64), PAPER).network
+    for mine, its in zip(one.parameters(), other.parameters(), strict=True):
+        torch.testing.assert_close(mine, its, rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize("activation", ["every", "second"])
 @pytest.mark.parametrize("directions", ["principal", "rectified"])
 def test_a_full_rank_student_of_a_linear_teacher_is_exact(directions: str, activation: str) -> None:
     teacher, patches = linear_teacher(3), patches_of(data.chelsea(), 12).double()
     student = Student(width=14, activation=activation)
-    winner = winning_initialisation(teacher, patches, student, replace(PAPER, directions=directions, shift=1e3))
+    initial = winning_initialisation(teacher, patches, student, replace(PAPER, directions=directions, shift=1e3))
     with torch.no_grad():
-        torch.testing.assert_close(winner.network(patches), teacher(patches), rtol=0, atol=1e-6)
+        torch.testing.assert_close(initial.network(patches), teacher(patches), rtol=0, atol=1e-6)
 
 
 def psnr_db(network: torch.nn.Module, scale: int) -> float:
@@ -86,20 +103,20 @@ def test_the_student_begins_near_its_teacher_and_a_random_one_does_not(scale: in
 
 
 def test_bridges_lead_from_the_student_s_features_to_the_teacher_s(teacher: EDSR, patches: Tensor) -> None:
-    winner = winning_initialisation(teacher, patches, Student(width=64), OURS)
+    initial = winning_initialisation(teacher, patches, Student(width=64), OURS)
     with torch.no_grad():
-        held, wanted = winner.network.features(patches), list(teacher_features(teacher, patches))
-        collapsed, bridges = winner.collapsed()
+        held, wanted = initial.network.features(patches), list(teacher_features(teacher, patches))
+        collapsed, bridges = initial.collapsed()
         held_collapsed = collapsed.features(patches)
-    assert len(winner.bridges) == len(held) == len(wanted) == 34
-    for bridge, h, f, error in zip(winner.bridges, held, wanted, winner.relative_errors, strict=True):
+    assert len(initial.bridges) == len(held) == len(wanted) == 34
+    for bridge, h, f, error in zip(initial.bridges, held, wanted, initial.relative_errors, strict=True):
         assert h.shape[1] == 63
         centred = f - f.mean(dim=(0, 2, 3), keepdim=True)
         assert ((bridge(h) - f).norm() / centred.norm()).item() == pytest.approx(error, abs=1e-3)
-    assert max(winner.relative_errors) < 0.4
+    assert max(initial.relative_errors) < 0.4
     inside = (slice(None), slice(None), slice(1, -1), slice(1, -1))  # two layers are exact there
     torch.testing.assert_close(
-        bridges[1](held_collapsed[1])[inside], winner.bridges[1](held[1])[inside], rtol=0, atol=0.01
+        bridges[1](held_collapsed[1])[inside], initial.bridges[1](held[1])[inside], rtol=0, atol=0.01
     )
 
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from sr_infer.errors import ModelError, OptionError
-from training.compress.srp.penalty import GrowingPenalty, Growth
+from sr_infer.errors import OptionError, RunError
+from training.compress.srp.penalty import GrowingPenalty, GrowthOptions
 
 
 @pytest.fixture
@@ -19,11 +19,11 @@ def network() -> nn.Module:
 
 def penalty_on(network: nn.Module, **growth: object) -> GrowingPenalty:
     chosen = {"0": torch.tensor([1, 4]), "1": torch.tensor([3])}
-    return GrowingPenalty(network, chosen, Growth(**growth), watched=["0"], record_every=2)
+    return GrowingPenalty(network, chosen, GrowthOptions(**growth), watched=["0"], record_every=2)
 
 
 def test_alpha_grows_by_delta_every_t_steps_up_to_tau() -> None:
-    paper = Growth()
+    paper = GrowthOptions()
     assert paper.steps == 100_000
     assert [paper.alpha(step) for step in (0, 19, 20, 39, 40)] == [0, 0, 1e-4, 1e-4, 2e-4]
     assert paper.alpha(paper.steps - 1) < paper.alpha(paper.steps) == paper.alpha(143_149) == 0.5
@@ -72,12 +72,12 @@ def test_the_record_follows_chosen_and_other_filters(network: nn.Module) -> None
 
 
 def test_a_state_of_other_filters_is_refused(network: nn.Module) -> None:
-    other = GrowingPenalty(network, {"0": torch.tensor([2, 4])}, Growth(), watched=["0"], record_every=1)
-    with pytest.raises(ModelError, match="drives other filters"):
+    other = GrowingPenalty(network, {"0": torch.tensor([2, 4])}, GrowthOptions(), watched=["0"], record_every=1)
+    with pytest.raises(RunError, match="drives other filters"):
         penalty_on(network).load_state(other.state())
 
 
 @pytest.mark.parametrize("settings", [{"increment": 0.0}, {"every": 0}, {"ceiling": -1.0}, {"through": "sgd"}])
 def test_wrong_growth_is_refused(settings: dict[str, object]) -> None:
     with pytest.raises(OptionError):
-        Growth(**settings)
+        GrowthOptions(**settings)

@@ -14,7 +14,7 @@ import training
 from exporters.to_onnx import main as export
 from training.checkpoint import load_network, load_tensors
 from training.compress.__main__ import main
-from training.compress.channel_groups import trace_structure
+from training.compress.channel_groups import trace_channel_groups
 from training.compress.srp.pipeline import read_srp_recipe
 
 KilledRun = Callable[[Sequence[str], Path], None]
@@ -163,7 +163,7 @@ def test_show_prints_the_groups_and_trains_nothing(
     _, _, network, _ = load_network(dense)
     assert [line.split()[0] for line in shown.splitlines()] == ["group", "tied", "free", "kept", "2,852"]
     assert shown.splitlines()[2].split() == ["free", "8", "6", "body.0.conv1"]
-    assert trace_structure(network).table().splitlines()[0] == shown.splitlines()[0]
+    assert trace_channel_groups(network).table().splitlines()[0] == shown.splitlines()[0]
     assert not (tmp_path / "run").exists()
 
 
