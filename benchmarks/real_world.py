@@ -17,7 +17,7 @@ from PIL import Image
 from skimage import data
 
 from benchmarks.timing.machine import cpu_name
-from sr_infer.atomic_file import replacing
+from sr_infer.atomic_file import atomic_write
 from sr_infer.errors import SrInferError
 from sr_infer.metrics import psnr_y, ssim_y
 from training.data.conditions import CONDITIONS, degrade_by_name
@@ -146,9 +146,9 @@ def _keep(found: list[dict[str, Any]]) -> None:
     introduction = INTRODUCTION.format(
         count=len(CONDITIONS), machine=" and ".join(sorted({one["machine"] for one in kept}))
     )
-    with replacing(KEPT) as temporary:
+    with atomic_write(KEPT) as temporary:
         temporary.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
-    with replacing(PAGE) as temporary:
+    with atomic_write(PAGE) as temporary:
         temporary.write_text("\n".join([introduction, *(table(one) + "\n" for one in kept)]), encoding="utf-8")
 
 

@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from sr_infer import choice_weights
-from sr_infer.atomic_file import replacing
+from sr_infer.atomic_file import atomic_write
 from sr_infer.choice_weights import WEIGHTS, Weights
 from sr_infer.choose_model import Traces, find_traces, photo_likelihood
 from sr_infer.errors import SrInferError
@@ -73,7 +73,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     print(f"tested on: {judge(cases, weights)}\n\n{per_condition(cases, weights)}")
     if options.write:
-        with replacing(FILE) as temporary:
+        with atomic_write(FILE) as temporary:
             temporary.write_text(f"{HEADING}WEIGHTS: Weights = {weights}\n", encoding="utf-8")
     return 0
 
