@@ -255,7 +255,9 @@ def process_limits(cases: int) -> Tally:
         source, target = photograph(folder / "in.png"), folder / "out.png"
         for limit in ("v", "d"):
             for megabytes in np.linspace(300, 1500, cases).astype(int):
-                done = run("upscale", source, "-o", target, shell_limits=f"ulimit -{limit} {megabytes * 1000}")
+                done = run(
+                    "upscale", source, "-o", target, "-m", MODEL, shell_limits=f"ulimit -{limit} {megabytes * 1000}"
+                )
                 tally.count(done, f"ulimit -{limit} {megabytes} MB")
                 if done.returncode and done.stderr.count(b"\n") != 1:
                     tally.notes.append(f"ulimit -{limit} {megabytes} MB: more than one line")
