@@ -231,19 +231,12 @@ def closed_streams(cases: int) -> Tally:
         for _ in range(cases):
             for closed in ("<&-", ">&-", "2>&-", "<&- >&- 2>&-"):
                 for arguments in (
-                    ("upscale", source, "-o", "-"),
-                    ("upscale", "-", "-o", folder / "o.png"),
+                    ("upscale", source, "-o", "-", "-m", MODEL),
+                    ("upscale", "-", "-o", folder / "o.png", "-m", MODEL),
                     ("models",),
                 ):
                     line = ["bash", "-c", f'"$@" {closed}', "bash", *command(*arguments)]
-                    done = subprocess.run(
-                        line,
-                        stdin=subprocess.DEVNULL,
-                        capture_output=True,
-                        timeout=_LIMIT_S,
-                        env=environment(),
-                        check=False,
-                    )
+                    done = finish(line)
                     tally.count(done, f"{closed} {arguments[0]}")
     return tally
 
