@@ -201,7 +201,7 @@ def check_pixels(count: int, name: str, max_pixels: int) -> None:
 
 
 def _pixel_count(count: int) -> str:
-    return f"{count} px" if count < 1_000_000 else f"{count / 1e6:.1f} megapixels"
+    return f"{count} px" if count < 1_000_000 else f"{count / 1e6:.3g} megapixels"
 
 
 def read_bounded(file: BinaryIO, name: str, *, max_pixels: int, max_bytes: int) -> bytes:
