@@ -231,19 +231,12 @@ def closed_streams(cases: int) -> Tally:
         for _ in range(cases):
             for closed in ("<&-", ">&-", "2>&-", "<&- >&- 2>&-"):
                 for arguments in (
-                    ("upscale", source, "-o", "-"),
-                    ("upscale", "-", "-o", folder / "o.png"),
+                    ("upscale", source, "-o", "-", "-m", MODEL),
+                    ("upscale", "-", "-o", folder / "o.png", "-m", MODEL),
                     ("models",),
                 ):
                     line = ["bash", "-c", f'"$@" {closed}', "bash", *command(*arguments)]
-                    done = subprocess.run(
-                        line,
-                        stdin=subprocess.DEVNULL,
-                        capture_output=True,
-                        timeout=_LIMIT_S,
-                        env=environment(),
-                        check=False,
-                    )
+                    done = finish(line)
                     tally.count(done, f"{closed} {arguments[0]}")
     return tally
 
@@ -255,7 +248,9 @@ def process_limits(cases: int) -> Tally:
         source, target = photograph(folder / "in.png"), folder / "out.png"
         for limit in ("v", "d"):
             for megabytes in np.linspace(300, 1500, cases).astype(int):
-                done = run("upscale", source, "-o", target, shell_limits=f"ulimit -{limit} {megabytes * 1000}")
+                done = run(
+                    "upscale", source, "-o", target, "-m", MODEL, shell_limits=f"ulimit -{limit} {megabytes * 1000}"
+                )
                 tally.count(done, f"ulimit -{limit} {megabytes} MB")
                 if done.returncode and done.stderr.count(b"\n") != 1:
                     tally.notes.append(f"ulimit -{limit} {megabytes} MB: more than one line")
@@ -315,6 +310,41 @@ def slow_renames(cases: int) -> Tally:
     return tally
 
 
+def small_container(cases: int) -> Tally:
+    """An image of 1920x1080 px and no budget, in a memory cgroup of 512 MB: nothing is killed."""
+    tally = Tally()
+    with scratch() as folder, memory_cgroup(512 << 20) as enter:
+        if enter is None:
+            tally.notes.append("not tried: this process may not make a memory cgroup")
+            return tally
+        source = folder / "in.png"
+        Image.fromarray(np.tile(data.chelsea(), (4, 5, 1))[:1080, :1920]).save(source)
+        for jobs in (1, 2)[:cases]:
+            line = ["bash", "-c", f'{enter}; exec "$@"', "bash", *command("upscale", source, "-o", folder / str(jobs))]
+            done = finish([*line, "-m", MODEL, "--jobs", str(jobs)])
+            tally.count(done, f"{jobs} jobs")
+            if done.returncode:
+                tally.lost.append(f"no result: {done.stderr[-200:].decode(errors='replace')}")
+    return tally
+
+
+@contextmanager
+def memory_cgroup(limit_bytes: int) -> Iterator[str | None]:
+    """A line of shell that puts the shell into a new cgroup with this limit; None where none can be made."""
+    v2 = Path("/sys/fs/cgroup/cgroup.controllers").exists()
+    folder = Path("/sys/fs/cgroup", "" if v2 else "memory", f"sr-infer-faults-{os.getpid()}")
+    try:
+        folder.mkdir()
+        (folder / ("memory.max" if v2 else "memory.limit_in_bytes")).write_text(str(limit_bytes))
+    except OSError:
+        yield None
+        return
+    try:
+        yield f"echo $$ > {folder}/cgroup.procs"
+    finally:
+        folder.rmdir()
+
+
 @dataclass(frozen=True)
 class Kind:
     """A kind of fault, with how many cases a full and a quick run try."""
@@ -335,6 +365,7 @@ KINDS = (
     Kind("links, FIFOs, devices, private files, the source as target", special_targets, 2, 1),
     Kind("closed standard streams", closed_streams, 1, 0),
     Kind("process limits (ulimit -v, -d)", process_limits, 5, 0),
+    Kind("1920x1080 px in a container of 512 MB", small_container, 2, 0),
     Kind("1.5 GB of zeros on standard input", endless_input, 2, 0),
     Kind("eight threads on one Upscaler", threads_at_once, 2, 0),
     Kind("slow renames with SIGTERM", slow_renames, 3, 1),

@@ -7,14 +7,10 @@ then leaves nothing.
 """
 
 import contextlib
-import hashlib
 import os
-import platform
-import secrets
-import shutil
 import stat
-import tempfile
 import time
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -44,6 +40,9 @@ def atomic_write(path: Path, *, make_folder: bool = False) -> Iterator[Path]:
     """
     with _as_output_errors(path):
         if is_stream(path):
+            import shutil
+            import tempfile
+
             with tempfile.TemporaryDirectory() as folder:
                 part = Path(folder) / path.name
                 part.touch()
@@ -76,6 +75,9 @@ def open_atomic(path: Path, *, like: Path | None = None) -> Iterator[BinaryIO]:
     """
     with _as_output_errors(path):
         if is_stream(path):
+            import shutil
+            import tempfile
+
             with tempfile.TemporaryFile() as file:
                 yield file
                 file.seek(0)
@@ -140,7 +142,7 @@ def _prepare(path: Path, *, make_folder: bool) -> Path:
 
 def _part_beside(target: Path) -> Path:
     # the random part and nothing of the target's name: the longest legal name leaves no room
-    return target.with_name(f".{_host_tag()}-{os.getpid()}-{_start_ticks(os.getpid())}-{secrets.token_hex(4)}.part")
+    return target.with_name(f".{_host_tag()}-{os.getpid()}-{_start_ticks(os.getpid())}-{os.urandom(4).hex()}.part")
 
 
 def _open_unnamed(folder: Path) -> BinaryIO | None:
@@ -226,10 +228,10 @@ def _is_left_over(path: Path) -> bool:
 @cache
 def _host_tag() -> str:
     """Names the machine since its start, and the container: only there does a process number mean anything."""
-    facts = [platform.node()]
+    facts = [os.uname().nodename if hasattr(os, "uname") else os.environ.get("COMPUTERNAME", "")]
     with contextlib.suppress(OSError):
         facts += [Path("/proc/sys/kernel/random/boot_id").read_text(), os.readlink("/proc/self/ns/pid")]
-    return hashlib.sha256("".join(facts).encode()).hexdigest()[:8]
+    return f"{zlib.crc32(''.join(facts).encode()):08x}"
 
 
 def _start_ticks(pid: int) -> int:

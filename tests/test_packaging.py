@@ -52,3 +52,16 @@ def test_import_is_light() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_import_loads_no_image_library_and_no_engine() -> None:
+    script = "import sys, sr_infer; print([m for m in ('numpy', 'PIL', 'onnxruntime') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_every_public_name_is_there() -> None:
+    script = "import sr_infer; print([name for name in sr_infer.__all__ if name not in dir(sr_infer)]); "
+    script += "[getattr(sr_infer, name) for name in sr_infer.__all__]"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

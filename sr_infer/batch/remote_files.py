@@ -13,6 +13,7 @@ import fsspec
 import pyarrow as pa
 from pyarrow import fs
 
+from sr_infer.atomic_file import open_atomic
 from sr_infer.errors import ImageError, OptionError, OutputError
 from sr_infer.image_io.formats import is_picture_name
 
@@ -79,10 +80,14 @@ class Folder:
         """
         filesystem, root = _open(self.uri)
         target = _below(root, path)
-        temporary = f"{self._unfinished(root)}/{secrets.token_hex(8)}"
         try:
-            for written in (temporary, target):
-                filesystem.create_dir(str(PurePosixPath(written).parent), recursive=True)
+            filesystem.create_dir(str(PurePosixPath(target).parent), recursive=True)
+            if isinstance(filesystem, fs.LocalFileSystem):  # keeps the mode, and leaves nothing of a killed worker
+                with open_atomic(Path(target)) as local_file:
+                    local_file.write(content)
+                return
+            temporary = f"{self._unfinished(root)}/{secrets.token_hex(8)}"
+            filesystem.create_dir(self._unfinished(root), recursive=True)
             with filesystem.open_output_stream(temporary) as file:
                 file.write(content)
             filesystem.move(temporary, target)

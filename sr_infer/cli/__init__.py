@@ -5,11 +5,11 @@ import logging
 import signal
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from types import FrameType
 from typing import NoReturn
 
 from sr_infer import __version__, resources
-from sr_infer.cli import batch, bench, compare, doctor, info, models, pipe, upscale, web
 from sr_infer.cli.console import NOTHING_DONE, discard_stdout, secure_streams
 from sr_infer.errors import SrInferError
 
@@ -19,7 +19,8 @@ _EPILOG = (
 )
 _SIGNALLED = 128
 """A command that a signal ends has this exit code plus the signal's number, as shells count."""
-_SUBCOMMANDS = (upscale, batch, web, pipe, models, info, bench, compare, doctor)
+_SUBCOMMANDS = ("upscale", "batch", "web", "pipe", "models", "info", "bench", "compare", "doctor")
+"""Modules of this package. Only the one that is asked for is imported, so that the command starts fast."""
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -30,7 +31,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     logging.basicConfig(format="sr-infer: %(message)s")
     for decoder in ("py.warnings", "tifffile"):  # their complaints about damaged files are followed by our own error
         logging.getLogger(decoder).setLevel(logging.CRITICAL)
-    parsed = _parser().parse_args(arguments)
+    arguments = sys.argv[1:] if arguments is None else arguments
+    named = [name for name in arguments[:1] if name in _SUBCOMMANDS]
+    parsed = _parser(named or _SUBCOMMANDS).parse_args(arguments)
     try:
         code: int = parsed.run(parsed)
         sys.stdout.flush()
@@ -62,10 +65,10 @@ def _terminate(number: int, frame: FrameType | None) -> NoReturn:
     raise _Terminated
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(subcommands: Sequence[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="sr-infer", description="Super-resolution on a plain CPU.", epilog=_EPILOG)
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for subcommand in _SUBCOMMANDS:
-        subcommand.add_command(commands)
+    for name in subcommands:
+        import_module(f"sr_infer.cli.{name}").add_command(commands)
     return parser

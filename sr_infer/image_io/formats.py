@@ -53,7 +53,9 @@ class Format:
     @property
     def is_written(self) -> bool:
         """Results can be written in this format with the installed Pillow."""
-        Image.init()
+        Image.preinit()
+        if self.name not in Image.SAVE:
+            Image.init()  # imports all of Pillow's codecs, which takes long
         return bool(self.channels_8_bit) and self.name in Image.SAVE
 
     @property

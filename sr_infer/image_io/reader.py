@@ -13,6 +13,7 @@ The file's header or the array's dtype decides the bit depth; pixel values never
 import io
 import logging
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -137,7 +138,8 @@ def open_image(image: ImageInput, *, max_pixels: int = MAX_PIXELS) -> Header:
     Raises:
         ImageError: it is none of these, is damaged, is too large, or holds NaN.
     """
-    if isinstance(image, np.ma.MaskedArray):
+    masked_arrays = sys.modules.get("numpy.ma")  # importing it takes long, and without it there is no masked array
+    if masked_arrays is not None and isinstance(image, masked_arrays.MaskedArray):
         raise ImageError("expected an array without a mask, got a masked array; fill the masked pixels with .filled()")
     if isinstance(image, np.ndarray):
         picture = _from_array(image)
@@ -199,7 +201,7 @@ def check_pixels(count: int, name: str, max_pixels: int) -> None:
 
 
 def _pixel_count(count: int) -> str:
-    return f"{count} px" if count < 1_000_000 else f"{count / 1e6:.1f} megapixels"
+    return f"{count} px" if count < 1_000_000 else f"{count / 1e6:.3g} megapixels"
 
 
 def read_bounded(file: BinaryIO, name: str, *, max_pixels: int, max_bytes: int) -> bytes:

@@ -3,6 +3,7 @@
 import os
 import signal
 import stat
+import struct
 import subprocess
 import sys
 import threading
@@ -168,3 +169,20 @@ def test_threads_write_one_file_whole(tmp_path: Path) -> None:
     content = path.read_bytes()
     assert len(content) == 100_000
     assert len(set(content)) == 1
+
+
+def test_a_replaced_file_keeps_its_access_control_list(write: Callable[[Path, bytes], None], tmp_path: Path) -> None:
+    if not hasattr(os, "setxattr"):
+        pytest.skip("needs Linux")
+    path = tmp_path / "shared.png"
+    path.write_bytes(b"old")
+    user_obj, user, group_obj, mask, other, nobody = 1, 2, 4, 16, 32, 0xFFFFFFFF
+    entries = [(user_obj, 6, nobody), (user, 6, 1234), (group_obj, 4, nobody), (mask, 6, nobody), (other, 0, nobody)]
+    acl = struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
+    try:
+        os.setxattr(path, "system.posix_acl_access", acl)
+    except OSError:
+        pytest.skip("this file system has no access control lists")
+    write(path, b"new")
+    assert path.read_bytes() == b"new"
+    assert os.getxattr(path, "system.posix_acl_access") == acl
