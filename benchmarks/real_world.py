@@ -45,12 +45,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--data", type=Path, action="append", default=[], metavar="DIR", help="folder of HR pictures, or with HR/ in it"
     )
-    parser.add_argument("--scale", type=int, action="append", choices=(2, 4), help="(default: both)")
+    parser.add_argument("--scale", type=int, action="append", choices=(2, 4), help="(default: 4)")
     parser.add_argument(
         "--model", metavar="MODEL", help="in place of the shipped photo model: only printed, with one --scale"
     )
     options = parser.parse_args(arguments)
-    scales = options.scale or [2, 4]
+    scales = options.scale or [4]
     if options.model and len(scales) != 1:
         parser.error("--model needs one --scale")
     try:

@@ -1,5 +1,6 @@
 """The page on pictures as users have them."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from PIL import Image
 from skimage import data
 
+from benchmarks import real_world
 from benchmarks.real_world import main, measure, table
 from sr_infer.errors import OptionError
 from training.data.conditions import CONDITIONS
@@ -34,6 +36,12 @@ def test_a_model_of_another_scale_is_refused() -> None:
 def test_a_model_needs_one_scale_and_an_existing_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Image.fromarray(np.zeros((64, 64, 3), np.uint8)).save(tmp_path / "a.png")
     with pytest.raises(SystemExit):
-        main(["--model", "srpn-lite-x2"])
+        main(["--model", "srpn-lite-x2", "--scale", "2", "--scale", "4"])
     assert main(["--model", "./none.onnx", "--scale", "2", "--data", str(tmp_path)]) == 2
     assert "none.onnx" in capsys.readouterr().err
+
+
+def test_the_committed_page_is_that_of_the_committed_figures() -> None:
+    page = real_world.PAGE.read_text(encoding="utf-8")
+    for found in json.loads(real_world.KEPT.read_text(encoding="utf-8")):
+        assert table(found) in page
