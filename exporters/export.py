@@ -1,4 +1,4 @@
-"""A checkpoint to a verified ONNX file: read, trace, rewrite, quantise if asked, verify, measure, write."""
+"""A network to a verified ONNX file: trace, rewrite, quantise if asked, verify, measure, write."""
 
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import onnx
 import torch
+from torch import nn
 
 from exporters import measurements
-from exporters.checkpoints.read import read_checkpoint
+from exporters.checkpoints.any_network import LAST_IMAGE, network_source
 from exporters.checkpoints.source import Source
 from exporters.fixed_window import export_windows
 from exporters.graph_analysis import halo_px
@@ -22,13 +23,23 @@ from exporters.quantization.float_trunk import build_float_trunk
 from exporters.quantization.quantize import Int8Options, Quantized, quantize
 from exporters.report import GraphSize, report_json, size_of
 from exporters.run_graph import Comparison, compare_speed
-from exporters.trace import UnitRange, trace
-from exporters.verify import Reference, confirm_halo, differences_from, references, verify
+from exporters.trace import TRACED_HW, UnitRange, trace
+from exporters.verify import (
+    Reference,
+    VerificationError,
+    confirm_halo,
+    differences_from,
+    references,
+    sizes_for,
+    verify,
+)
+from sr_infer import Upscaler
 from sr_infer.atomic_file import replacing
-from sr_infer.engine.session import shared
+from sr_infer.engine.session import Session, shared
 from sr_infer.errors import OptionError
 from sr_infer.model_card import ModelCard
 from sr_infer.model_zoo import MODELS_FOLDER, write_catalogue
+from training.evaluate import Upscale
 from training.networks import Plain
 
 
@@ -44,8 +55,53 @@ class Exported:
     """Threads -> the float graph against the int8 graph."""
 
 
+def export_network(
+    network: nn.Module,
+    output: Path | str,
+    *,
+    scale: int,
+    value_range: float = 1.0,
+    image: int = LAST_IMAGE,
+    architecture: str | None = None,
+    trained_on: str = "",
+    licence: str = "",
+    int8: Int8Options | None = None,
+    benchmarks: Sequence[Path] = (),
+    report: Path | None = None,
+) -> Exported:
+    """Write an .onnx file that computes the same as a torch module, for the runtime and for onnxruntime.
+
+    Args:
+        network: from (N, 3, H, W) or (N, 1, H, W) to `scale` times the size, on the CPU; it is set to evaluation.
+        output: the .onnx file. An existing file is replaced only if the export succeeds.
+        scale: output side over input side; 1 for networks that keep the size.
+        value_range: what stands for white in the network, such as 1 or 255. The file takes and gives [0, 1].
+        image: which one is taken where the module gives a list or tuple of images.
+        architecture: for the card; None takes the name of the class.
+        trained_on: data with attribution, for the card.
+        licence: of the weights, for the card.
+        int8: how to quantise; None stays in float32.
+        benchmarks: folders on which PSNR and SSIM are measured for the card.
+        report: where to write all measurements as JSON; every pass is then timed.
+
+    Raises:
+        SrInferError: the module is no network of this scale, torch cannot write it as a graph, the graph differs from
+            it, int8 loses too much, a folder holds no image, or a file cannot be written.
+    """
+    source = network_source(
+        network,
+        scale=scale,
+        value_range=value_range,
+        image=image,
+        architecture=architecture,
+        trained_on=trained_on,
+        licence=licence,
+    )
+    return export(source, Path(output), int8=int8, benchmarks=benchmarks, report=report)
+
+
 def export(
-    checkpoint: Path,
+    source: Source,
     output: Path,
     *,
     int8: Int8Options | None = None,
@@ -53,10 +109,10 @@ def export(
     report: Path | None = None,
     example: Path | None = None,
 ) -> Exported:
-    """Write `output` from `checkpoint`.
+    """Write `output` from the network of a checkpoint, a module or an .onnx file.
 
     Args:
-        checkpoint: a file that `exporters.checkpoints.read.read_checkpoint` reads.
+        source: what a reader returned: `read_checkpoint`, `network_source` or `read_onnx` of `exporters.checkpoints`.
         output: the .onnx file. An existing file is replaced only if the export succeeds.
         int8: how to quantise; None stays in float32.
         benchmarks: folders on which PSNR and SSIM are measured for the card.
@@ -64,13 +120,13 @@ def export(
         example: where to write an input and torch's output, as .npz.
 
     Raises:
-        SrInferError: the checkpoint cannot be read, the graph differs from the network, int8 loses too much, int8, a
-            report or an example is asked of a network with a fixed window, a folder holds no image, or a file cannot
-            be written.
+        SrInferError: the graph differs from the network, int8 loses too much, int8, a report or an example is asked of
+            a network with a fixed window, a folder holds no image, or a file cannot be written.
     """
-    _check_different([path for path in (checkpoint, output, report, example) if path is not None])
+    check_different([path for path in (output, report, example) if path is not None])
     measurements.by_name(benchmarks)
-    source = read_checkpoint(checkpoint)
+    if int8 is not None and source.channels == 1:
+        raise OptionError("int8 is for RGB networks, got one of luma; export it without --int8")
     if source.window_px is not None:
         _check_fits_windows(source, [int8, report, example])
     with ExitStack() as files:
@@ -83,9 +139,9 @@ def export(
         if example_file is not None:
             _write_example(source.unit_range(), example_file)
         built = _build(source, int8, calibration, time_all=report is not None)
-        write_model(built.model, built.card, temporary)
+        write_model(built.model, built.card, temporary, source.metadata)
         card = _measure(temporary, built.card, benchmarks)
-        write_model(built.model, card, temporary)
+        write_model(built.model, card, temporary, source.metadata)
         if report_file is not None:
             report_file.write_text(_report(built, card, temporary), encoding="utf-8")
     if output.resolve().parent == MODELS_FOLDER:
@@ -93,7 +149,11 @@ def export(
     return Exported(card, quantized=built.quantized, int8_speed=built.int8_speed)
 
 
-def _check_different(paths: Sequence[Path]) -> None:
+def check_different(paths: Sequence[Path]) -> None:
+    """
+    Raises:
+        OptionError: one path is given twice.
+    """
     if len({path.resolve() for path in paths}) < len(paths):
         raise OptionError(f"expected different files to read and write, got {', '.join(map(str, paths))}")
 
@@ -128,8 +188,9 @@ class _Built:
 def _build(source: Source, int8: Int8Options | None, calibration: Calibration | None, *, time_all: bool) -> _Built:
     """Trace, rewrite, quantise if asked, and verify."""
     unit_range_network = source.unit_range()
-    pairs = references(unit_range_network)
-    traced = trace(unit_range_network)
+    sizes_hw = sizes_for(min_size_px=source.min_size_px, multiple_of_px=source.multiple_of_px)
+    pairs = references(unit_range_network, sizes_hw=sizes_hw, channels=source.channels)
+    traced = source.graph or trace(unit_range_network, channels=source.channels, size_hw=_traced_hw(source))
     verify(traced, pairs)
     model, outcomes = apply_passes(traced, pairs, passes=FLOAT, time_all=time_all)
     quantized, speed = None, None
@@ -144,10 +205,10 @@ def _build(source: Source, int8: Int8Options | None, calibration: Calibration | 
     model, last = apply_passes(model, pairs if is_float else (), passes=FINAL, time_all=time_all)
     onnx.checker.check_model(model, full_check=True)
     differences = verify(model, pairs) if is_float else differences_from(model, pairs)
-    confirm_halo(model, halo_px=halo)
+    _confirm_halo(source, model, halo_px=halo)
     return _Built(
         model=model,
-        card=_card(source, model, halo=halo, precision="float32" if is_float else "int8"),
+        card=_card(source, model, shipped, halo=halo, precision="float32" if is_float else "int8"),
         traced=size_of(traced),
         shipped=shipped,
         outcomes=[*outcomes, *last],
@@ -156,6 +217,22 @@ def _build(source: Source, int8: Int8Options | None, calibration: Calibration | 
         quantized=quantized,
         int8_speed=speed,
     )
+
+
+def _traced_hw(source: Source) -> tuple[int, int]:
+    """Two different sides, large enough that no inner tensor is 1 px high or wide."""
+    if source.min_size_px == source.multiple_of_px == 1:
+        return TRACED_HW
+    least = -(-(3 * source.min_size_px) // source.multiple_of_px)
+    return (least + 1) * source.multiple_of_px, least * source.multiple_of_px
+
+
+def _confirm_halo(source: Source, model: onnx.ModelProto, *, halo_px: int) -> None:
+    try:
+        confirm_halo(model, halo_px=halo_px, min_size_px=source.min_size_px, multiple_of_px=source.multiple_of_px)
+    except VerificationError:
+        if not source.is_foreign:  # how far tiles of foreign networks are from the whole is measured
+            raise
 
 
 def _prepare_for_int8(
@@ -171,17 +248,19 @@ def _prepare_for_int8(
     return apply_passes(model, pairs, passes=BEFORE_INT8)
 
 
-def _card(source: Source, model: onnx.ModelProto, *, halo: int, precision: str) -> ModelCard:
+def _card(source: Source, model: onnx.ModelProto, shipped: GraphSize, *, halo: int, precision: str) -> ModelCard:
     return ModelCard(
         scale=source.scale,
         architecture=source.architecture,
         halo_px=halo,
         halo_8bit_px=halo,
         multiple_of_px=source.multiple_of_px,
+        min_size_px=source.min_size_px,
+        colour="RGB" if source.channels == 3 else "Y",
         global_pooling=any(value.name == "pooled" for value in model.graph.input),
         precision=precision,
-        params=source.params,
-        macs_per_px=source.macs_per_px,
+        params=shipped.parameters if source.params is None else source.params,
+        macs_per_px=shipped.macs_per_px if source.macs_per_px is None else source.macs_per_px,
         trained_on=source.trained_on,
         licence=source.licence,
         exporter=tool_versions(),
@@ -194,8 +273,13 @@ def _measure(path: Path, card: ModelCard, benchmarks: Sequence[Path]) -> ModelCa
         card,
         halo_8bit_px=measurements.halo_8bit_px(session, measurements.photographs(), halo_px=card.halo_px),
         bytes_per_px=measurements.bytes_per_px(path),
-        quality=measurements.quality(partial(measurements.levels, session), benchmarks, scale=card.scale),
+        quality=measurements.quality(_upscale(path, session), benchmarks, scale=card.scale),
     )
+
+
+def _upscale(path: Path, session: Session) -> Upscale:
+    """The file on RGB pictures in one piece; of luma networks with chroma as the runtime adds it."""
+    return Upscaler(model=path) if session.card.colour == "Y" else partial(measurements.levels, session)
 
 
 def _report(built: _Built, card: ModelCard, path: Path) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from sr_infer.colour import to_network
 from sr_infer.engine.session import Session
 from sr_infer.errors import ImageError, OptionError
 from sr_infer.measure import peak_memory
@@ -182,14 +183,14 @@ def _tile_difference(session: Session, whole: _Whole, halo: int) -> NDArray[np.i
 
 
 def levels(session: Session, lr: Pixels, averages: NDArray[np.float32] | None = None) -> Pixels:
-    """Run the file on a whole image, (H, W, 3) uint8 to (scale H, scale W, 3) uint8."""
+    """Run the file on a whole image, (H, W, 3) uint8 to (scale H, scale W, 3) uint8, or 1 of luma."""
     sr = session.run(_batch(session, lr), averages)[0].transpose(1, 2, 0) * (255 / session.card.value_range)
     levels: Pixels = np.clip(np.rint(sr), 0, 255).astype(np.uint8)
     return levels
 
 
 def _batch(session: Session, lr: Pixels) -> NDArray[np.float32]:
-    return np.ascontiguousarray(lr.transpose(2, 0, 1)[None], np.float32) * np.float32(session.card.value_range / 255)
+    return to_network(lr, luma_only=session.card.colour == "Y", value_range=session.card.value_range)[None]
 
 
 def middle(picture: Pixels, side_px: int) -> Pixels:
