@@ -18,6 +18,7 @@ from exporters.fixed_window import export_windows
 from exporters.graph_analysis import halo_px
 from exporters.model_file import tool_versions, write_model
 from exporters.passes.apply import BEFORE_INT8, FINAL, FLOAT, Outcome, apply_passes
+from exporters.passes.back_project import HALO_PX, MIN_SIZE_PX, back_project, back_projected
 from exporters.quantization.calibration import Calibration, read_calibration
 from exporters.quantization.float_trunk import build_float_trunk
 from exporters.quantization.quantize import Int8Options, Quantized, quantize
@@ -68,6 +69,7 @@ def export_network(
     int8: Int8Options | None = None,
     benchmarks: Sequence[Path] = (),
     report: Path | None = None,
+    back_projection: bool = False,
 ) -> Exported:
     """Write an .onnx file that computes the same as a torch module, for the runtime and for onnxruntime.
 
@@ -83,6 +85,7 @@ def export_network(
         int8: how to quantise; None stays in float32.
         benchmarks: folders on which PSNR and SSIM are measured for the card.
         report: where to write all measurements as JSON; every pass is then timed.
+        back_projection: end the graph with one step of it (`exporters.passes.back_project`).
 
     Raises:
         SrInferError: the module is no network of this scale, torch cannot write it as a graph, the graph differs from
@@ -97,7 +100,14 @@ def export_network(
         trained_on=trained_on,
         licence=licence,
     )
-    return export(source, Path(output), int8=int8, benchmarks=benchmarks, report=report)
+    return export(
+        source,
+        Path(output),
+        int8=int8,
+        benchmarks=benchmarks,
+        report=report,
+        back_projection=back_projection,
+    )
 
 
 def export(
@@ -108,6 +118,7 @@ def export(
     benchmarks: Sequence[Path] = (),
     report: Path | None = None,
     example: Path | None = None,
+    back_projection: bool = False,
 ) -> Exported:
     """Write `output` from the network of a checkpoint, a module or an .onnx file.
 
@@ -118,6 +129,7 @@ def export(
         benchmarks: folders on which PSNR and SSIM are measured for the card.
         report: where to write all measurements as JSON; every pass is then timed.
         example: where to write an input and torch's output, as .npz.
+        back_projection: end the graph with one step of it (`exporters.passes.back_project`).
 
     Raises:
         SrInferError: the graph differs from the network, int8 loses too much, int8, a report or an example is asked of
@@ -127,6 +139,8 @@ def export(
     measurements.by_name(benchmarks)
     if int8 is not None and source.channels == 1:
         raise OptionError("int8 is for RGB networks, got one of luma; export it without --int8")
+    if back_projection and (source.scale == 1 or source.window_px is not None):
+        raise OptionError("back-projection is for networks that enlarge pictures of any size")
     if source.window_px is not None:
         _check_fits_windows(source, [int8, report, example])
     with ExitStack() as files:
@@ -137,10 +151,10 @@ def export(
         example_file = files.enter_context(replacing(example, make_folder=True)) if example is not None else None
         calibration = read_calibration(int8.calibration, int8.validation, source.scale) if int8 is not None else None
         if example_file is not None:
-            _write_example(source.unit_range(), example_file)
-        built = _build(source, int8, calibration, time_all=report is not None)
+            _write_example(source.unit_range(), example_file, back_projection=back_projection)
+        built = _build(source, int8, calibration, time_all=report is not None, back_projection=back_projection)
         write_model(built.model, built.card, temporary, source.metadata)
-        card = _measure(temporary, built.card, benchmarks)
+        card = _measure(temporary, source, built.card, benchmarks)
         write_model(built.model, card, temporary, source.metadata)
         if report_file is not None:
             report_file.write_text(_report(built, card, temporary), encoding="utf-8")
@@ -185,9 +199,13 @@ class _Built:
     int8_speed: dict[int, Comparison] | None
 
 
-def _build(source: Source, int8: Int8Options | None, calibration: Calibration | None, *, time_all: bool) -> _Built:
+def _build(
+    source: Source, int8: Int8Options | None, calibration: Calibration | None, *, time_all: bool, back_projection: bool
+) -> _Built:
     """Trace, rewrite, quantise if asked, and verify."""
     unit_range_network = source.unit_range()
+    if back_projection:
+        source = replace(source, min_size_px=max(source.min_size_px, MIN_SIZE_PX))
     sizes_hw = sizes_for(min_size_px=source.min_size_px, multiple_of_px=source.multiple_of_px)
     pairs = references(unit_range_network, sizes_hw=sizes_hw, channels=source.channels)
     traced = source.graph or trace(unit_range_network, channels=source.channels, size_hw=_traced_hw(source))
@@ -201,6 +219,13 @@ def _build(source: Source, int8: Int8Options | None, calibration: Calibration | 
         model = quantized.model
         outcomes += [*prepared, *quantized.outcomes]
     shipped, halo = size_of(model), halo_px(model)
+    if back_projection:
+        model, pairs = back_project(model, scale=source.scale), [back_projected(pair) for pair in pairs]
+        added_macs_per_px, shipped = size_of(model).macs_per_px - shipped.macs_per_px, size_of(model)
+        halo += HALO_PX
+        if source.macs_per_px is not None:
+            source = replace(source, macs_per_px=source.macs_per_px + added_macs_per_px)
+    halo = -(-halo // source.multiple_of_px) * source.multiple_of_px
     is_float = quantized is None
     model, last = apply_passes(model, pairs if is_float else (), passes=FINAL, time_all=time_all)
     onnx.checker.check_model(model, full_check=True)
@@ -267,10 +292,14 @@ def _card(source: Source, model: onnx.ModelProto, shipped: GraphSize, *, halo: i
     )
 
 
-def _measure(path: Path, card: ModelCard, benchmarks: Sequence[Path]) -> ModelCard:
+def _measure(path: Path, source: Source, card: ModelCard, benchmarks: Sequence[Path]) -> ModelCard:
     session = shared(path)
+    tiles = measurements.tile_equality(session)[card.halo_px] if source.is_foreign else None
     return replace(
         card,
+        tile_db=round(tiles.psnr_db, 1) if tiles is not None and tiles.changed_share else None,
+        tile_levels=tiles.largest_levels if tiles is not None else None,
+        flat_levels=measurements.flat_levels(session),
         halo_8bit_px=measurements.halo_8bit_px(session, measurements.photographs(), halo_px=card.halo_px),
         bytes_per_px=measurements.bytes_per_px(path),
         quality=measurements.quality(_upscale(path, session), benchmarks, scale=card.scale),
@@ -296,11 +325,13 @@ def _report(built: _Built, card: ModelCard, path: Path) -> str:
     )
 
 
-def _write_example(network: UnitRange, path: Path) -> None:
+def _write_example(network: UnitRange, path: Path, *, back_projection: bool) -> None:
     """Write 24x32 px of a photograph and torch's result, `lr` and `sr`, uint8 (H, W, 3), as an .npz file."""
     lr = np.ascontiguousarray(measurements.photographs()[0][100:124, 200:232])
     batch = torch.from_numpy(lr.transpose(2, 0, 1).copy())[None].float() / 255
     with torch.no_grad():
-        sr = network(batch)[0].permute(1, 2, 0).clamp(0, 1).mul(255).round().byte().numpy()
+        pair = Reference(batch.numpy(), network(batch).numpy(), rounding=0)
+    result = (back_projected(pair) if back_projection else pair).sr[0].transpose(1, 2, 0)
+    sr = np.rint(result.clip(0, 1) * 255).astype(np.uint8)
     with path.open("wb") as file:
         np.savez_compressed(file, lr=lr, sr=sr)

@@ -15,6 +15,8 @@ from exporters.export import Exported, check_different, export
 from exporters.quantization.quantize import Int8Options
 from sr_infer.errors import OptionError, SrInferError
 
+MAX_FLAT_LEVELS = {"float32": 1, "int8": 2}
+"""Largest stray of flat colours inside, in 8-bit levels, that is no cause for a warning."""
 DESCRIPTION = """\
 Make the fastest ONNX file that computes the same as the network of CHECKPOINT, and prove that it does.
 
@@ -77,6 +79,7 @@ def main(arguments: list[str] | None = None) -> int:
             benchmarks=options.benchmark,
             report=options.report,
             example=options.example,
+            back_projection=options.back_project,
         )
     except SrInferError as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
@@ -152,6 +155,13 @@ def _summary(output: Path, exported: Exported) -> list[str]:
     if exported.tiles_db is not None:
         size = f"{card.window_px}x{card.window_px}"
         lines.append(f"  windows of {size} px: {exported.tiles_db:.1f} dB from the whole picture")
+    if card.flat_levels:
+        inside, border = card.flat_levels["inside"], card.flat_levels["border"]
+        limit = MAX_FLAT_LEVELS[card.precision]
+        more = f"; more than {limit} inside is visible on plain backgrounds" if inside > limit else ""
+        lines.append(f"  flat colours stray by up to {inside} levels inside, {border} at the border{more}")
+    if card.tile_db is not None:
+        lines.append(f"  tiles of 64 px differ from the whole by up to {card.tile_levels} levels, {card.tile_db} dB")
     if quantized is not None and exported.int8_speed is not None:
         gains = ", ".join(f"{speed.speedup:.2f}x on {threads}" for threads, speed in exported.int8_speed.items())
         worst = f"{quantized.worst_drop_db:.2f} dB on the worst"
@@ -185,6 +195,11 @@ def _parser() -> argparse.ArgumentParser:
         "--report", type=Path, metavar="X.json", help="also write all measurements, pass by pass; times every pass"
     )
     parser.add_argument("--example", type=Path, metavar="X.npz", help="also write an input and torch's output")
+    parser.add_argument(
+        "--back-project",
+        action="store_true",
+        help="end with one step of back-projection: what the result, made smaller, misses of the input is added",
+    )
     own = parser.add_argument_group("a network of your own")
     own.add_argument("--network", metavar="MODULE:CLASS", help="import this class and build it; runs the module's code")
     own.add_argument("--weights", type=Path, metavar="FILE", help="its state dict, in whatever training code wrote it")

@@ -48,6 +48,12 @@ class ModelCard:
     """The only input side that the network takes, of squares; the runtime cuts pictures into such windows."""
     bytes_per_px: float = 20_000.0
     """Measured peak working memory per input pixel."""
+    tile_db: float | None = None
+    """Measured PSNR between a photograph in tiles of 64 px and in one piece; None where nobody measured it."""
+    tile_levels: int | None = None
+    """The largest such difference in 8-bit levels."""
+    flat_levels: dict[str, int] = field(default_factory=dict)
+    """How many 8-bit levels pictures of one colour stray at most: "inside", 20 px from the border, and "border"."""
     precision: str = "float32"
     params: int = 0
     macs_per_px: int = 0

@@ -7,7 +7,6 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from exporters import export_network
@@ -15,9 +14,8 @@ from exporters.checkpoints.any_network import load_weights, network_source
 from exporters.to_onnx import main
 from sr_infer.engine.session import shared
 from sr_infer.errors import ModelError, OptionError
+from sr_infer.resize import imresize
 from tests.exporters.foreign import Attentive, Branched, Classifier, Halving, seeded
-
-Batch = NDArray[np.float32]
 
 
 def run(path: Path, lr: torch.Tensor) -> torch.Tensor:
@@ -147,3 +145,37 @@ def test_options_that_do_not_fit(
     assert out == ""
     assert words in err
     assert err.count("\n") == 1
+
+
+def test_back_projection_flat_colours_and_tiles_are_in_the_card(tmp_path: Path) -> None:
+    """Against `imresize` on the network's own result, in the picture's corners, too."""
+    network = seeded(Attentive())
+    plain = export_network(network, tmp_path / "plain.onnx", scale=2, value_range=255).card
+    card = export_network(network, tmp_path / "mine.onnx", scale=2, value_range=255, back_projection=True).card
+    lr = torch.rand(1, 3, 21, 30)
+    sr = run(tmp_path / "plain.onnx", lr)[0].permute(1, 2, 0).double().numpy()
+    missed = lr[0].permute(1, 2, 0).double().numpy() - imresize(sr, (21, 30))
+    expected = sr + imresize(missed, (42, 60))
+    found = run(tmp_path / "mine.onnx", lr)[0].permute(1, 2, 0).numpy()
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert card.halo_px == plain.halo_px + 4
+    assert card.macs_per_px > plain.macs_per_px
+    assert plain.flat_levels["inside"] >= 1, "random weights answer to flat colours"
+    assert plain.tile_db is not None
+    assert 20 < plain.tile_db < 70
+
+
+def test_flat_colours_of_a_network_that_keeps_them(tmp_path: Path) -> None:
+    class Doubled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.repeat = nn.ConvTranspose2d(3, 3, 2, stride=2, groups=3, bias=False)
+            nn.init.ones_(self.repeat.weight)
+
+        def forward(self, lr: torch.Tensor) -> torch.Tensor:
+            sr: torch.Tensor = self.repeat(lr)
+            return sr
+
+    card = export_network(Doubled(), tmp_path / "mine.onnx", scale=2).card
+    assert card.flat_levels == {"inside": 0, "border": 0}
+    assert (card.tile_db, card.tile_levels) == (None, 0)
