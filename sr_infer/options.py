@@ -11,6 +11,7 @@ from sr_infer.image_io.reader import MAX_PIXELS
 
 Halo: TypeAlias = Literal["8bit", "exact"] | int
 Alpha: TypeAlias = Literal["bicubic", "model"]
+Edges: TypeAlias = Literal["border", "wrap", "wrap-x"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +29,8 @@ class Options:
         max_pixels: files that claim more pixels are refused before they are decoded. At least 1.
         threads: processors that a call keeps busy, at least 1; None uses all that affinity and cgroup allow.
         alpha: "bicubic" enlarges transparency by bicubic interpolation, "model" by the network.
+        edges: what lies beyond the image. "border": nothing. "wrap": its opposite side, so that tileable textures stay
+            tileable. "wrap-x": the same on the left and right only, for panoramas of 360 degrees.
         ensemble: average the network's results over 8 flips and rotations: eight times the work for a slightly higher
             PSNR.
 
@@ -41,6 +44,7 @@ class Options:
     max_pixels: int = MAX_PIXELS
     threads: int | None = None
     alpha: Alpha = "bicubic"
+    edges: Edges = "border"
     ensemble: bool = False
 
     def __post_init__(self) -> None:
@@ -56,6 +60,8 @@ class Options:
             raise OptionError(f"expected ensemble to be True or False, got {self.ensemble!r}")
         if self.alpha not in ("bicubic", "model"):
             raise OptionError(f'expected alpha to be "bicubic" or "model", got {self.alpha!r}')
+        if self.edges not in ("border", "wrap", "wrap-x"):
+            raise OptionError(f'expected edges to be "border", "wrap" or "wrap-x", got {self.edges!r}')
         if self.max_memory is not None:
             memory.parse_bytes(self.max_memory)
 

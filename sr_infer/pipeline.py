@@ -8,16 +8,20 @@ from PIL import Image
 
 from sr_infer.atomic_file import open_atomic
 from sr_infer.engine import session
+from sr_infer.errors import OptionError
 from sr_infer.image_io import reader, tiff_writer
 from sr_infer.image_io.pillow_modes import Pixels
 from sr_infer.image_io.reader import Header, Layout, Picture
 from sr_infer.image_io.tiff_reader import TiffRows
 from sr_infer.image_io.writer import Encoding
 from sr_infer.options import Options, OutputSize
-from sr_infer.tiling import merge_tiles
+from sr_infer.tiling import merge_tiles, wrap
+from sr_infer.tiling.alpha import BLEED_PX
+from sr_infer.tiling.geometry import Grid
 from sr_infer.tiling.planner import TilingPlan, plan_tiles
 from sr_infer.tiling.tile_runner import Progress, TileResult, run_tiles
 from sr_infer.tiling.windows import Source
+from sr_infer.tiling.wrap import WrappedSource
 
 
 def upscale_image(
@@ -69,14 +73,16 @@ def upscale_bands(
     reader.check_pixels(layout.size_hw[0] * layout.size_hw[1], "this TIFF", options.max_pixels)
     network = session.shared(model, threads=1)
     scale = network.card.scale
-    size_hw = output_size.of(layout.size_hw, scale)
+    size_hw = _result_hw(options, layout, output_size, scale)
+    margin = wrap.margin_hw(options, network.card, layout.dtype)
     plan = plan_tiles(
-        layout,
+        wrap.extended(layout, margin),
         network.card,
         options,
         network.working_set,
         lambda grid: (
             source.needed_bytes(grid.window_hw[0])
+            + _wrapped_band_bytes(layout, margin, grid)
             + merge_tiles.band_bytes(layout, scale, size_hw, grid)
             + tiff_writer.needed_bytes(size_hw[1], layout.channels * layout.dtype.itemsize)
         ),
@@ -98,7 +104,8 @@ def _plan(
     model: Path, options: Options, layout: Layout, output_size: OutputSize, encoding: Encoding | None
 ) -> TilingPlan:
     network = session.shared(model, threads=1)
-    size_hw = output_size.of(layout.size_hw, network.card.scale)
+    size_hw = _result_hw(options, layout, output_size, network.card.scale)
+    margin = wrap.margin_hw(options, network.card, layout.dtype)
     encoding_bytes_per_px = 0.0 if encoding is None else encoding.bytes_per_px(size_hw, layout.channels, layout.dtype)
     image_bytes = partial(
         merge_tiles.needed_bytes,
@@ -107,18 +114,47 @@ def _plan(
         size_hw,
         encoding_bytes_per_px=encoding_bytes_per_px,
     )
-    return plan_tiles(layout, network.card, options, network.working_set, image_bytes)
+    return plan_tiles(
+        wrap.extended(layout, margin),
+        network.card,
+        options,
+        network.working_set,
+        lambda grid: image_bytes(grid) + _wrapped_band_bytes(layout, margin, grid),
+    )
+
+
+def _result_hw(options: Options, layout: Layout, output_size: OutputSize, scale: int) -> tuple[int, int]:
+    """Height and width of the result in px. Resizing mirrors the border, so an image that wraps is not resized."""
+    size_hw = output_size.of(layout.size_hw, scale)
+    if options.edges != "border" and size_hw != (layout.size_hw[0] * scale, layout.size_hw[1] * scale):
+        raise OptionError(
+            f'expected the model\'s own scale, {scale}, with edges="{options.edges}", got {size_hw[1]}x{size_hw[0]} px '
+            f"for {layout.size_hw[1]}x{layout.size_hw[0]} px; leave out the size, or choose a model of another scale"
+        )
+    return size_hw
+
+
+def _wrapped_band_bytes(layout: Layout, margin: tuple[int, int], grid: Grid) -> int:
+    """Memory of the rows of one row of windows, copied twice with the margin; 0 without one."""
+    if margin == (0, 0):
+        return 0
+    rows = grid.window_hw[0] + 2 * BLEED_PX
+    return 2 * rows * wrap.extended(layout, margin).size_hw[1] * layout.channels * layout.dtype.itemsize
 
 
 def _run(
     model: Path, options: Options, source: Source, plan: TilingPlan, progress: Progress | None
 ) -> Iterator[TileResult]:
-    return run_tiles(
-        session.shared(model, threads=options.thread_count if plan.workers == 1 else 1),
-        source,
+    network = session.shared(model, threads=options.thread_count if plan.workers == 1 else 1)
+    layout = source.layout
+    margin = wrap.margin_hw(options, network.card, layout.dtype)
+    tiles = run_tiles(
+        network,
+        source if margin == (0, 0) else WrappedSource(source, margin),
         plan.grid,
         alpha=options.alpha,
         ensemble=options.ensemble,
         workers=plan.workers,
         progress=progress,
     )
+    return tiles if margin == (0, 0) else wrap.without_margin(tiles, layout.size_hw, margin, network.card.scale)

@@ -18,7 +18,7 @@ from sr_infer.image_io.reader import MAX_PIXELS, ImageInput, ImageOutput
 from sr_infer.image_io.tiff_reader import TiffRows
 from sr_infer.image_io.writer import Encoding
 from sr_infer.model_card import ModelCard
-from sr_infer.options import Alpha, Halo, Options, OutputSize
+from sr_infer.options import Alpha, Edges, Halo, Options, OutputSize
 from sr_infer.tiling.tile_runner import Progress
 
 SameType = TypeVar("SameType", bytes, Image.Image, NDArray[Any])
@@ -40,7 +40,7 @@ class Upscaler(Options):
 
     Args:
         model: name of a shipped model, or path of an .onnx file, which is stored as an absolute path.
-        tile, halo, max_memory, max_pixels, threads, alpha, ensemble: as in `sr_infer.upscale`.
+        tile, halo, max_memory, max_pixels, threads, alpha, edges, ensemble: as in `sr_infer.upscale`.
 
     Raises:
         OptionError: an option is out of range.
@@ -227,6 +227,7 @@ def upscale(
     max_pixels: int = MAX_PIXELS,
     threads: int | None = None,
     alpha: Alpha = "bicubic",
+    edges: Edges = "border",
     ensemble: bool = False,
     scale: float | None = None,
     width: int | None = None,
@@ -253,6 +254,9 @@ def upscale(
         max_pixels: files that claim more pixels are refused before they are decoded; at least 1.
         threads: processors that the call keeps busy, at least 1; None uses all that affinity and cgroup allow.
         alpha: "bicubic" enlarges transparency by bicubic interpolation, "model" by the network.
+        edges: what lies beyond the image. "border": nothing. "wrap": its opposite side, so that tileable textures stay
+            tileable. "wrap-x": the same on the left and right only, for panoramas of 360 degrees. Both give the
+            network's own scale only.
         ensemble: average the results over 8 flips and rotations: eight times the work for a slightly higher PSNR.
         scale: output side over input side, above 0; None takes the network's scale. Other scales are reached by bicubic
             resizing after the network.
@@ -281,6 +285,7 @@ def upscale(
         max_pixels=max_pixels,
         threads=threads,
         alpha=alpha,
+        edges=edges,
         ensemble=ensemble,
     )
     return upscaler(image, scale=scale, width=width, height=height, progress=progress)

@@ -52,6 +52,12 @@ def add_command(commands: Subcommands) -> None:
     command.add_argument(
         "--alpha", choices=("bicubic", "model"), default="bicubic", help="how to enlarge transparency (%(default)s)"
     )
+    command.add_argument(
+        "--edges",
+        choices=("border", "wrap", "wrap-x"),
+        default="border",
+        help="beyond the image: nothing, or its other side, for textures and panoramas (%(default)s)",
+    )
     command.add_argument("--ensemble", action="store_true", help="average 8 flips and rotations: 8 times the work")
     command.add_argument(
         "--json",
@@ -71,6 +77,7 @@ def _run(parsed: argparse.Namespace) -> int:
         max_pixels=parsed.max_pixels,
         threads=parsed.threads,
         alpha=parsed.alpha,
+        edges=parsed.edges,
         ensemble=parsed.ensemble,
     )
     options = folders.OutputOptions(

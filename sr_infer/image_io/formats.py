@@ -36,6 +36,8 @@ class Format:
     """Files hold an ICC profile, EXIF and XMP."""
     holds_comment: bool = False
     """Files hold a comment as a block of its own."""
+    holds_png_colour: bool = False
+    """Files hold the colour chunks of PNG."""
     max_metadata_bytes: int | None = None
     """Largest block of EXIF, XMP or comment; None sets no limit."""
     has_quality: bool = False
@@ -70,6 +72,7 @@ PNG = Format(
     channels_8_bit=_ALL,
     channels_16_bit=_ALL,
     holds_metadata=True,
+    holds_png_colour=True,
     buffered_bits=(16,),
 )
 JPEG = Format(

@@ -16,12 +16,11 @@ from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 from sr_infer.errors import ImageError, OutputError
 from sr_infer.image_io import formats, jpeg2000
 from sr_infer.image_io.formats import JPEG2000, PNG, Format
+from sr_infer.image_io.left_out import TIFF_STARTS
 from sr_infer.image_io.metadata import Metadata
+from sr_infer.image_io.png_chunks import HEADER_BYTES, insert_colour
 
-_TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _TIFF_BITS_PER_SAMPLE = 258
-_PNG_HEADER_BYTES = 8 + 25
-"""Length of a PNG file's signature and IHDR chunk."""
 _SNIFFED_BYTES = 4096
 """Length of the part of a file in which its bit depth is looked for."""
 _EXTRA = "which needs the extra: pip install 'sr-infer[hdr]'"
@@ -40,7 +39,7 @@ def open_image(file: BinaryIO) -> tuple[Image.Image, bool]:
     except UnidentifiedImageError:
         file.seek(0)
         data = file.read()
-        if not data.startswith(_TIFF_STARTS):
+        if not data.startswith(TIFF_STARTS):
             raise
         return _open_as_8_bits(data), True
     if not formats.by_name(image.format).is_read:
@@ -148,7 +147,7 @@ def decode(data: bytes, name: str, image: Image.Image) -> NDArray[np.uint16]:
 
 
 def _tiff_pixels(data: bytes, name: str, tifffile: ModuleType) -> tuple[NDArray[Any], int, bool]:
-    """A TIFF's first page without samples that mean nothing, its bits, and whether alpha is multiplied in."""
+    """A TIFF's first page, its bits, and whether alpha is multiplied in."""
     with tifffile.TiffFile(io.BytesIO(data)) as file:
         page = file.pages.first
         pixels: NDArray[Any] = page.asarray()
@@ -156,8 +155,6 @@ def _tiff_pixels(data: bytes, name: str, tifffile: ModuleType) -> tuple[NDArray[
             pixels = np.moveaxis(pixels, 0, -1)
         if page.photometric not in (tifffile.PHOTOMETRIC.RGB, tifffile.PHOTOMETRIC.MINISBLACK):
             raise ImageError(f"{name}: expected 16-bit grey or RGB, got {page.photometric!s}; convert it first")
-        if page.extrasamples[:1] == (tifffile.EXTRASAMPLE.UNSPECIFIED,):
-            pixels = pixels[..., : -len(page.extrasamples)]
         return pixels, page.bitspersample, tifffile.EXTRASAMPLE.ASSOCALPHA in page.extrasamples
 
 
@@ -182,7 +179,8 @@ def write(pixels: NDArray[np.uint16], file: BinaryIO, file_format: Format, metad
         jpeg2000.write(encoded, file, metadata)
         return
     shell = io.BytesIO()
-    Image.new(("LA", "RGB", "RGBA")[pixels.shape[2] - 2], (1, 1)).save(shell, "PNG", **metadata.save_options(PNG))
+    pixel = Image.new(("LA", "RGB", "RGBA")[pixels.shape[2] - 2], (1, 1))
+    pixel.save(insert_colour(shell, metadata.png_colour), "PNG", **metadata.save_options(PNG))
     _write_png(memoryview(imagecodecs.png_encode(pixels)), shell.getvalue(), file)
 
 
@@ -201,6 +199,6 @@ def import_encoders() -> Any:
 
 def _write_png(picture: memoryview, shell: bytes, file: BinaryIO) -> None:
     """Write the PNG file `picture` with the metadata chunks of the PNG file `shell`."""
-    file.write(picture[:_PNG_HEADER_BYTES])
-    file.write(shell[_PNG_HEADER_BYTES : shell.index(b"IDAT") - 4])
-    file.write(picture[_PNG_HEADER_BYTES:])
+    file.write(picture[:HEADER_BYTES])
+    file.write(shell[HEADER_BYTES : shell.index(b"IDAT") - 4])
+    file.write(picture[HEADER_BYTES:])

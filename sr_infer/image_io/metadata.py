@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from PIL import ExifTags, Image, PngImagePlugin, TiffImagePlugin
 
+from sr_infer.image_io import png_chunks
 from sr_infer.image_io.formats import PNG, Format
 
 _log = logging.getLogger(__name__)
@@ -14,7 +15,7 @@ _log = logging.getLogger(__name__)
 _ORIENTATION = ExifTags.Base.Orientation
 DIRECTORIES = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
 """Tags whose values are directories of tags."""
-_DESCRIPTIVE_TIFF_TAGS = frozenset(
+DESCRIPTIVE_TIFF_TAGS = frozenset(
     {
         270,
         271,
@@ -37,6 +38,18 @@ _TELLS_THE_SHAPE = ('{"shape"', "ImageJ=", "<?xml")
 """First characters of descriptions in which tifffile, ImageJ and OME store the size of the LR image."""
 _TIFF_XMP = 700
 _XMP_TEXT_KEY = "XML:com.adobe.xmp"
+_ANY_NAME = rb"[\w.-]+"
+_XMP_OF_OTHER_PARTS = (
+    (b"http://ns.google.com/photos/1.0/container/", _ANY_NAME),
+    (b"http://ns.google.com/photos/1.0/container/item/", _ANY_NAME),
+    (b"http://ns.google.com/photos/1.0/camera/", rb"(?:MotionPhoto|MicroVideo)[\w.-]*"),
+    (b"http://ns.google.com/photos/1.0/depthmap/", _ANY_NAME),
+    (b"http://ns.google.com/photos/1.0/image/", _ANY_NAME),
+    (b"http://ns.adobe.com/hdr-gain-map/1.0/", _ANY_NAME),
+    (b"http://ns.apple.com/HDRGainMap/1.0/", _ANY_NAME),
+    (b"http://ns.adobe.com/xmp/note/", rb"HasExtendedXMP"),
+)
+"""Namespaces and names of XMP properties that describe gain maps, videos and other parts beside the picture."""
 _COMMENT = "Comment"
 """Keyword of PNG text that means the same as a JPEG comment."""
 _MAX_DPI = 100_000
@@ -55,6 +68,8 @@ class Metadata:
     """Keywords and values of PNG text."""
     comment: bytes | None = None
     """Comment of a JPEG or GIF file."""
+    png_colour: png_chunks.ColourChunks = ()
+    """Colour chunks of a PNG file."""
 
     @classmethod
     def of(cls, image: Image.Image) -> Self:
@@ -69,7 +84,7 @@ class Metadata:
         return cls(
             icc_profile=info.get("icc_profile") or None,
             exif=_usable_exif(image),
-            xmp=None if xmp is None else _without_orientation(xmp),
+            xmp=None if xmp is None else _still_true(xmp),
             dpi=(float(dpi[0]), float(dpi[1])) if dpi and all(0 < value <= _MAX_DPI for value in dpi) else None,
             text=tuple(
                 (key, value)
@@ -77,6 +92,7 @@ class Metadata:
                 if key not in (_XMP_TEXT_KEY, "Raw profile type exif", _COMMENT)
             ),
             comment=comment.encode() if isinstance(comment, str) else comment,
+            png_colour=info.get(png_chunks.INFO_KEY, ()),
         )
 
     def for_size(self, size_hw: tuple[int, ...]) -> Self:
@@ -118,12 +134,18 @@ class Metadata:
             options["comment"] = self.comment
         return options
 
+    def log_lost_colour(self, file_format: Format) -> None:
+        """Log the colour chunks of a PNG file that a result in this format cannot hold."""
+        if self.png_colour and not file_format.holds_png_colour:
+            names = ", ".join(kind.decode() for kind, _ in self.png_colour)
+            _log.warning("%s files are written without the PNG chunks %s; PNG holds them", file_format.name, names)
+
     def tiff_tags(self) -> Image.Exif:
         """The tags of a TIFF's main directory that describe the image."""
         tags = Image.Exif()
         if self.exif is not None:
             tags.load(self.exif)
-            for tag in set(tags) - _DESCRIPTIVE_TIFF_TAGS:
+            for tag in set(tags) - DESCRIPTIVE_TIFF_TAGS:
                 del tags[tag]
         if self.xmp is not None:
             tags[_TIFF_XMP] = self.xmp
@@ -180,7 +202,7 @@ def _descriptive(image: Image.Image) -> Image.Exif:
     source, copy = image.getexif(), Image.Exif()
     is_tiff = isinstance(image, TiffImagePlugin.TiffImageFile)
     for tag, value in source.items():
-        if is_tiff and (tag not in _DESCRIPTIVE_TIFF_TAGS or str(value).startswith(_TELLS_THE_SHAPE)):
+        if is_tiff and (tag not in DESCRIPTIVE_TIFF_TAGS or str(value).startswith(_TELLS_THE_SHAPE)):
             continue
         if tag != _ORIENTATION and tag not in DIRECTORIES:
             copy[tag] = value
@@ -190,9 +212,20 @@ def _descriptive(image: Image.Image) -> Image.Exif:
     return copy
 
 
-def _without_orientation(xmp: bytes | str) -> bytes:
+def _still_true(xmp: bytes | str) -> bytes:
+    """Remove the orientation, and all that speaks of parts of the file that a result does not have."""
     xmp = xmp.encode() if isinstance(xmp, str) else xmp
-    return re.sub(rb'tiff:Orientation="[0-9]"|<tiff:Orientation>[0-9]</tiff:Orientation>', b"", xmp)
+    xmp = re.sub(rb'tiff:Orientation="[0-9]"|<tiff:Orientation>[0-9]</tiff:Orientation>', b"", xmp)
+    for namespace, names in _XMP_OF_OTHER_PARTS:
+        for declaration in set(re.findall(rb"xmlns:[\w.-]+\s*=\s*[\"']" + re.escape(namespace) + rb"[\"']", xmp)):
+            prefix = re.escape(declaration[len(b"xmlns:") :].partition(b"=")[0].strip())
+            name = prefix + rb":" + names
+            xmp = re.sub(rb"<(" + name + rb")(?:\s[^<>]*)?(?<!/)>.*?</\1\s*>", b"", xmp, flags=re.DOTALL)
+            xmp = re.sub(rb"<" + name + rb"(?:\s[^<>]*)?/>", b"", xmp)
+            xmp = re.sub(rb"\s" + name + rb"\s*=\s*(?:\"[^\"]*\"|'[^']*')", b"", xmp)
+            if not re.search(rb"[<\s/]" + prefix + rb":", xmp):
+                xmp = re.sub(rb"\s" + re.escape(declaration), b"", xmp)
+    return xmp
 
 
 def _fits(what: str, data: bytes, file_format: Format) -> bool:

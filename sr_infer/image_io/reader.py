@@ -28,7 +28,7 @@ from PIL import Image, UnidentifiedImageError
 
 from sr_infer import memory
 from sr_infer.errors import ImageError, SrInferError
-from sr_infer.image_io import formats, high_bit_depth, jpeg2000
+from sr_infer.image_io import formats, high_bit_depth, jpeg2000, left_out, png_chunks
 from sr_infer.image_io.formats import Format
 from sr_infer.image_io.metadata import Metadata, orientation
 from sr_infer.image_io.pillow_modes import Pixels, has_pillow_mode, pixel_mode, pixels_of
@@ -319,11 +319,15 @@ def _file_header(file: BinaryIO, name: str, max_pixels: int) -> Header:
         with _decoder_errors(name):
             if not file.read(1):
                 raise ImageError(f"{name} is empty")
+            left_out.refuse_extra_bands(file, name)
             image, is_deep = high_bit_depth.open_image(file)
             files.callback(image.close)  # frees the pixels that Pillow decoded
             check_pixels(image.width * image.height, name, max_pixels)
             if image.format == "JPEG2000":
                 jpeg2000.read_into_info(image, file)
+            if image.format == "PNG":
+                png_chunks.read_into_info(image, file)
+            left_out.log_parts_of_file(image, file, name)
             frames = getattr(image, "n_frames", 1)
             if frames > 1 and image.format != "MPO":
                 _log.warning("%s has %d frames; only the first is used", name, frames)

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from sr_infer.errors import ImageError
+from sr_infer.image_io.left_out import log_parts_left_out, tiff_parts_left_out
 from sr_infer.image_io.metadata import Metadata, orientation
 from sr_infer.image_io.pillow_modes import Pixels
 from sr_infer.image_io.reader import Layout
@@ -45,6 +46,7 @@ class TiffRows:
                 if image.format != "TIFF" or image.width * image.height < min_pixels:
                     return None
                 metadata, upright = Metadata.of(image), orientation(image) == 1
+                parts = list(tiff_parts_left_out(image))
             if not upright:
                 return None
             file = tifffile.TiffFile(path)
@@ -60,6 +62,7 @@ class TiffRows:
         if not is_suitable:
             file.close()
             return None
+        log_parts_left_out(str(path), parts)
         layout = Layout((page.imagelength, page.imagewidth), page.samplesperpixel, np.dtype(page.dtype))
         return cls(layout, metadata, file, path)
 

@@ -15,6 +15,7 @@ from sr_infer.image_io import formats, high_bit_depth, jpeg2000, tiff_writer
 from sr_infer.image_io.formats import DEFAULT_QUALITY, JPEG2000, TIFF, Format
 from sr_infer.image_io.metadata import Metadata
 from sr_infer.image_io.pillow_modes import Pixels, has_pillow_mode, pillow_image, pixels_of
+from sr_infer.image_io.png_chunks import insert_colour
 
 _BAND_PX = 256
 """Rows that are handed to the TIFF writer at once."""
@@ -160,6 +161,7 @@ def _save(image: Image.Image | Pixels, file: BinaryIO, row: Format, metadata: Me
         size_hw, channels, bits = (image.shape[0], image.shape[1]), image.shape[2], 8 * image.dtype.itemsize
     _check_holds(row, size_hw, channels, bits)
     metadata = metadata.for_size(size_hw)
+    metadata.log_lost_colour(row)
     if row == TIFF:
         _save_tiff(image, file, size_hw, metadata)
     elif isinstance(image, Image.Image):
@@ -179,7 +181,8 @@ def _save_with_pillow(image: Image.Image, file: BinaryIO, row: Format, metadata:
             image.save(buffer := io.BytesIO(), row.name, **options)
             jpeg2000.write(buffer.getbuffer(), file, metadata)
         else:
-            image.save(file, row.name, **options)
+            colour = metadata.png_colour if row.holds_png_colour else ()
+            image.save(insert_colour(file, colour), row.name, **options)
     except (OSError, ValueError, SystemError, RuntimeError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise

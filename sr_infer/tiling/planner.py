@@ -79,8 +79,8 @@ def plan_tiles(
         OptionError: the network takes windows of only one size, and the halo leaves no room for a tile.
     """
     threads = options.thread_count
-    halo_px = _halo_px(options, card, layout.dtype)
-    grids = _candidate_grids(layout.size_hw, card.size_requirements, halo_px, options.tile)
+    overlap_px = halo_px(options, card, layout.dtype)
+    grids = _candidate_grids(layout.size_hw, card.size_requirements, overlap_px, options.tile)
     result_bytes = result_bytes_per_px(
         layout.channels, layout.dtype, card.scale, alpha=options.alpha, ensemble=options.ensemble
     )
@@ -105,7 +105,7 @@ def plan_tiles(
     return min(cheap, key=lambda row: row[:2])[2]
 
 
-def _halo_px(options: Options, card: ModelCard, dtype: np.dtype[np.generic]) -> int:
+def halo_px(options: Options, card: ModelCard, dtype: np.dtype[np.generic]) -> int:
     """The halo that the options mean for this network and pixel type."""
     if isinstance(options.halo, int):
         return options.halo

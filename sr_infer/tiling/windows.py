@@ -15,7 +15,7 @@ from sr_infer.resize import imresize
 from sr_infer.tiling.alpha import BLEED_PX, bleed_colour
 from sr_infer.tiling.geometry import Grid, Span
 
-_BICUBIC_PX = 3
+BICUBIC_PX = 3
 """Margin in px around a part that is resized: more than the bicubic kernel reaches, so that parts equal the whole."""
 
 
@@ -67,10 +67,10 @@ class Window:
 
     def resized_part(self, pixels: Pixels, scale: int) -> Pixels:
         """Resize the kept part of `colour`, `alpha` or other (H, W, C) pixels of this window, bicubic."""
-        top = max(self.row.keep_start - self.top - _BICUBIC_PX, 0)
-        left = max(self.column.keep_start - self.left - _BICUBIC_PX, 0)
+        top = max(self.row.keep_start - self.top - BICUBIC_PX, 0)
+        left = max(self.column.keep_start - self.left - BICUBIC_PX, 0)
         part = pixels[
-            top : self.row.keep_stop - self.top + _BICUBIC_PX, left : self.column.keep_stop - self.left + _BICUBIC_PX
+            top : self.row.keep_stop - self.top + BICUBIC_PX, left : self.column.keep_stop - self.left + BICUBIC_PX
         ]
         large = imresize(part, (part.shape[0] * scale, part.shape[1] * scale))
         y, x = (self.row.keep_start - self.top - top) * scale, (self.column.keep_start - self.left - left) * scale
