@@ -12,7 +12,7 @@ from torch.nn import functional
 from sr_infer.errors import OptionError
 
 
-def alternative(name: str, scale: int) -> nn.Module:
+def build_alternative(name: str, scale: int) -> nn.Module:
     """One of `ALTERNATIVES` with weights from seed 0.
 
     Raises:
@@ -79,7 +79,7 @@ class IMDN(nn.Module):
         self.tail = nn.Sequential(_conv3x3(64, 3 * scale**2), nn.PixelShuffle(scale))
 
     def forward(self, lr: Tensor) -> Tensor:
-        return _distilled(self, lr)
+        return _run_distillation(self, lr)
 
 
 class RFDN(nn.Module):
@@ -95,7 +95,7 @@ class RFDN(nn.Module):
         self.tail = nn.Sequential(_conv3x3(50, 3 * scale**2), nn.PixelShuffle(scale))
 
     def forward(self, lr: Tensor) -> Tensor:
-        return _distilled(self, lr)
+        return _run_distillation(self, lr)
 
 
 ALTERNATIVES = {"FSRCNN": FSRCNN, "Real-ESRGAN compact": Compact, "IMDN": IMDN, "RFDN": RFDN}
@@ -105,7 +105,7 @@ def _conv3x3(inputs: int, outputs: int) -> nn.Conv2d:
     return nn.Conv2d(inputs, outputs, 3, padding=1)
 
 
-def _distilled(network: IMDN | RFDN, lr: Tensor) -> Tensor:
+def _run_distillation(network: IMDN | RFDN, lr: Tensor) -> Tensor:
     x = head = network.head(lr)
     outputs = []
     for block in network.blocks:

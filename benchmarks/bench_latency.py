@@ -9,7 +9,7 @@ from sr_infer import ShippedModel
 from sr_infer.resources import usable_cpus
 
 TILE_PX = 96
-MOST_PX_REPEATED = 500_000
+MAX_PX_REPEATED = 500_000
 """Larger pictures are upscaled once."""
 
 
@@ -32,6 +32,6 @@ def bench_file_to_file(benchmark: BenchmarkFixture, model: ShippedModel, size_hw
 
 def _measure(benchmark: BenchmarkFixture, call: Callable[[], object], size_hw: tuple[int, int]) -> object:
     benchmark.extra_info["megapixels"] = size_hw[0] * size_hw[1] / 1e6
-    if size_hw[0] * size_hw[1] > MOST_PX_REPEATED:
+    if size_hw[0] * size_hw[1] > MAX_PX_REPEATED:
         return benchmark.pedantic(call, rounds=1)
     return benchmark(call)

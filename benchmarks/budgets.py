@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from benchmarks.timing.cases import photograph
+from benchmarks.photographs import tile_photograph
 from sr_infer import ShippedModel, Upscaler, available_models, folders, memory
 from sr_infer.image_io import tiff_writer, writer
 from sr_infer.image_io.metadata import Metadata
@@ -43,7 +43,7 @@ class Case:
     options: dict[str, Any] = field(default_factory=dict)
     jobs: int = 1
 
-    def measured(self, model: ShippedModel) -> str:
+    def measure(self, model: ShippedModel) -> str:
         options = self.options | {"max_memory": self.budget}
         with tempfile.TemporaryDirectory(prefix="sr-infer-budgets-") as folder:
             if self.target is None:
@@ -83,7 +83,7 @@ _LARGE = [
 
 def array_case(model: str, size_hw: tuple[int, int], options: dict[str, Any]) -> Callable[[], object]:
     """A case of `peak_memory`: array to array."""
-    upscaler, picture = _loaded(model, options), photograph(*size_hw)
+    upscaler, picture = _load_upscaler(model, options), tile_photograph(*size_hw)
     return lambda: upscaler(picture)
 
 
@@ -91,7 +91,7 @@ def file_case(
     model: str, folder: str, target: str, sizing: dict[str, Any], options: dict[str, Any], jobs: int
 ) -> Callable[[], object]:
     """A case of `peak_memory`: every image of a folder, as the command processes them."""
-    upscaler, output = _loaded(model, options), Path(folder) / "large"
+    upscaler, output = _load_upscaler(model, options), Path(folder) / "large"
     work = folders.tasks([folder], output, extension=Path(target).suffix)
 
     def call() -> None:
@@ -113,7 +113,7 @@ def _run(upscaler: Upscaler, work: list[folders.Task], sizing: dict[str, Any], j
     )
 
 
-def _loaded(model: str, options: dict[str, Any]) -> Upscaler:
+def _load_upscaler(model: str, options: dict[str, Any]) -> Upscaler:
     upscaler = Upscaler(model, **options)
     upscaler.load()
     return upscaler
@@ -121,12 +121,12 @@ def _loaded(model: str, options: dict[str, Any]) -> Upscaler:
 
 def _write_source(folder: Path, case: Case) -> None:
     if case.size_hw == LARGE_TIFF_HW:
-        band = photograph(case.size_hw[0] // 12, case.size_hw[1])
+        band = tile_photograph(case.size_hw[0] // 12, case.size_hw[1])
         with (folder / "photo.tif").open("wb") as file:
             layout = {"size_hw": case.size_hw, "channels": 3, "dtype": band.dtype}
             tiff_writer.write(file, [band] * 12, **layout, metadata=Metadata(), is_big=False)
         return
-    pixels: Any = photograph(*case.size_hw)
+    pixels: Any = tile_photograph(*case.size_hw)
     if case.kind == "RGBA":
         pixels = np.dstack([pixels, pixels[::-1, :, 0]])
     elif case.kind == "RGB, 16 bits":
@@ -154,7 +154,7 @@ def main() -> int:
         if not chosen.models or model.name in chosen.models:
             for case in cases:
                 if not (model.card.global_pooling and case.budget == TIGHT):
-                    print(case.measured(model), flush=True)
+                    print(case.measure(model), flush=True)
     return 0
 
 

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 import psutil
 from PIL import Image
-from skimage import data
 
+from benchmarks.photographs import load_photograph
 from sr_infer.resources import cpu_name, usable_cpus
 
 MODEL = "srpn-lite-x2"
@@ -82,7 +82,7 @@ def _ways() -> dict[str, tuple[str, ...]]:
 
 
 def _photographs() -> list[np.ndarray]:
-    coffee = data.coffee()
+    coffee = load_photograph("coffee")
     tops, lefts = np.arange(5) * 60, np.arange(5) * 100
     return [coffee[top : top + HEIGHT, left : left + WIDTH] for top in tops for left in lefts][:PICTURES]
 

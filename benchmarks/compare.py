@@ -17,7 +17,7 @@ from typing import Any
 
 from sr_infer.errors import OptionError, SrInferError
 
-LEAST_CHANGE, LEAST_CHANGE_OF_ONE = 0.02, 0.10
+MIN_CHANGE, MIN_CHANGE_OF_ONE = 0.02, 0.10
 _MEMORY = "peak_bytes"
 
 
@@ -26,7 +26,7 @@ class Change:
     """One measurement in both files."""
 
     name: str
-    what: str
+    quantity: str
     base: float
     head: float
     noise: float
@@ -41,27 +41,27 @@ class Change:
         return abs(math.log(self.ratio)) > math.log1p(self.noise)
 
 
-def changes(base: Path, head: Path) -> list[Change]:
+def find_changes(base: Path, head: Path) -> list[Change]:
     """All measurements that both files have.
 
     Raises:
         OptionError: a file is not pytest-benchmark's, or they have nothing in common.
     """
     before, after = _read(base), _read(head)
-    found = [change for name in before if name in after for change in _changes(name, before[name], after[name])]
+    found = [change for name in before if name in after for change in _compare_one(name, before[name], after[name])]
     if not found:
         raise OptionError(f"{base} and {head} have no benchmark in common")
     return found
 
 
-def _changes(name: str, base: Mapping[str, Any], head: Mapping[str, Any]) -> Iterator[Change]:
+def _compare_one(name: str, base: Mapping[str, Any], head: Mapping[str, Any]) -> Iterator[Change]:
     if _MEMORY in base["extra_info"] and _MEMORY in head["extra_info"]:
         before, after = base["extra_info"][_MEMORY], head["extra_info"][_MEMORY]
-        yield Change(name, "peak memory", before, after, LEAST_CHANGE)
+        yield Change(name, "peak memory", before, after, MIN_CHANGE)
         return
     spreads = [run["stats"]["iqr"] / run["stats"]["median"] for run in (base, head)]
     few = min(run["stats"]["rounds"] for run in (base, head)) < 3
-    noise = max(LEAST_CHANGE_OF_ONE if few else LEAST_CHANGE, math.hypot(*spreads))
+    noise = max(MIN_CHANGE_OF_ONE if few else MIN_CHANGE, math.hypot(*spreads))
     yield Change(name, "time", base["stats"]["median"], head["stats"]["median"], noise)
 
 
@@ -80,13 +80,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("head", type=Path, metavar="HEAD.json")
     options = parser.parse_args(arguments)
     try:
-        found = changes(options.base, options.head)
+        found = find_changes(options.base, options.head)
     except SrInferError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     real = sorted((change for change in found if change.is_real), key=lambda change: change.ratio, reverse=True)
     for change in real:
-        print(f"{change.ratio:6.2f}x  (noise {change.noise:.0%})  {change.what} of {change.name}")
+        print(f"{change.ratio:6.2f}x  (noise {change.noise:.0%})  {change.quantity} of {change.name}")
     print(f"{len(real)} of {len(found)} measurements changed beyond the noise")
     return 0
 

@@ -53,7 +53,7 @@ def other_machines(*, apart_from: Mapping[str, Any], folder: Path = MACHINES) ->
     return found
 
 
-def elsewhere(machine: Mapping[str, Any], model: str) -> str:
+def format_contributed_ms(machine: Mapping[str, Any], model: str) -> str:
     """A contributed median in whole ms, or a dash."""
     row = machine["models"].get(model)
     return "-" if row is None else f"{row['p50_ms']:.0f}"

@@ -4,10 +4,10 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 import sr_infer
+from benchmarks.photographs import Pixels, load_photograph
 from sr_infer.errors import SrInferError
 from sr_infer.measure import latency, peak_memory, upscale_case
 from sr_infer.metrics import psnr_y
@@ -18,8 +18,6 @@ SCALE = 4
 DETAIL_HW = (slice(20, 212), slice(150, 342))
 """The part of the photograph, in HR px, that the side-by-side picture enlarges."""
 PANEL_PX = 384
-
-Pixels = NDArray[np.uint8]
 
 
 def main() -> int:
@@ -32,7 +30,7 @@ def main() -> int:
 
 
 def _demo() -> None:
-    photograph = _photograph()
+    photograph = load_photograph("chelsea", multiple=SCALE)
     lr = downscale(photograph, SCALE)
     bicubic = np.clip(imresize(lr.astype(np.float32), photograph.shape[:2]).round(), 0, 255).astype(np.uint8)
     FOLDER.mkdir(exist_ok=True)
@@ -58,16 +56,6 @@ def _demo() -> None:
     panels["original"] = photograph
     _side_by_side(panels).save(FOLDER / "side-by-side.png")
     print(f"look at {FOLDER / 'side-by-side.png'}")
-
-
-def _photograph() -> Pixels:
-    try:
-        from skimage import data
-    except ImportError as error:
-        raise SrInferError("the demo's photograph is missing; pip install 'sr-infer[demo]'") from error
-    photograph: Pixels = data.chelsea()
-    h, w = (side // SCALE * SCALE for side in photograph.shape[:2])
-    return photograph[:h, :w]
 
 
 def _save(name: str, pixels: Pixels) -> None:

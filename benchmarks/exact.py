@@ -12,10 +12,10 @@ import onnx
 from sr_infer import ShippedModel, available_models
 from sr_infer.atomic_file import atomic_write
 
-KEPT = Path(__file__).with_name("exact.json")
+COSTS_FILE = Path(__file__).with_name("exact.json")
 
 
-def exact_costs(model: ShippedModel) -> dict[str, int]:
+def count_exact_costs(model: ShippedModel) -> dict[str, int]:
     """Costs that are the same on every machine."""
     return {
         "size_bytes": model.size_bytes,
@@ -26,10 +26,10 @@ def exact_costs(model: ShippedModel) -> dict[str, int]:
 
 
 def main() -> int:
-    costs = {model.name: exact_costs(model) for model in available_models()}
-    with atomic_write(KEPT) as temporary:
+    costs = {model.name: count_exact_costs(model) for model in available_models()}
+    with atomic_write(COSTS_FILE) as temporary:
         temporary.write_text(json.dumps(costs, indent=1) + "\n", encoding="utf-8")
-    print(KEPT.read_text(encoding="utf-8"), end="")
+    print(COSTS_FILE.read_text(encoding="utf-8"), end="")
     return 0
 
 

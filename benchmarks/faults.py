@@ -21,8 +21,8 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from skimage import data
 
+from benchmarks.photographs import load_photograph
 from sr_infer.atomic_file import atomic_write
 
 ROOT = Path(__file__).parent.parent
@@ -83,7 +83,7 @@ def scratch() -> Iterator[Path]:
 
 def photograph(path: Path, *, times: int = 1) -> Path:
     """A photograph of 451x300 px, `times` as wide and high by repetition."""
-    Image.fromarray(np.tile(data.chelsea(), (times, times, 1))).save(path)
+    Image.fromarray(np.tile(load_photograph("chelsea"), (times, times, 1))).save(path)
     return path
 
 
@@ -99,7 +99,7 @@ def _check_target(tally: Tally, target: Path, old: bytes) -> None:
     tally.lost += [f"{part.name} is left over" for part in target.parent.glob(".*.part")]
 
 
-def stopped_while_writing(cases: int, stop: signal.Signals, *, suffix: str = ".png", times: int = 1) -> Tally:
+def stop_while_writing(cases: int, stop: signal.Signals, *, suffix: str = ".png", times: int = 1) -> Tally:
     """A signal at a moment drawn at random, before, while or after the result is written over an older file."""
     tally, rng = Tally(), np.random.default_rng(int(stop))
     with scratch() as folder:
@@ -123,20 +123,20 @@ def stopped_while_writing(cases: int, stop: signal.Signals, *, suffix: str = ".p
 
 
 def kills(cases: int) -> Tally:
-    return stopped_while_writing(cases, signal.SIGKILL)
+    return stop_while_writing(cases, signal.SIGKILL)
 
 
 def kills_in_bands(cases: int) -> Tally:
     """TIFF files of 18 megapixels, which are read and written in bands of rows."""
-    return stopped_while_writing(cases, signal.SIGKILL, suffix=".tif", times=12)
+    return stop_while_writing(cases, signal.SIGKILL, suffix=".tif", times=12)
 
 
 def terminations(cases: int) -> Tally:
-    return stopped_while_writing(cases, signal.SIGTERM)
+    return stop_while_writing(cases, signal.SIGTERM)
 
 
 def interrupts(cases: int) -> Tally:
-    return stopped_while_writing(cases, signal.SIGINT)
+    return stop_while_writing(cases, signal.SIGINT)
 
 
 def full_disk(cases: int) -> Tally:
@@ -162,7 +162,7 @@ def damaged_pictures(cases: int) -> Tally:
     with scratch() as folder:
         wholes = []
         for suffix in (".png", ".jpg", ".webp", ".tif", ".gif", ".bmp", ".jp2"):
-            Image.fromarray(data.chelsea()[:40, :50]).save(folder / f"whole{suffix}")
+            Image.fromarray(load_photograph("chelsea")[:40, :50]).save(folder / f"whole{suffix}")
             wholes.append(folder / f"whole{suffix}")
         (folder / "damaged").mkdir()
         for case in range(cases):
@@ -336,7 +336,7 @@ KINDS = (
 )
 
 
-def table(tallies: dict[str, Tally]) -> str:
+def format_table(tallies: dict[str, Tally]) -> str:
     rows = ["| fault | cases | survived | nothing lost |", "|---|---|---|---|"]
     for name, tally in tallies.items():
         rows.append(f"| {name} | {tally.cases} | {tally.survived} | {'yes' if not tally.lost else 'NO'} |")
@@ -358,11 +358,11 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"{kind.name}: {tally.survived} of {tally.cases}, {time.monotonic() - start:.0f} s", file=sys.stderr)
             for line in (*tally.notes, *tally.lost):
                 print(f"    {line}", file=sys.stderr)
-    print(table(tallies))
+    print(format_table(tallies))
     if options.write:
         before, _, _ = PAGE.read_text(encoding="utf-8").partition(TABLE_START)
         with atomic_write(PAGE) as part:
-            part.write_text(f"{before}{TABLE_START}\n\n{table(tallies)}\n", encoding="utf-8")
+            part.write_text(f"{before}{TABLE_START}\n\n{format_table(tallies)}\n", encoding="utf-8")
     return 0 if all(tally.survived == tally.cases and not tally.lost for tally in tallies.values()) else 1
 
 

@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
+from benchmarks.photographs import Pixels, load_photograph
 from sr_infer import ModelCard, ShippedModel, Upscaler, available_models
 from sr_infer.measure import latency, peak_memory, upscale_case
 from sr_infer.metrics import psnr_y
@@ -33,8 +33,6 @@ DETAILS = {
 }
 """What is to be seen: a photograph that scikit-image ships, top and left of the detail."""
 AT_FIRST_SIGHT = ("face", "brick")
-
-Pixels = NDArray[np.uint8]
 
 
 def main() -> int:
@@ -101,7 +99,7 @@ def _details(files: list[ShippedModel], scenes: Iterable[str]) -> Image.Image:
     rows = {}
     for what in scenes:
         photograph, top, left = DETAILS[what]
-        hr = _photograph(photograph, scale)
+        hr = load_photograph(photograph, multiple=scale)
         lr = downscale(hr, scale)
         panels = {"bicubic": _bicubic(lr, hr.shape[:2]), **{model.name: Upscaler(model.name)(lr) for model in files}}
         cut = np.s_[top // scale * scale :, left // scale * scale :]
@@ -116,7 +114,7 @@ def _weaknesses(model: str) -> Image.Image:
     """What the models were not trained for: JPEG artefacts, noise and blur come out enlarged, not removed."""
     upscaler = Upscaler(model)
     scale = upscaler.card.scale
-    hr = _photograph("astronaut", scale)
+    hr = load_photograph("astronaut", multiple=scale)
     lr = downscale(hr, scale)
     noise = np.random.default_rng(0).normal(0, 10, lr.shape)
     inputs = {
@@ -137,16 +135,6 @@ def _weaknesses(model: str) -> Image.Image:
             for what, picture in inputs.items()
         }
     )
-
-
-def _photograph(name: str, multiple: int) -> Pixels:
-    from skimage import data
-
-    path = next(Path(data.__file__).parent.glob(f"{name}.*"))
-    with Image.open(path) as image:
-        pixels = np.asarray(image)
-    h, w = (side // multiple * multiple for side in pixels.shape[:2])
-    return pixels[:h, :w]
 
 
 def _bicubic(lr: Pixels, size_hw: tuple[int, int]) -> Pixels:

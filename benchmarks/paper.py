@@ -47,7 +47,7 @@ MEMSR = Convention(
 
 
 @dataclass(frozen=True)
-class Row:
+class PrintedRow:
     """One row of a paper's table: its values as printed, empty if the table prints none."""
 
     table: str
@@ -59,26 +59,26 @@ class Row:
 
 
 ROWS = (
-    Row("DRN, x4", "drn-s-x4", DRN, "4.8 M", "109.9"),
-    Row("DRN, x4", "drn-l-x4", DRN, "9.8 M", "224.8"),
-    Row("DRN, x4", "drn-s30-x4", DRN, "3.1 M", "72.3"),
-    Row("DRN, x4", "drn-s50-x4", DRN, "2.3 M", "53.1"),
-    Row("DRN, x4", "drn-s70-x4", DRN, "1.4 M", "32.8"),
-    Row("DRN, x8", "drn-s-x8", DRN, "5.4 M", "197.9"),
-    Row("DRN, x8", "drn-l-x8", DRN, "10.0 M", "366.5"),
-    Row("DRN, x8", "drn-s30-x8", DRN, "3.5 M", "124.1"),
-    Row("DRN, x8", "drn-s50-x8", DRN, "2.5 M", "94.5"),
-    Row("DRN, x8", "drn-s70-x8", DRN, "1.6 M", "53.6"),
-    Row("SRP, EDSR", "edsr-baseline-x2", SRP, "1,369.9 K", "316.3"),
-    Row("SRP, SRPN-Lite", "srpn-lite-x2", SRP, "609.0 K", "139.9"),
-    Row("SRP, SRPN-Lite", "srpn-lite-x3", SRP, "615.1 K", "62.7"),
-    Row("SRP, SRPN-Lite", "srpn-lite-x4", SRP, "623.7 K", "35.8"),
-    Row("SRP, SRPN", "srpn-x2", SRP, "15.3 M"),
-    Row("MemSR, Plain-M", "memsr-plain-m-x2", MEMSR, "1,219 K", "636"),
-    Row("MemSR, Plain-M", "memsr-plain-m-x3", MEMSR, "1,219 K", "285"),
-    Row("MemSR, Plain-M", "memsr-plain-m-x4", MEMSR, "1,219 K", "162"),
-    Row("MemSR, Plain-L", "memsr-plain-l-x2", MEMSR, "3,005 K", "1595"),
-    Row("MemSR, Plain-L", "memsr-plain-l-x4", MEMSR, "3,005 K", "402"),
+    PrintedRow("DRN, x4", "drn-s-x4", DRN, "4.8 M", "109.9"),
+    PrintedRow("DRN, x4", "drn-l-x4", DRN, "9.8 M", "224.8"),
+    PrintedRow("DRN, x4", "drn-s30-x4", DRN, "3.1 M", "72.3"),
+    PrintedRow("DRN, x4", "drn-s50-x4", DRN, "2.3 M", "53.1"),
+    PrintedRow("DRN, x4", "drn-s70-x4", DRN, "1.4 M", "32.8"),
+    PrintedRow("DRN, x8", "drn-s-x8", DRN, "5.4 M", "197.9"),
+    PrintedRow("DRN, x8", "drn-l-x8", DRN, "10.0 M", "366.5"),
+    PrintedRow("DRN, x8", "drn-s30-x8", DRN, "3.5 M", "124.1"),
+    PrintedRow("DRN, x8", "drn-s50-x8", DRN, "2.5 M", "94.5"),
+    PrintedRow("DRN, x8", "drn-s70-x8", DRN, "1.6 M", "53.6"),
+    PrintedRow("SRP, EDSR", "edsr-baseline-x2", SRP, "1,369.9 K", "316.3"),
+    PrintedRow("SRP, SRPN-Lite", "srpn-lite-x2", SRP, "609.0 K", "139.9"),
+    PrintedRow("SRP, SRPN-Lite", "srpn-lite-x3", SRP, "615.1 K", "62.7"),
+    PrintedRow("SRP, SRPN-Lite", "srpn-lite-x4", SRP, "623.7 K", "35.8"),
+    PrintedRow("SRP, SRPN", "srpn-x2", SRP, "15.3 M"),
+    PrintedRow("MemSR, Plain-M", "memsr-plain-m-x2", MEMSR, "1,219 K", "636"),
+    PrintedRow("MemSR, Plain-M", "memsr-plain-m-x3", MEMSR, "1,219 K", "285"),
+    PrintedRow("MemSR, Plain-M", "memsr-plain-m-x4", MEMSR, "1,219 K", "162"),
+    PrintedRow("MemSR, Plain-L", "memsr-plain-l-x2", MEMSR, "3,005 K", "1595"),
+    PrintedRow("MemSR, Plain-L", "memsr-plain-l-x4", MEMSR, "3,005 K", "402"),
 )
 """DRN's tables 1-3, SRP's 1-2, MemSR's 5 and 12. Plain-X is not rebuilt: its widths depend on the teacher's weights."""
 
@@ -106,10 +106,10 @@ KNOWN = {
 
 
 @dataclass(frozen=True)
-class Figure:
+class PrintedValue:
     """One printed value, and ours with the same rounding."""
 
-    row: Row
+    row: PrintedRow
     column: str
     printed: str
     ours: str
@@ -123,7 +123,7 @@ class Figure:
         return f"known: {self.reason}" if self.reason else "DIFFERS"
 
 
-def figures() -> list[Figure]:
+def compare_printed_values() -> list[PrintedValue]:
     """All printed values beside ours."""
     found = []
     for row in ROWS:
@@ -131,19 +131,19 @@ def figures() -> list[Figure]:
             if not printed:
                 continue
             exact = parameters(row) if column == "parameters" else macs(row) / 1e9
-            ours = _rounded_like(printed, exact, row.convention.thousand)
+            ours = _round_like(printed, exact, row.convention.thousand)
             known, reason = KNOWN.get((row.network, column), ("", ""))
-            found.append(Figure(row, column, printed, ours, reason if ours == known else ""))
+            found.append(PrintedValue(row, column, printed, ours, reason if ours == known else ""))
     return found
 
 
 @cache
-def parameters(row: Row) -> int:
+def parameters(row: PrintedRow) -> int:
     return count_parameters(_network(row.network), mean_shift=row.convention.mean_shift)
 
 
 @cache
-def macs(row: Row) -> int:
+def macs(row: PrintedRow) -> int:
     """Multiply-accumulates for the paper's image, cut to whole LR pixels."""
     network, convention = _network(row.network), row.convention
     forward = network.pyramid if convention.pyramid else None
@@ -155,19 +155,17 @@ def macs(row: Row) -> int:
 
 
 def main() -> int:
-    rows = figures()
+    rows = compare_printed_values()
     print("| table | network | column | counted | printed | ours | |")
     print("|---|---|---|---|---|---|---|")
-    for figure in rows:
-        convention = figure.row.convention
-        counted = convention.parameters if figure.column == "parameters" else convention.macs
-        cells = (figure.row.table, figure.row.network, figure.column, counted, figure.printed, figure.ours)
-        print(f"| {' | '.join(cells)} | {figure.verdict} |")
-    different = [figure for figure in rows if figure.verdict == "DIFFERS"]
-    for figure in different:
-        print(
-            f"{figure.row.network}: {figure.column} printed as {figure.printed}, ours is {figure.ours}", file=sys.stderr
-        )
+    for value in rows:
+        convention = value.row.convention
+        counted = convention.parameters if value.column == "parameters" else convention.macs
+        cells = (value.row.table, value.row.network, value.column, counted, value.printed, value.ours)
+        print(f"| {' | '.join(cells)} | {value.verdict} |")
+    different = [value for value in rows if value.verdict == "DIFFERS"]
+    for value in different:
+        print(f"{value.row.network}: {value.column} printed as {value.printed}, ours is {value.ours}", file=sys.stderr)
     return 1 if different else 0
 
 
@@ -183,7 +181,7 @@ def _network(name: str) -> nn.Module:
     return network.to_empty(device="cpu")
 
 
-def _rounded_like(printed: str, value: float, thousand: int) -> str:
+def _round_like(printed: str, value: float, thousand: int) -> str:
     """`value` with the unit and as many decimals as `printed`."""
     number, _, unit = printed.partition(" ")
     value /= {"": 1, "K": thousand, "M": 1_000_000}[unit]

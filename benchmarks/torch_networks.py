@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from benchmarks.alternatives import alternative
+from benchmarks.alternatives import build_alternative
 from benchmarks.compared_networks import find_weights, make_noise
 from exporters.trace import UnitRange, trace
 from training.checkpoint import load_network
@@ -22,7 +22,7 @@ def build_unit_range(name: str) -> UnitRange:
     weights = find_weights(name)
     if weights is None:
         architecture, _, scale = name.rpartition(" x")
-        return UnitRange(alternative(architecture, int(scale)), scale=int(scale), value_range=1.0).eval()
+        return UnitRange(build_alternative(architecture, int(scale)), scale=int(scale), value_range=1.0).eval()
     return UnitRange.of(load_network(weights)[2])
 
 

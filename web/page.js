@@ -1,7 +1,7 @@
 // The page: a picture is chosen, enlarged by the worker, compared, and saved.
 
 const TILE_PX = 128;
-const MOST_PX = 4_000_000;
+const MAX_PX = 4_000_000;
 
 const element = (id) => document.getElementById(id);
 const worker = new Worker("./worker.js", { type: "module" });
@@ -26,8 +26,8 @@ async function choose(file) {
   element("compared").hidden = element("save").hidden = element("start").disabled = true;
   try {
     const bitmap = await createImageBitmap(file, { colorSpaceConversion: "none", premultiplyAlpha: "none" });
-    if (bitmap.width * bitmap.height > MOST_PX) {
-      throw new Error(`${bitmap.width} x ${bitmap.height} px are too many for a tab; at most ${MOST_PX / 1e6} million`);
+    if (bitmap.width * bitmap.height > MAX_PX) {
+      throw new Error(`${bitmap.width} x ${bitmap.height} px are too many for a tab; at most ${MAX_PX / 1e6} million`);
     }
     const canvas = element("before");
     [canvas.width, canvas.height] = [bitmap.width, bitmap.height];

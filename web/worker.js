@@ -11,8 +11,8 @@ let loaded = { name: null, session: null };
 self.onmessage = async ({ data: { model, picture, tilePx } }) => {
   try {
     const start = performance.now();
-    const session = await sessionOf(model.name);
-    const result = await enlarged(session, model, picture, tilePx);
+    const session = await loadSession(model.name);
+    const result = await enlarge(session, model, picture, tilePx);
     const seconds = (performance.now() - start) / 1000;
     self.postMessage({ kind: "result", result, seconds }, [result.data.buffer]);
   } catch (error) {
@@ -20,7 +20,7 @@ self.onmessage = async ({ data: { model, picture, tilePx } }) => {
   }
 };
 
-async function sessionOf(name) {
+async function loadSession(name) {
   if (loaded.name !== name) {
     await loaded.session?.release();
     loaded = { name: null, session: null };
@@ -34,14 +34,14 @@ async function sessionOf(name) {
 }
 
 /** The picture, {width, height, data: RGBA}, at the network's scale. */
-async function enlarged(session, model, picture, tilePx) {
+async function enlarge(session, model, picture, tilePx) {
   const { card } = model;
   const windows = plan(
     picture.height, picture.width, tilePx, card.halo_8bit_px ?? card.halo_px, card.multiple_of_px, card.min_size_px,
   );
   const { rows, columns } = windows;
   const total = rows.length * columns.length;
-  const averages = total > 1 ? await sharedAverages(session, card, picture, windows) : ownAverages(session);
+  const averages = total > 1 ? await computeSharedAverages(session, card, picture, windows) : makeOwnAverages(session);
   const width = picture.width * card.scale;
   const height = picture.height * card.scale;
   const result = { width, height, data: new Uint8ClampedArray(4 * width * height) };
@@ -49,7 +49,7 @@ async function enlarged(session, model, picture, tilePx) {
   for (const row of rows) {
     for (const column of columns) {
       const { sr } = await session.run({ lr: planes(picture, row, column, card.value_range), ...averages }, ["sr"]);
-      keep(sr, row, column, card, result);
+      copyKeptPart(sr, row, column, card, result);
       sr.dispose();
       self.postMessage({ kind: "progress", done: ++done, total });
     }
@@ -59,15 +59,15 @@ async function enlarged(session, model, picture, tilePx) {
 }
 
 /** What an attention network takes where it is to average over its own input; nothing for other networks. */
-function ownAverages(session) {
+function makeOwnAverages(session) {
   const shape = session.inputMetadata.find((input) => input.name === "pooled")?.shape;
   if (shape === undefined) return {};
   return { pooled: new ort.Tensor("float32", new Float32Array(shape[1]), shape), use_pooled: boolean(false) };
 }
 
 /** Averages taken once from patches of the picture, so that all windows see the same. */
-async function sharedAverages(session, card, picture, windows) {
-  const own = ownAverages(session);
+async function computeSharedAverages(session, card, picture, windows) {
+  const own = makeOwnAverages(session);
   if (own.pooled === undefined) return own;
   const { rows, columns } = sample(picture.height, picture.width, windows, card.multiple_of_px, card.min_size_px);
   const sums = new Float64Array(own.pooled.data.length);
@@ -104,7 +104,7 @@ function planes(picture, row, column, valueRange) {
 }
 
 /** Copy the kept part of a window's result; a Uint8ClampedArray clips, and rounds as numpy does. */
-function keep(sr, row, column, { scale, value_range: valueRange }, result) {
+function copyKeptPart(sr, row, column, { scale, value_range: valueRange }, result) {
   const [, , height, width] = sr.dims;
   const gain = 255 / valueRange;
   for (let y = row.keepStart * scale; y < row.keepStop * scale; y++) {

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from benchmarks.photographs import crop_middle
 from sr_infer import ShippedModel
 from sr_infer.metrics import psnr_y, ssim_y
 from sr_infer.resize import downscale
@@ -26,7 +26,7 @@ def measure(model: str, scale: int, folders: Sequence[Path]) -> dict[str, Any]:
     upscale = load_upscaler(model, scale)
     scores = []
     for name in PHOTOGRAPHS:
-        hr = photograph(name, scale)
+        hr = crop_middle(name, scale)
         sr = upscale(downscale(hr, scale))
         scores.append((psnr_y(sr, hr, border=scale), ssim_y(sr, hr, border=scale)))
     psnr, ssim = np.mean(scores, axis=0)
@@ -39,13 +39,3 @@ def measure(model: str, scale: int, folders: Sequence[Path]) -> dict[str, Any]:
 
 def measure_model(model: ShippedModel, folders: Sequence[Path]) -> dict[str, Any]:
     return measure(model.name, model.card.scale, folders)
-
-
-def photograph(name: str, scale: int) -> NDArray[np.uint8]:
-    """The middle 256x256 px or so of a photograph that scikit-image brings, (H, W, 3), sides multiples of the scale."""
-    from skimage import data
-
-    pixels: NDArray[np.uint8] = getattr(data, name)()
-    side = 256 // scale * scale
-    top, left = ((length - side) // 2 for length in pixels.shape[:2])
-    return np.ascontiguousarray(pixels[top : top + side, left : left + side])

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.evidence.dense import few_pictures
+from benchmarks.evidence.dense import select_training_images
 from sr_infer.metrics import psnr_y
 from training.adapt import Adaptation, AdaptationTrainer
 from training.checkpoint import load_network
@@ -79,11 +79,11 @@ def measure(row: Row, folder: Folder, work: Path) -> dict[str, Any]:
 
     The dense network of each seed is trained once and kept in `work`.
     """
-    folder = few_pictures(folder)
+    folder = select_training_images(folder)
     home = work / f"dense-{row.seed}"
     dense = home / "evidence.safetensors"
     if not dense.exists():
-        _train(DRN, _training(DENSE_STEPS, row.seed, rate=1e-3), folder, home)
+        _train(DRN, _training_options(DENSE_STEPS, row.seed, rate=1e-3), folder, home)
     with TemporaryDirectory(dir=work) as temporary:
         out = Path(temporary)
         if row.tried in ("", "not adapted"):
@@ -122,7 +122,7 @@ def _settings(row: Row) -> tuple[str, str, str]:
 
 
 def _train_with_dual(row: Row, folder: Folder, out: Path) -> Path:
-    training = _training(TRAINED_STEPS, row.seed, rate=1e-3)
+    training = _training_options(TRAINED_STEPS, row.seed, rate=1e-3)
     choices: dict[str, dict[str, Any]] = {"none": {"dual": False}, "bicubic": {"dual": "bicubic"}}
     changed = choices.get(row.tried) or {"dual_weight": float(row.tried.removeprefix("lambda "))}
     return _train(DRN if row.of == "drn" else SRRESNET, replace(training, **changed), folder, out)
@@ -133,8 +133,8 @@ def _compress(row: Row, dense: Path, folder: Folder, out: Path) -> Path:
     changed: dict[str, Any] = {"gamma": 0.0} if row.tried == "gamma 0" else {}
     if row.tried in ("thinet", "lasso", "l1", "scratch"):
         changed = {"method": "l1" if row.tried == "scratch" else row.tried}
-    fine_tuning = _training(FINE_TUNED_STEPS, row.seed, rate=5e-4)
-    search = _training(SEARCHED_STEPS, row.seed, rate=1e-4)
+    fine_tuning = _training_options(FINE_TUNED_STEPS, row.seed, rate=5e-4)
+    search = _training_options(SEARCHED_STEPS, row.seed, rate=1e-4)
     recipe = DRCRecipe(
         widths=WidthsOptions(ratio=float(row.of), by="search" if is_searched else "uniform", multiple=1),
         alpha=AlphaOptions(learning_rate=3e-2, seed=row.seed),
@@ -154,7 +154,9 @@ def _adapt(row: Row, dense: Path, folder: Folder, out: Path) -> Path:
     kind = cast(Degradation, row.of)
     share, _, pairs = row.tried.removeprefix("rho ").partition(", ")
     real = read_pictures(folder.root, folder.train[1::2], least_px=4 * 24)
-    training = replace(_training(ADAPTED_STEPS, row.seed, rate=1e-3), batch=6, degradation=kind if pairs else "bicubic")
+    training = replace(
+        _training_options(ADAPTED_STEPS, row.seed, rate=1e-3), batch=6, degradation=kind if pairs else "bicubic"
+    )
     return AdaptationTrainer(
         dense,
         Adaptation(name="adapted", rho=float(share), training=training),
@@ -188,7 +190,7 @@ def _train(config: NetworkConfig, training: TrainingOptions, folder: Folder, out
     return Trainer(recipe, folder, out, device=CPU, limits=Limits()).run()
 
 
-def _training(steps: int, seed: int, *, rate: float) -> TrainingOptions:
+def _training_options(steps: int, seed: int, *, rate: float) -> TrainingOptions:
     return TrainingOptions(
         steps=steps,
         batch=4,

@@ -16,9 +16,9 @@ from typing import Any, Literal
 
 import torch
 
-from benchmarks.evidence.dense import CPU, dense_weights, few_pictures, training
-from benchmarks.evidence.memsr_memory import NETWORKS, measure_memory, memory_table
-from benchmarks.evidence.plain_starts import random_plain, train_in_branches
+from benchmarks.evidence.dense import CPU, select_training_images, train_dense_network, training_options
+from benchmarks.evidence.memsr_memory import NETWORKS, format_memory_table, measure_memory
+from benchmarks.evidence.plain_starts import build_random_plain, train_in_branches
 from benchmarks.evidence.similarity import linear_cka
 from training.checkpoint import load_network
 from training.compress.memsr.conversion import teacher_features
@@ -115,7 +115,7 @@ def measure(row: Row, folder: Folder, work: Path) -> dict[str, Any]:
         it, `parameters` and `widths`; for the teacher the first, at its end alone, and `parameters`; for found widths
         these; for memory what `measure_memory` gives.
     """
-    folder = few_pictures(folder)
+    folder = select_training_images(folder)
     work.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=work) as temporary:
         out = Path(temporary)
@@ -124,11 +124,11 @@ def measure(row: Row, folder: Folder, work: Path) -> dict[str, Any]:
         if row.question == "found widths":
             student = PlainStudent(_recipe(Trial(student=FOUND[row.tried]), row.seed), SHIPPED_TEACHER, out)
             return {"widths": student.initialise(folder).network.config.widths}
-        teacher = dense_weights(row.seed, folder, work)
+        teacher = train_dense_network(row.seed, folder, work)
         if (row.question, row.tried) == TEACHER:
             network = load_network(teacher)[2]
             parameters = count_parameters(network, mean_shift=False)
-            return {"psnr_y_db": _logged(teacher.with_name("log.csv")), "parameters": parameters}
+            return {"psnr_y_db": _read_log(teacher.with_name("log.csv")), "parameters": parameters}
         return _train(TRIALS[row.question, row.tried], row.seed, teacher, folder, out)
 
 
@@ -147,7 +147,7 @@ def table(results: Iterable[Mapping[str, Any]]) -> str:
         lines.append(f"| {' | '.join(map(str, cells))} |")
     parts = ["\n".join(lines)]
     if memory := [by_settings["memory", name][0] for name in NETWORKS if ("memory", name) in by_settings]:
-        parts.append(memory_table(memory))
+        parts.append(format_memory_table(memory))
     for name in FOUND:
         if found := by_settings.get(("found widths", name)):
             parts.append(f"Widths of {SHIPPED_TEACHER.stem}, {name}: {' '.join(map(str, found[0]['widths']))}")
@@ -166,7 +166,7 @@ def _recipe(trial: Trial, seed: int) -> MemSRRecipe:
         student=trial.student,
         initialisation=trial.initialisation,
         distillation=trial.distillation,
-        training=replace(training(STEPS, seed, rate=trial.rate), batch=4, validate_every=STEPS // 5),
+        training=replace(training_options(STEPS, seed, rate=trial.rate), batch=4, validate_every=STEPS // 5),
     )
 
 
@@ -175,7 +175,7 @@ def _train(trial: Trial, seed: int, teacher: Path, folder: Folder, out: Path) ->
     initial = student.initialise(folder)
     network, bridges = (initial.network, initial.bridges) if trial.initialisation.ones else initial.collapsed()
     if trial.start != "winning":
-        network = random_plain(network.config, trial.start, seed=seed)
+        network = build_random_plain(network.config, trial.start, seed=seed)
     trainer = student.trainer(network, bridges, folder, device=CPU, limits=Limits())
     if trial.start == "branches":
         train_in_branches(trainer)
@@ -184,7 +184,7 @@ def _train(trial: Trial, seed: int, teacher: Path, folder: Folder, out: Path) ->
     trainer.run()
     deployed = network.plain() if isinstance(network, OnesPlain) else network
     return {
-        "psnr_y_db": [before, *_logged(trainer.out / "log.csv")],
+        "psnr_y_db": [before, *_read_log(trainer.out / "log.csv")],
         "similarity": [*similarity, _similarity(student, trainer)],
         "parameters": count_parameters(deployed, mean_shift=False),
         "widths": deployed.config.widths,
@@ -192,7 +192,7 @@ def _train(trial: Trial, seed: int, teacher: Path, folder: Folder, out: Path) ->
     }
 
 
-def _logged(path: Path) -> list[list[float]]:
+def _read_log(path: Path) -> list[list[float]]:
     """[step, dB] of every validation of a run."""
     with path.open() as file:
         return [[int(line["step"]), float(line["validation_psnr_y_db"])] for line in csv.DictReader(file)]

@@ -40,7 +40,7 @@ def measure_memory(name: str, out: Path) -> dict[str, Any]:
     return {"added_bytes": peak.added_by_call_bytes}
 
 
-def memory_table(results: Iterable[Mapping[str, Any]]) -> str:
+def format_memory_table(results: Iterable[Mapping[str, Any]]) -> str:
     """Markdown: a line for each network."""
     lines = ["| network | LR picture | memory of the call |", "|---|---|---|"]
     for result in results:

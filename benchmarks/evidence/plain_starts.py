@@ -12,7 +12,7 @@ from training.networks import Plain, PlainConfig
 from training.networks.convolution_algebra import Convolution, identity, parallel
 
 
-def random_plain(config: PlainConfig, kind: Literal["he", "xavier", "branches"], *, seed: int) -> Plain:
+def build_random_plain(config: PlainConfig, kind: Literal["he", "xavier", "branches"], *, seed: int) -> Plain:
     """A plain network with He's (fan in, ReLU) or Xavier's normal weights and no bias; torch's own for branches."""
     torch.manual_seed(seed)
     network = Plain(config)

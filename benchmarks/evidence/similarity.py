@@ -14,10 +14,10 @@ def linear_cka(one: Tensor, other: Tensor) -> float:
         one: features (N, C, H, W).
         other: features of the same pictures (N, D, H, W).
     """
-    x, y = (_centred(features) for features in (one, other))
+    x, y = (_centre(features) for features in (one, other))
     return float((x.T @ y).square().sum() / ((x.T @ x).norm() * (y.T @ y).norm()))
 
 
-def _centred(features: Tensor) -> Tensor:
+def _centre(features: Tensor) -> Tensor:
     samples = features.transpose(0, 1).flatten(1).T.double()
     return samples - samples.mean(dim=0)

@@ -12,7 +12,7 @@ from statistics import mean, stdev
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
-from benchmarks.evidence.dense import CPU, dense_weights, few_pictures, train, training
+from benchmarks.evidence.dense import CPU, select_training_images, train, train_dense_network, training_options
 from training.checkpoint import load_network
 from training.compress.srp.penalty import GrowthOptions
 from training.compress.srp.pipeline import SRPRecipe, StructuredPruning
@@ -62,8 +62,8 @@ def measure(row: Row, folder: Folder, work: Path) -> dict[str, Any]:
 
     The dense network of each seed is trained once and kept in `work`.
     """
-    folder = few_pictures(folder)
-    dense = dense_weights(row.seed, folder, work)
+    folder = select_training_images(folder)
+    dense = train_dense_network(row.seed, folder, work)
     with TemporaryDirectory(dir=work) as temporary:
         out = dense.parent if row.method == "dense" else Path(temporary)
         path = dense if row.method == "dense" else _compress(row, dense, folder, out)
@@ -92,13 +92,16 @@ def table(results: Iterable[Mapping[str, Any]]) -> str:
 def _compress(row: Row, dense: Path, folder: Folder, out: Path) -> Path:
     growth = GROWTH[row.through] if row.method == "srp" else GrowthOptions(ceiling=0)
     regularised = REGULARISED_STEPS if row.method == "srp" else 0
-    fine_tuning = training(REGULARISED_STEPS + FINE_TUNED_STEPS - regularised, row.seed, rate=5e-4)
+    fine_tuning = training_options(REGULARISED_STEPS + FINE_TUNED_STEPS - regularised, row.seed, rate=5e-4)
     recipe = SRPRecipe(
         name="evidence",
         selection=Selection(ratio=row.ratio, tied_by=row.tied_by, seed=row.seed),
         growth=growth,
         regularisation=replace(
-            training(REGULARISED_STEPS, row.seed, rate=5e-4), final_learning_rate=5e-4, warmup_steps=0, clip_norm=0.0
+            training_options(REGULARISED_STEPS, row.seed, rate=5e-4),
+            final_learning_rate=5e-4,
+            warmup_steps=0,
+            clip_norm=0.0,
         ),
         fine_tuning=fine_tuning,
     )

@@ -5,7 +5,14 @@ noise of the network and returns (1, C, H, W) float32.
 """
 
 import importlib.util
+from collections.abc import Callable
 from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+RunNetwork = Callable[[], NDArray[np.float32]]
+"""Upscale the prepared input; returns (1, C, H, W)."""
 
 
 @dataclass(frozen=True)

@@ -1,27 +1,24 @@
 """ncnn, converted by pnnx, with Winograd convolutions."""
 
-from collections.abc import Callable
-
 import ncnn
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.compared_networks import make_noise
 from benchmarks.converted_files import ncnn_files
-
-Call = Callable[[], NDArray[np.float32]]
-
-
-def float32(network: str, side_px: int, threads: int) -> Call:
-    return _call(network, side_px, threads, half=False)
+from benchmarks.peers import RunNetwork
 
 
-def half(network: str, side_px: int, threads: int) -> Call:
+def float32(network: str, side_px: int, threads: int) -> RunNetwork:
+    return _prepare(network, side_px, threads, half=False)
+
+
+def half(network: str, side_px: int, threads: int) -> RunNetwork:
     """Storage and arithmetic in fp16 or bf16 where ncnn has them for the CPU."""
-    return _call(network, side_px, threads, half=True)
+    return _prepare(network, side_px, threads, half=True)
 
 
-def _call(network: str, side_px: int, threads: int, *, half: bool) -> Call:
+def _prepare(network: str, side_px: int, threads: int, *, half: bool) -> RunNetwork:
     net = ncnn.Net()
     net.opt.num_threads = threads
     net.opt.use_vulkan_compute = False

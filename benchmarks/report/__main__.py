@@ -7,10 +7,10 @@ from typing import Any
 
 from benchmarks.contribute import other_machines
 from benchmarks.report import sections_quality, sections_rest, sections_speed
-from benchmarks.report.document import Block, Commands, Heading, Table, Text, Verdicts
+from benchmarks.report.document import Commands, Heading, Part, Table, Text, Verdicts
 from benchmarks.report.markdown import write_markdown
 from benchmarks.report.page import write_page
-from benchmarks.report.targets import verdicts
+from benchmarks.report.targets import judge_targets
 from benchmarks.timing.results import Results
 from sr_infer import ShippedModel, available_models
 
@@ -19,7 +19,7 @@ PAGE, MARKDOWN, IMAGES = ROOT / "benchmarks/report.html", ROOT / "docs/BENCHMARK
 TITLE = "sr-infer, measured"
 
 
-def document(results: Results, models: Sequence[ShippedModel]) -> list[Block]:
+def document(results: Results, models: Sequence[ShippedModel]) -> list[Part]:
     """The whole report."""
     floats = [model for model in models if model.card.precision != "int8"]
     card = results.machine()
@@ -33,7 +33,7 @@ def document(results: Results, models: Sequence[ShippedModel]) -> list[Block]:
         *sections_rest.networks(models),
         Heading("Targets"),
         Text("Ratios are medians over rounds in which all contenders ran in turns."),
-        Verdicts(verdicts(results, list(models))),
+        Verdicts(judge_targets(results, list(models))),
         *sections_speed.calls(results, models, machines),
         *sections_speed.engines(results, floats),
         *sections_speed.alternatives(results, floats),
@@ -64,9 +64,9 @@ def document(results: Results, models: Sequence[ShippedModel]) -> list[Block]:
 
 
 def main() -> int:
-    blocks = document(Results(), available_models())
-    write_page(blocks, PAGE, title=TITLE)
-    write_markdown(blocks, MARKDOWN, images=IMAGES)
+    parts = document(Results(), available_models())
+    write_page(parts, PAGE, title=TITLE)
+    write_markdown(parts, MARKDOWN, images=IMAGES)
     for path in (PAGE, MARKDOWN):
         print(f"{path.relative_to(ROOT)}: {path.stat().st_size / 1e3:.0f} kB")
     return 0

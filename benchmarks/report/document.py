@@ -27,7 +27,7 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Figure:
+class Illustration:
     """A picture: SVG text, or the bytes of a PNG file."""
 
     name: str
@@ -66,7 +66,7 @@ class Commands:
     lines: Sequence[str]
 
 
-Block = Heading | Text | Table | Figure | Verdicts | Commands
+Part = Heading | Text | Table | Illustration | Verdicts | Commands
 
 
 def table_from_markdown(text: str) -> Table:

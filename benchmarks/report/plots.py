@@ -46,7 +46,7 @@ class Point:
 def bars(values: Mapping[str, float], *, ours: Sequence[str], unit: str) -> str:
     """Horizontal bars, shortest first, the value at the end of each."""
     ordered = sorted(values.items(), key=lambda item: item[1], reverse=True)
-    with _styled():
+    with _apply_style():
         figure, axes = pyplot.subplots(figsize=(_WIDTH_IN, 0.34 * len(ordered) + 0.3))
         names, lengths = [name for name, _ in ordered], [length for _, length in ordered]
         axes.barh(names, lengths, color=[OURS if name in ours else OTHERS for name in names], height=0.7)
@@ -63,7 +63,7 @@ def stacked(rows: Mapping[str, Mapping[str, float]], *, unit: str) -> str:
     """One bar a row, cut into the shares of its parts."""
     parts = list(next(iter(rows.values())))
     colours = (OURS, "#5eaaa3", "#d97706", "#7c3aed", "#be185d")
-    with _styled():
+    with _apply_style():
         figure, axes = pyplot.subplots(figsize=(_WIDTH_IN, 0.55 * len(rows) + 1.0))
         for row, name in enumerate(reversed(rows)):
             total, left = sum(rows[name].values()), 0.0
@@ -85,7 +85,7 @@ def stacked(rows: Mapping[str, Mapping[str, float]], *, unit: str) -> str:
 
 def scatter(points: Sequence[Point], *, x_label: str, y_label: str) -> str:
     """Logarithmic x; the area of a marker grows with the parameters."""
-    with _styled():
+    with _apply_style():
         figure, axes = pyplot.subplots(figsize=(_WIDTH_IN, 4.6))
         for index, point in enumerate(sorted(points, key=lambda point: point.x)):
             area = 25 + point.parameters / 40_000
@@ -119,7 +119,7 @@ def lines(
     series: Mapping[str, Sequence[tuple[float, float]]], *, x_label: str, y_label: str, logarithmic: bool = False
 ) -> str:
     """One line a name, named in a legend."""
-    with _styled():
+    with _apply_style():
         figure, axes = pyplot.subplots(figsize=(_WIDTH_IN, 3.6))
         for (name, pairs), colour in zip(series.items(), SEQUENCE * 2, strict=False):
             xs, ys = zip(*pairs, strict=True)
@@ -136,7 +136,7 @@ def lines(
         return _svg(figure)
 
 
-def _styled() -> "matplotlib.rc_context":
+def _apply_style() -> "matplotlib.rc_context":
     return matplotlib.rc_context(_STYLE)
 
 

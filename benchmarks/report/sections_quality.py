@@ -6,14 +6,14 @@ from benchmarks.paper_quality import X4, printed_quality
 from benchmarks.peers import PEERS
 from benchmarks.report import plots
 from benchmarks.report.crops import comparison
-from benchmarks.report.document import Block, Figure, Heading, Table, Text
+from benchmarks.report.document import Heading, Illustration, Part, Table, Text
 from benchmarks.report.plots import Point
 from benchmarks.timing.interleaved import Timing, timings_from_json
 from benchmarks.timing.results import Results
 from sr_infer import ShippedModel
 
 
-def quality(results: Results, models: Sequence[ShippedModel]) -> list[Block]:
+def quality(results: Results, models: Sequence[ShippedModel]) -> list[Part]:
     """PSNR and SSIM beside the papers', and crops."""
     found = {model.name: results.quality(model) for model in models}
     for scale in sorted({model.card.scale for model in models}):
@@ -41,7 +41,7 @@ def quality(results: Results, models: Sequence[ShippedModel]) -> list[Block]:
     ]
 
 
-def pareto(results: Results, models: Sequence[ShippedModel]) -> list[Block]:
+def pareto(results: Results, models: Sequence[ShippedModel]) -> list[Part]:
     """PSNR against latency and against memory, x4 on Set5."""
     by_latency, by_memory = [], []
     for model in models:
@@ -67,13 +67,13 @@ def pareto(results: Results, models: Sequence[ShippedModel]) -> list[Block]:
         measured += " RFDN's PSNR is that of a network of 550 K parameters, its time that of one of 433 K."
     return [
         Heading("Quality against cost", 3),
-        Figure(
+        Illustration(
             "pareto-latency",
             plots.scatter(by_latency, x_label="ms for 96x96 px", y_label="PSNR on Set5, dB"),
             "x4 models, quality against latency; area grows with parameters. Hollow: the papers' own figures, on a "
             f"six-core Intel Core i5-8500.{measured}",
         ),
-        Figure(
+        Illustration(
             "pareto-memory",
             plots.scatter(by_memory, x_label="MB", y_label="PSNR on Set5, dB"),
             "x4 models, quality against memory. Filled and hollow markers are different measurements, which do not "

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from benchmarks import choosing, paper
 from benchmarks.evidence.__main__ import TABLES, read_rows
 from benchmarks.paper_quality import printed_network
-from benchmarks.report.document import Block, Commands, Heading, Table, Text, table_from_markdown
+from benchmarks.report.document import Commands, Heading, Part, Table, Text, table_from_markdown
 from benchmarks.timing.results import Results
 from sr_infer import ShippedModel
 
 
-def memory(results: Results, models: Sequence[ShippedModel]) -> list[Block]:
+def memory(results: Results, models: Sequence[ShippedModel]) -> list[Part]:
     """Peak memory at 96x96 and 1920x1080."""
     rows = []
     for model in models:
@@ -38,7 +38,7 @@ def memory(results: Results, models: Sequence[ShippedModel]) -> list[Block]:
     ]
 
 
-def ways(results: Results) -> list[Block]:
+def ways(results: Results) -> list[Part]:
     """What each command costs."""
     found = results.get("ways", choosing.MODEL)
     if not found:
@@ -54,10 +54,10 @@ def ways(results: Results) -> list[Block]:
     ]
 
 
-def costs() -> list[Block]:
+def costs() -> list[Part]:
     """The papers' cost columns, rebuilt."""
     rows = []
-    for figure in paper.figures():
+    for figure in paper.compare_printed_values():
         convention = figure.row.convention
         counted = convention.parameters if figure.column == "parameters" else convention.macs
         cells = [figure.row.network, figure.row.table, figure.column, figure.printed, figure.ours]
@@ -77,28 +77,28 @@ def costs() -> list[Block]:
     ]
 
 
-def evidence() -> list[Block]:
+def evidence() -> list[Part]:
     """The ablation tables whose rows are committed."""
-    blocks: list[Block] = []
+    parts: list[Part] = []
     for name, module in sorted(TABLES.items()):
         if rows := read_rows(name):
             summary = module.__doc__.strip().partition("\n")[0]
-            blocks += [Heading(name.upper(), 3), Text(summary), *_tables(module.table(rows))]
-    if not blocks:
+            parts += [Heading(name.upper(), 3), Text(summary), *_tables(module.table(rows))]
+    if not parts:
         return []
     text = "Ablations on tiny networks, one short run a row: they show directions, not the papers' figures."
-    return [Heading("Evidence"), Text(text), *blocks]
+    return [Heading("Evidence"), Text(text), *parts]
 
 
-def _tables(markdown: str) -> list[Block]:
+def _tables(markdown: str) -> list[Part]:
     """Tables among lines of text."""
-    blocks: list[Block] = []
+    parts: list[Part] = []
     for paragraph in markdown.strip().split("\n\n"):
-        blocks.append(table_from_markdown(paragraph) if paragraph.startswith("|") else Text(paragraph))
-    return blocks
+        parts.append(table_from_markdown(paragraph) if paragraph.startswith("|") else Text(paragraph))
+    return parts
 
 
-def networks(models: Sequence[ShippedModel]) -> list[Block]:
+def networks(models: Sequence[ShippedModel]) -> list[Part]:
     """What is shipped."""
     rows = [
         [

@@ -6,9 +6,9 @@ from typing import Any
 
 from benchmarks.collectors.calls import thread_counts
 from benchmarks.collectors.engines import OURS, OURS_INT8, PRODUCT
-from benchmarks.contribute import elsewhere
+from benchmarks.contribute import format_contributed_ms
 from benchmarks.report import plots
-from benchmarks.report.document import Block, Figure, Heading, Table, Text
+from benchmarks.report.document import Heading, Illustration, Part, Table, Text
 from benchmarks.timing.interleaved import Timing, compute_paired_ratio, timings_from_json
 from benchmarks.timing.results import Results
 from sr_infer import ShippedModel
@@ -16,7 +16,7 @@ from sr_infer import ShippedModel
 _MATRIX_NOTE = "The matrix product is a yardstick for the processor, and is no row of the comparison."
 
 
-def calls(results: Results, models: Sequence[ShippedModel], machines: Mapping[str, Mapping[str, Any]]) -> list[Block]:
+def calls(results: Results, models: Sequence[ShippedModel], machines: Mapping[str, Mapping[str, Any]]) -> list[Part]:
     """Latency at 96x96, thread by thread, with columns of other machines."""
     rows, scaling = [], {}
     for model in models:
@@ -40,7 +40,7 @@ def calls(results: Results, models: Sequence[ShippedModel], machines: Mapping[st
                 f"{timings[f'network, threads {threads}'].latency.median_ms:.0f}",
                 f"{timings['files'].latency.median_ms:.0f}",
                 f"{96 * 96 / everything.median_ms / 1e3:.2f}",
-                *(elsewhere(machine, model.name) for machine in machines.values()),
+                *(format_contributed_ms(machine, model.name) for machine in machines.values()),
             ]
         )
     if not rows:
@@ -57,7 +57,7 @@ def calls(results: Results, models: Sequence[ShippedModel], machines: Mapping[st
         "MP/s",
     ]
     speed_up = {name: [(n, pairs[0][1] / ms) for n, ms in pairs] for name, pairs in scaling.items() if len(pairs) > 2}
-    blocks: list[Block] = [
+    parts: list[Part] = [
         Heading("How fast"),
         Text(
             "One picture of 96x96 px, array to array. The first call loads the model. Network alone is one tile "
@@ -67,13 +67,13 @@ def calls(results: Results, models: Sequence[ShippedModel], machines: Mapping[st
     ]
     if speed_up:
         picture = plots.lines(speed_up, x_label="threads", y_label="times as fast as one thread", logarithmic=True)
-        blocks.append(Figure("threads", picture, "Speed-up of a call on 96x96 px over one thread."))
-    return blocks
+        parts.append(Illustration("threads", picture, "Speed-up of a call on 96x96 px over one thread."))
+    return parts
 
 
-def engines(results: Results, models: Sequence[ShippedModel]) -> list[Block]:
+def engines(results: Results, models: Sequence[ShippedModel]) -> list[Part]:
     """Every float model against other engines with the same weights."""
-    blocks: list[Block] = []
+    parts: list[Part] = []
     for model in models:
         races = results.get("engines", model.name).get("races", [])
         if not races:
@@ -83,12 +83,12 @@ def engines(results: Results, models: Sequence[ShippedModel]) -> list[Block]:
         description = (
             f"`{model.name}`, one 96x96 px tile through each engine on all threads, median ms; shorter is better."
         )
-        blocks += [
+        parts += [
             Heading(f"`{model.name}`", 3),
-            Figure(f"engines-{model.name}", plots.bars(medians, ours=(OURS, OURS_INT8), unit="ms"), description),
+            Illustration(f"engines-{model.name}", plots.bars(medians, ours=(OURS, OURS_INT8), unit="ms"), description),
             _engine_table(races),
         ]
-    if not blocks:
+    if not parts:
         return []
     text = (
         "The same weights through each engine, warm and in turns, each in a process of its own; f32 is forced, and "
@@ -96,10 +96,10 @@ def engines(results: Results, models: Sequence[ShippedModel]) -> list[Block]:
         "engine takes, median and quartiles over rounds. Memory is what model and run add to the imported engine. "
         f"{_MATRIX_NOTE}"
     )
-    return [Heading("Against other engines"), Text(text), *blocks]
+    return [Heading("Against other engines"), Text(text), *parts]
 
 
-def alternatives(results: Results, models: Sequence[ShippedModel]) -> list[Block]:
+def alternatives(results: Results, models: Sequence[ShippedModel]) -> list[Part]:
     """What a user would pick instead."""
     for model in models:
         found = results.get("alternatives", model.name)
@@ -117,7 +117,7 @@ def alternatives(results: Results, models: Sequence[ShippedModel]) -> list[Block
     return []
 
 
-def tiles(results: Results, models: Sequence[ShippedModel]) -> list[Block]:
+def tiles(results: Results, models: Sequence[ShippedModel]) -> list[Part]:
     """Time and memory over tile sizes."""
     found = {model.name: results.get("tiles", model.name) for model in models}
     found = {name: sweep for name, sweep in found.items() if sweep}
@@ -135,12 +135,12 @@ def tiles(results: Results, models: Sequence[ShippedModel]) -> list[Block]:
         Text(
             "One picture cut into ever larger tiles: small ones recompute their surroundings, large ones need memory."
         ),
-        Figure("tiles-time", time_plot, "Time per pixel of the picture over the side of its tiles."),
-        Figure("tiles-memory", memory_plot, "Peak memory added after import over the side of the tiles."),
+        Illustration("tiles-time", time_plot, "Time per pixel of the picture over the side of its tiles."),
+        Illustration("tiles-memory", memory_plot, "Peak memory added after import over the side of the tiles."),
     ]
 
 
-def breakdown(results: Results, models: Sequence[ShippedModel]) -> list[Block]:
+def breakdown(results: Results, models: Sequence[ShippedModel]) -> list[Part]:
     """Where time goes, and the arithmetic beside that of a matrix product."""
     found = {model.name: results.get("breakdown", model.name) for model in models}
     found = {name: parts for name, parts in found.items() if parts}
@@ -173,7 +173,7 @@ def breakdown(results: Results, models: Sequence[ShippedModel]) -> list[Block]:
             "no limit. Arithmetic counts the network's own multiply-accumulates twice."
         ),
         Table(["one thread", "GFLOP/s", "matrix product", "ratio"], rows),
-        Figure("breakdown", plots.stacked(parts, unit="ms"), description),
+        Illustration("breakdown", plots.stacked(parts, unit="ms"), description),
     ]
 
 
@@ -189,7 +189,7 @@ def _engine_table(races: Sequence[Mapping[str, Any]]) -> Table:
         if one is not None and one.times_ms:
             ratio = compute_paired_ratio(one, by_threads[min(by_threads)][OURS])
             alone = [f"{one.latency.median_ms:.0f}", f"{ratio.median:.2f}"]
-        note = _shortened(every.failure) or _difference(every)
+        note = _shorten(every.failure) or _difference(every)
         rows.append([cells[0], *alone, *cells[1:5], note])
     return Table(headers, rows, words=("note",), folded="All figures")
 
@@ -197,7 +197,7 @@ def _engine_table(races: Sequence[Mapping[str, Any]]) -> Table:
 def _engine_row(timings: Mapping[str, Timing], name: str, ours: Timing) -> list[str]:
     timing = timings[name]
     if not timing.times_ms:
-        return [name, "-", "-", "-", "-", _shortened(timing.failure)]
+        return [name, "-", "-", "-", "-", _shorten(timing.failure)]
     ratio = compute_paired_ratio(timing, ours)
     memory = f"{(timing.peak_bytes - timing.imported_bytes) / 1e6:.0f}"
     took_ms = timing.latency.median_ms
@@ -205,7 +205,7 @@ def _engine_row(timings: Mapping[str, Timing], name: str, ours: Timing) -> list[
     return [name, median, f"{ratio.median:.2f}", f"{ratio.low:.2f} to {ratio.high:.2f}", memory, _difference(timing)]
 
 
-def _shortened(failure: str) -> str:
+def _shorten(failure: str) -> str:
     return textwrap.shorten(failure, 90, placeholder=" ...")
 
 

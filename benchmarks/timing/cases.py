@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from benchmarks.photographs import tile_photograph
 from sr_infer import Upscaler
 from sr_infer.engine.onnxruntime_engine import import_onnxruntime
 from sr_infer.engine.session import shared
@@ -19,7 +20,6 @@ from sr_infer.model_zoo import find
 
 import_onnxruntime()  # at import, as other engines do, so that its memory counts as imported
 
-Levels = NDArray[np.uint8]
 Call = Callable[[], object]
 
 
@@ -40,7 +40,7 @@ def networks_at_once(model: str, side_px: int, threads: int) -> Call:
 
 def upscaler(model: str, height: int, width: int, threads: int, tile: int | None = None) -> Call:
     """A whole call, array to array, on a photograph."""
-    picture = photograph(height, width)
+    picture = tile_photograph(height, width)
     one = Upscaler(model, threads=threads, tile=tile)
     one.load()
     return lambda: one(picture)
@@ -50,7 +50,7 @@ def files(model: str, height: int, width: int, threads: int) -> Call:
     """From a JPEG file to a PNG file, as the command does."""
     folder = tempfile.TemporaryDirectory(prefix="sr-infer-benchmark-")
     source, target = Path(folder.name) / "photo.jpg", Path(folder.name) / "large.png"
-    Image.fromarray(photograph(height, width)).save(source, quality=95)
+    Image.fromarray(tile_photograph(height, width)).save(source, quality=95)
     one = Upscaler(model, threads=threads)
     one.load()
 
@@ -63,7 +63,7 @@ def files(model: str, height: int, width: int, threads: int) -> Call:
 
 def pillow(filter_name: str, scale: int, side_px: int) -> Call:
     """Pillow's resizing of one square."""
-    picture = Image.fromarray(photograph(side_px, side_px))
+    picture = Image.fromarray(tile_photograph(side_px, side_px))
     size = (side_px * scale, side_px * scale)
     return lambda: picture.resize(size, Image.Resampling[filter_name])
 
@@ -75,14 +75,3 @@ def matrix_product(side: int, threads: int) -> Call:
     torch.set_num_threads(threads)
     a, b = torch.rand(side, side), torch.rand(side, side)
     return lambda: a @ b
-
-
-def photograph(height: int, width: int) -> Levels:
-    """A real image of any size, (H, W, 3): scikit-image's cat, mirrored and repeated to fill it."""
-    from skimage import data
-
-    pixels: Levels = data.chelsea()
-    pixels = np.concatenate([pixels, pixels[:, ::-1]], axis=1)
-    pixels = np.concatenate([pixels, pixels[::-1]])
-    repeats = -(-height // pixels.shape[0]), -(-width // pixels.shape[1])
-    return np.ascontiguousarray(np.tile(pixels, (*repeats, 1))[:height, :width])

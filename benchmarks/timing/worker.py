@@ -29,7 +29,7 @@ def main() -> None:
     call = getattr(module, function)(*job["arguments"])
     prepared = resident_bytes()
     reset_peak_resident_bytes()
-    first_ms, result = _timed(call)
+    first_ms, result = _time_call(call)
     difference = float(np.abs(result - np.load(job["reference"])).max()) if job["reference"] else None
     state = {
         "imported_bytes": imported,
@@ -46,7 +46,7 @@ def main() -> None:
         awake_at_s = time.perf_counter() + WARM_UP_S
         while time.perf_counter() < awake_at_s:
             call()
-        took_ms, _ = _timed(call)
+        took_ms, _ = _time_call(call)
         _wait_until_idle()
         print(json.dumps({"ms": took_ms}), file=channel)
 
@@ -60,7 +60,7 @@ def _wait_until_idle() -> None:
             return
 
 
-def _timed(call: Callable[[], Any]) -> tuple[float, Any]:
+def _time_call(call: Callable[[], Any]) -> tuple[float, Any]:
     start = time.perf_counter()
     result = call()
     return (time.perf_counter() - start) * 1e3, result

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from benchmarks.alternatives import alternative
+from benchmarks.alternatives import build_alternative
 from sr_infer import SrInferError
 
 
@@ -13,11 +13,11 @@ from sr_infer import SrInferError
 )
 def test_sizes_at_x4(name: str, parameters: int) -> None:
     """FSRCNN's paper counts neither the biases nor the slopes of the PReLUs."""
-    network = alternative(name, 4)
+    network = build_alternative(name, 4)
     assert sum(p.numel() for p in network.parameters()) == parameters
     assert network(torch.rand(1, network.channels, 16, 24)).shape == (1, network.channels, 64, 96)
 
 
 def test_an_unknown_one_is_refused() -> None:
     with pytest.raises(SrInferError, match="FSRCNN"):
-        alternative("ESPCN", 4)
+        build_alternative("ESPCN", 4)

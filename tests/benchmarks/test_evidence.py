@@ -14,7 +14,7 @@ from torch.nn.utils import parametrize
 from benchmarks.evidence import drc, memsr, srp
 from benchmarks.evidence.__main__ import FOLDER, TABLES, main
 from benchmarks.evidence.memsr_figures import main as draw_memsr
-from benchmarks.evidence.plain_starts import Branches, random_plain
+from benchmarks.evidence.plain_starts import Branches, build_random_plain
 from benchmarks.evidence.similarity import linear_cka
 from training.compress.__main__ import SMALL_MEMSR
 from training.compress.memsr.pipeline import read_memsr_recipe
@@ -154,7 +154,7 @@ def test_similarity_does_not_see_rotation_and_scale_but_sees_other_features() ->
 
 
 def test_branches_train_as_one_convolution_of_their_sum() -> None:
-    layer = random_plain(PlainConfig(scale=2, widths=(4, 4)), "branches", seed=1).body[2]
+    layer = build_random_plain(PlainConfig(scale=2, widths=(4, 4)), "branches", seed=1).body[2]
     kernel, lr = layer.weight.detach().clone(), torch.randn(1, 4, 9, 7)
     branches = Branches(layer)
     parametrize.register_parametrization(layer, "weight", branches)
@@ -167,6 +167,6 @@ def test_branches_train_as_one_convolution_of_their_sum() -> None:
 
 @pytest.mark.parametrize(("kind", "deviation"), [("he", (2 / 288) ** 0.5), ("xavier", (2 / 576) ** 0.5)])
 def test_random_starts_have_their_variance(kind: str, deviation: float) -> None:
-    layer = random_plain(PlainConfig(scale=2, widths=(32, 32)), kind, seed=1).body[2]
+    layer = build_random_plain(PlainConfig(scale=2, widths=(32, 32)), kind, seed=1).body[2]
     assert layer.weight.std().item() == pytest.approx(deviation, rel=0.05)
     assert not layer.bias.any()

@@ -13,7 +13,7 @@ from benchmarks.report.__main__ import document
 from benchmarks.report.document import Verdict, table_from_markdown
 from benchmarks.report.markdown import write_markdown
 from benchmarks.report.page import write_page
-from benchmarks.report.targets import verdicts
+from benchmarks.report.targets import judge_targets
 from benchmarks.timing.interleaved import Timing
 from benchmarks.timing.machine import machine_card
 from benchmarks.timing.results import Results
@@ -38,17 +38,17 @@ def engines(**times_ms: float) -> dict[str, object]:
 
 def test_targets_are_met_or_missed_by_paired_ratios(results: Results, model: ShippedModel) -> None:
     results.keep("engines", model.name, model.sha256, engines(ours=10, plain=12, ncnn=15))
-    speed, plain = (verdict for verdict in verdicts(results, [model]) if verdict.measured.endswith("x"))
+    speed, plain = (verdict for verdict in judge_targets(results, [model]) if verdict.measured.endswith("x"))
     assert (speed.measured, speed.word) == ("1.20x", "missed")
     assert "onnxruntime" in speed.target
     assert (plain.measured, plain.word) == ("1.20x", "met")
     results.keep("engines", model.name, model.sha256, engines(ours=10, plain=30, ncnn=25))
-    assert verdicts(results, [model])[0].measured == "2.50x"
-    assert verdicts(results, [model])[0].met
+    assert judge_targets(results, [model])[0].measured == "2.50x"
+    assert judge_targets(results, [model])[0].met
 
 
 def test_what_was_not_measured_is_said(results: Results, model: ShippedModel) -> None:
-    assert {verdict.word for verdict in verdicts(results, [model])} == {"not measured"}
+    assert {verdict.word for verdict in judge_targets(results, [model])} == {"not measured"}
     assert Verdict("t", "m", False).word == "missed"
 
 

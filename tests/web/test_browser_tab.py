@@ -40,7 +40,7 @@ def address(dist: Path, free_port: int) -> Iterator[str]:
         server.terminate()
 
 
-def enlarged(page: Any, photograph: np.ndarray, model: str, path: Path) -> np.ndarray:
+def enlarge(page: Any, photograph: np.ndarray, model: str, path: Path) -> np.ndarray:
     """What the page makes of a photograph, lossless in both directions."""
     Image.fromarray(photograph).save(path)
     page.locator("#file").set_input_files(path)
@@ -76,7 +76,7 @@ def test_equals_the_python_runtime_to_one_level(
 ) -> None:
     page = visit(address)
     for name, photograph in photographs.items():
-        large = enlarged(page, photograph, model, tmp_path / f"{name}.png").astype(int)
+        large = enlarge(page, photograph, model, tmp_path / f"{name}.png").astype(int)
         expected = Upscaler(model, tile=TILE_PX, threads=1)(photograph)
         assert np.abs(large - expected).max() <= 1
         assert np.mean(large != expected) < 1e-2
