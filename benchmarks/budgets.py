@@ -1,7 +1,7 @@
 """`python -m benchmarks.budgets [MODEL ...]`: check that calls stay within `max_memory`, as a Markdown table.
 
-Each row is one call in its own process: the memory that it added after the model was loaded, and its share of the
-budget. Images are photographs of 1920x1080 px unless the row says otherwise.
+Each row is one call in its own process. It shows the memory that the call added to the loaded model, and the share of
+the budget. Images are photographs of 1920x1080 px unless the row says otherwise.
 """
 
 import argparse
@@ -25,20 +25,20 @@ FULL_HD_HW, QUARTER_HW = (1080, 1920), (540, 960)
 LARGE_TIFF_HW = (8400, 12000)
 ALLOWED = 1.05
 TIGHT = "256MB"
-"""A budget that is too small for networks that average over the whole image, whose windows are large."""
+"""Small budget. Networks that average over the whole image need large windows, so their rows are left out."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """One call."""
+    """One call and its memory budget."""
 
     name: str
     budget: str
     target: str | None = None
-    """Name of the output file; None for array to array."""
+    """Name of the output file. None means that the call takes and returns an array."""
     size_hw: tuple[int, int] = FULL_HD_HW
     kind: str = "RGB"
-    """Kind of image: "RGB", "RGBA" or "RGB, 16 bits"."""
+    """Mode of the input image: "RGB", "RGBA" or "RGB, 16 bits"."""
     sizing: dict[str, float] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
     jobs: int = 1
@@ -82,7 +82,7 @@ _LARGE = [
 
 
 def array_case(model: str, size_hw: tuple[int, int], options: dict[str, Any]) -> Callable[[], object]:
-    """A case of `peak_memory`: array to array."""
+    """Load the model; returns a call that upscales a photograph from array to array. A case of `peak_memory`."""
     upscaler, picture = _load_upscaler(model, options), tile_photograph(*size_hw)
     return lambda: upscaler(picture)
 
@@ -90,7 +90,7 @@ def array_case(model: str, size_hw: tuple[int, int], options: dict[str, Any]) ->
 def file_case(
     model: str, folder: str, target: str, sizing: dict[str, Any], options: dict[str, Any], jobs: int
 ) -> Callable[[], object]:
-    """A case of `peak_memory`: every image of a folder, as the command processes them."""
+    """Load the model; returns a call that upscales a folder as the command does. A case of `peak_memory`."""
     upscaler, output = _load_upscaler(model, options), Path(folder) / "large"
     work = folders.tasks([folder], output, extension=Path(target).suffix)
 

@@ -1,7 +1,7 @@
-"""`python -m benchmarks.choosing`: the cost of each way to run a model on this machine, as a Markdown table.
+"""`python -m benchmarks.choosing`: print the cost of each way to run a model on this machine as a Markdown table.
 
-Every way is a command that runs twice, on one picture and on several, so that what it costs to start and what each
-further picture costs come apart. Ways over many machines need `sr-infer[ray]`.
+Each way is a command. It runs on one image and again on several images, which separates the cost of the start from the
+cost of each further image. `batch` needs `sr-infer[ray]`.
 """
 
 import importlib.util
@@ -44,7 +44,7 @@ def main() -> int:
 
 
 def measure() -> dict[str, Any]:
-    """Cost of each way, or the reason why it was left out."""
+    """Measure the cost of each way; a way that cannot run has the reason."""
     photographs, found = _photographs(), {}
     with tempfile.TemporaryDirectory() as folder:
         for way, arguments in _ways().items():
@@ -58,7 +58,7 @@ def measure() -> dict[str, Any]:
 
 
 def table(found: Mapping[str, Mapping[str, Any]]) -> str:
-    """The result of `measure` as Markdown."""
+    """Format the result of `measure` as Markdown."""
     lines = ["| way | first picture | each further | memory |", "|---|---|---|---|"]
     for way, cost in found.items():
         if "skipped" in cost:
@@ -70,7 +70,7 @@ def table(found: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def _ways() -> dict[str, tuple[str, ...]]:
-    """Name -> arguments of `sr-infer`."""
+    """Arguments of `sr-infer` by the name of the way."""
     return {
         "upscale": ("upscale", "in", "-o", "out"),
         "upscale --jobs 2": ("upscale", "in", "-o", "out", "--jobs", "2"),
@@ -120,7 +120,7 @@ def _resident_bytes(pid: int) -> int:
         for process in (root, *root.children(recursive=True)):
             total += process.memory_info().rss
     except psutil.NoSuchProcess:
-        pass  # one of them has just ended
+        pass  # a process has just ended
     return total
 
 

@@ -1,9 +1,8 @@
-"""`python -m benchmarks.compare BASE.json HEAD.json`: list changes of time and memory beyond the measured noise.
+"""`python -m benchmarks.compare BASE.json HEAD.json`: list the changes of time and memory that exceed the noise.
 
-Takes two files that `pytest benchmarks --benchmark-json=FILE` wrote. A ratio of medians counts as a change when it is
-further from 1 than the quartiles of both runs together allow, and than 2 % (10 % where it ran only once or twice); peak
-memory when it moved by more than 2 %.
-A change of time is reported and is never an error.
+Both files come from `pytest benchmarks --benchmark-json=FILE`. The noise of a time is the combined quartile range of
+both runs, but at least 2 %, or 10 % if a run has fewer than three rounds. The noise of peak memory is 2 %. A ratio of
+medians outside the noise is a change. The command lists changes and never fails because of one.
 """
 
 import argparse
@@ -30,7 +29,7 @@ class Change:
     base: float
     head: float
     noise: float
-    """Relative noise: ratios between 1 - noise and 1 + noise are no change."""
+    """Relative noise. A ratio between 1 / (1 + noise) and 1 + noise is no change."""
 
     @property
     def ratio(self) -> float:
@@ -42,15 +41,15 @@ class Change:
 
 
 def find_changes(base: Path, head: Path) -> list[Change]:
-    """All measurements that both files have.
+    """List the measurements that are in both files.
 
     Raises:
-        OptionError: a file is not pytest-benchmark's, or they have nothing in common.
+        OptionError: a file is not from pytest-benchmark, or the files share no benchmark.
     """
     before, after = _read(base), _read(head)
     found = [change for name in before if name in after for change in _compare_one(name, before[name], after[name])]
     if not found:
-        raise OptionError(f"{base} and {head} have no benchmark in common")
+        raise OptionError(f"expected files that share a benchmark; {base} and {head} have no benchmark in common")
     return found
 
 
@@ -69,7 +68,7 @@ def _read(path: Path) -> dict[str, Mapping[str, Any]]:
     try:
         return {row["fullname"]: row for row in json.loads(path.read_text(encoding="utf-8"))["benchmarks"]}
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise OptionError(f"expected a file of pytest --benchmark-json at {path}: {error!r}") from error
+        raise OptionError(f"expected a file from pytest --benchmark-json at {path}, got {error!r}") from error
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.demo`: upscale a photograph with every shipped x4 model and leave pictures to look at."""
+"""`python -m benchmarks.demo`: upscale a photograph with every shipped x4 model and save the results in `demo`."""
 
 import sys
 from pathlib import Path
@@ -16,7 +16,7 @@ from sr_infer.resize import downscale, imresize
 FOLDER = Path("demo")
 SCALE = 4
 DETAIL_HW = (slice(20, 212), slice(150, 342))
-"""The part of the photograph, in HR px, that the side-by-side picture enlarges."""
+"""Rows and columns of the photograph, in HR px, that the side-by-side image enlarges."""
 PANEL_PX = 384
 
 
@@ -55,7 +55,7 @@ def _demo() -> None:
         print(f"{model.name:22}{median_ms:7.0f} ms{speed:>12}{added_mb:13.0f} MB{quality:>11}")
     panels["original"] = photograph
     _side_by_side(panels).save(FOLDER / "side-by-side.png")
-    print(f"look at {FOLDER / 'side-by-side.png'}")
+    print(f"wrote {FOLDER / 'side-by-side.png'}")
 
 
 def _save(name: str, pixels: Pixels) -> None:
@@ -63,7 +63,7 @@ def _save(name: str, pixels: Pixels) -> None:
 
 
 def _side_by_side(panels: dict[str, Pixels]) -> Image.Image:
-    """The same detail of every picture, enlarged without smoothing, with its name above."""
+    """One image with the same detail of every panel, enlarged without smoothing, each below its name."""
     caption_px, gap_px = 28, 8
     font = ImageFont.load_default(size=18)
     page = Image.new("RGB", (len(panels) * (PANEL_PX + gap_px) - gap_px, PANEL_PX + caption_px), "white")

@@ -1,6 +1,7 @@
 """`python -m benchmarks.exact`: record the exact costs of the shipped models; a test fails when one grows.
 
-File size, graph nodes, parameters and multiply-accumulates go to `benchmarks/exact.json`; run it after an export.
+The costs are file size, graph nodes, parameters and multiply-accumulates. They are written to `benchmarks/exact.json`.
+Run the command after an export.
 """
 
 import json
@@ -16,7 +17,7 @@ COSTS_FILE = Path(__file__).with_name("exact.json")
 
 
 def count_exact_costs(model: ShippedModel) -> dict[str, int]:
-    """Costs that are the same on every machine."""
+    """File size, nodes, parameters and multiply-accumulates, which are the same on every machine."""
     return {
         "size_bytes": model.size_bytes,
         "nodes": len(onnx.load(model.path).graph.node),

@@ -1,6 +1,6 @@
-"""`python -m benchmarks.model_pages`: a page for every shipped model in `docs/models`, with details to judge by eye.
+"""`python -m benchmarks.model_pages`: write a page with facts and details for every shipped model to `docs/models`.
 
-An int8 file is shown on the page of the float file that it was made from.
+An int8 model is shown on the page of its float model.
 """
 
 import io
@@ -31,7 +31,7 @@ DETAILS = {
     "brick": ("brick", 120, 120),
     "foliage": ("grass", 120, 120),
 }
-"""What is to be seen: a photograph that scikit-image ships, top and left of the detail."""
+"""Photograph, top and left of each detail, by a name that says what the detail shows."""
 AT_FIRST_SIGHT = ("face", "brick")
 
 
@@ -111,7 +111,7 @@ def _details(files: list[ShippedModel], scenes: Iterable[str]) -> Image.Image:
 
 
 def _weaknesses(model: str) -> Image.Image:
-    """What the models were not trained for: JPEG artefacts, noise and blur come out enlarged, not removed."""
+    """Draw inputs for which the models were not trained: JPEG artefacts, noise and blur are enlarged, not removed."""
     upscaler = Upscaler(model)
     scale = upscaler.card.scale
     hr = load_photograph("astronaut", multiple=scale)
@@ -148,7 +148,7 @@ def _jpeg(pixels: Pixels, *, quality: int) -> Pixels:
 
 
 def _sheet(rows: dict[str, dict[str, Pixels]]) -> Image.Image:
-    """A row of details for each scene, enlarged without smoothing, captions above."""
+    """Draw a row of details for each scene, enlarged without smoothing, with captions above."""
     caption_px, gap_px = 22, 6
     font = ImageFont.load_default(size=14)
     columns = len(next(iter(rows.values())))

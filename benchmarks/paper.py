@@ -1,6 +1,6 @@
-"""`python -m benchmarks.paper`: the papers' cost columns, recomputed for our networks beside the printed values.
+"""`python -m benchmarks.paper`: compare the papers' printed costs with those of our networks.
 
-Exit code 1 if a value differs from the printed one and is not a known difference, or if a known difference changes.
+The exit code is 1 if a difference is not a known one, or if a known difference has changed.
 """
 
 import sys
@@ -16,24 +16,24 @@ from training.networks.cost import count_macs, count_parameters
 from training.recipe import read_recipe
 
 PLAIN_L_CONVOLUTIONS = 35
-"""MemSR's table 9; `python -m training.compress memsr --student plain-l` builds the same."""
+"""MemSR's table 9; `python -m training.compress memsr --student plain-l` builds the same network."""
 RECIPES = Path(__file__).parent.parent / "training" / "recipes" / "paper"
 
 
 @dataclass(frozen=True)
 class Convention:
-    """How a paper counts."""
+    """Rules by which a paper counts parameters and multiply-accumulates."""
 
     parameters: str
     macs: str
     mean_shift: bool
-    """Parameters include the 24 of the two mean shifts."""
+    """Whether parameters include the 24 of the two mean shifts."""
     bias: bool
-    """A bias counts as one more multiply-accumulate."""
+    """Whether a bias counts as one multiply-accumulate."""
     hr_wh: tuple[int, int] | None
-    """Size of the HR image of the MACs; None stands for an LR image of 96x96."""
+    """Width and height of the HR image for which MACs are counted; None means an LR image of 96x96 px."""
     pyramid: bool = False
-    """The images of all resolutions count."""
+    """Whether the output images of all resolutions count."""
     thousand: int = 1000
 
 
@@ -48,13 +48,13 @@ MEMSR = Convention(
 
 @dataclass(frozen=True)
 class PrintedRow:
-    """One row of a paper's table: its values as printed, empty if the table prints none."""
+    """One row of a paper's table. A value is empty if the table does not print it."""
 
     table: str
     network: str
     convention: Convention
     parameters: str = ""
-    """Such as "4.8 M" or "609,042"."""
+    """Printed number of parameters, such as "4.8 M" or "609,042"."""
     gmacs: str = ""
 
 
@@ -102,12 +102,12 @@ KNOWN = {
     ("memsr-plain-l-x4", "parameters"): ("2,949 K", f"{_PLAIN_L}; {_ONE_COUNT}, that of x2"),
     ("memsr-plain-l-x4", "GMACs"): ("391", _PLAIN_L),
 }
-"""(network, column) -> our value, and the reason why it differs from the printed one."""
+"""Our value and the reason why it differs from the printed one, by (network, column)."""
 
 
 @dataclass(frozen=True)
 class PrintedValue:
-    """One printed value, and ours with the same rounding."""
+    """One printed value, and our value with the same rounding."""
 
     row: PrintedRow
     column: str
@@ -124,7 +124,7 @@ class PrintedValue:
 
 
 def compare_printed_values() -> list[PrintedValue]:
-    """All printed values beside ours."""
+    """Compare all printed values with ours."""
     found = []
     for row in ROWS:
         for column, printed in (("parameters", row.parameters), ("GMACs", row.gmacs)):
@@ -144,7 +144,7 @@ def parameters(row: PrintedRow) -> int:
 
 @cache
 def macs(row: PrintedRow) -> int:
-    """Multiply-accumulates for the paper's image, cut to whole LR pixels."""
+    """Count multiply-accumulates for the size of the paper's image, rounded down to whole LR pixels."""
     network, convention = _network(row.network), row.convention
     forward = network.pyramid if convention.pyramid else None
     counted = count_macs(network, (96, 96), bias=convention.bias, forward=forward)
@@ -182,7 +182,7 @@ def _network(name: str) -> nn.Module:
 
 
 def _round_like(printed: str, value: float, thousand: int) -> str:
-    """`value` with the unit and as many decimals as `printed`."""
+    """Format `value` with the unit and the number of decimals of `printed`."""
     number, _, unit = printed.partition(" ")
     value /= {"": 1, "K": thousand, "M": 1_000_000}[unit]
     decimals = len(number.partition(".")[2])

@@ -1,4 +1,4 @@
-"""The networks of `benchmarks.compared_networks` in torch: built, run and converted."""
+"""Build, run and convert the networks of `benchmarks.compared_networks` with torch."""
 
 from pathlib import Path
 
@@ -14,10 +14,10 @@ from training.checkpoint import load_network
 
 
 def build_unit_range(name: str) -> UnitRange:
-    """The network, with input and output in [0, 1].
+    """Build the network with input and output in [0, 1].
 
     Raises:
-        ModelNotFoundError: there are no weights of that name.
+        ModelNotFoundError: there are no weights with that name.
     """
     weights = find_weights(name)
     if weights is None:
@@ -27,19 +27,19 @@ def build_unit_range(name: str) -> UnitRange:
 
 
 def run_torch(name: str, side_px: int) -> NDArray[np.float32]:
-    """The result for the network's noise, (1, C, scale side, scale side)."""
+    """Upscale the network's noise; returns (1, C, scale side, scale side)."""
     with torch.inference_mode():
         return build_unit_range(name)(torch.from_numpy(make_noise(name, side_px))).numpy()
 
 
 def export_unoptimised(name: str) -> bytes:
-    """An ONNX file without any of our passes."""
+    """Export the network without our passes; returns the bytes of an ONNX file."""
     channels = make_noise(name, 1).shape[1]
     return trace(build_unit_range(name), channels=channels).SerializeToString()
 
 
 def convert_to_ncnn(name: str, side_px: int, folder: Path) -> None:
-    """Write `network.ncnn.param` and `network.ncnn.bin` into the folder, among pnnx's other files."""
+    """Write `network.ncnn.param` and `network.ncnn.bin` into the folder. pnnx writes other files there, too."""
     import pnnx
 
     example = torch.from_numpy(make_noise(name, side_px))

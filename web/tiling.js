@@ -1,8 +1,8 @@
-// Which windows of a picture a network sees, and which part of each result is kept: the geometry of sr_infer/tiling/geometry.py.
+// The windows of an image for a network, and the kept part of each result; the same geometry as sr_infer/tiling/geometry.py.
 
 const ceilDiv = (a, b) => Math.ceil(a / b);
 
-/** Windows along both axes, {rows, columns}: each {start, stop, keepStart, keepStop} in LR px. */
+/** Plan windows along both axes; returns {rows, columns}, each a list of {start, stop, keepStart, keepStop} in LR px. */
 export function plan(height, width, tilePx, haloPx, multiple, minSize) {
   return {
     rows: spans(height, tilePx, haloPx, multiple, minSize),
@@ -31,7 +31,7 @@ const MAX_PATCH_PX = 128;
 const MIN_PATCHES = 3;
 const MAX_PATCHES = 16;
 
-/** Patches spread over a picture in these windows, from which channel averages are taken: those of sr_infer/tiling/pooled_statistics.py. */
+/** Spread patches over an image for its channel averages; the same patches as in sr_infer/tiling/pooled_statistics.py. */
 export function sample(height, width, { rows, columns }, multiple, minSize) {
   return {
     rows: patchesAlong(height, rows[0].stop - rows[0].start, multiple, minSize),

@@ -1,4 +1,4 @@
-// Runs a network over a picture, window by window, off the page's own thread. Nothing leaves the browser.
+// Runs a network on an image, window by window, in a thread of its own. No data leaves the browser.
 
 import * as ort from "./ort.wasm.min.mjs";
 import { plan, sample } from "./tiling.js";
@@ -33,7 +33,7 @@ async function loadSession(name) {
   return loaded.session;
 }
 
-/** The picture, {width, height, data: RGBA}, at the network's scale. */
+/** Upscale an image; takes and returns {width, height, data: RGBA}. */
 async function enlarge(session, model, picture, tilePx) {
   const { card } = model;
   const windows = plan(
@@ -58,14 +58,14 @@ async function enlarge(session, model, picture, tilePx) {
   return result;
 }
 
-/** What an attention network takes where it is to average over its own input; nothing for other networks. */
+/** Make the inputs that let an attention network average over each window; returns none for other networks. */
 function makeOwnAverages(session) {
   const shape = session.inputMetadata.find((input) => input.name === "pooled")?.shape;
   if (shape === undefined) return {};
   return { pooled: new ort.Tensor("float32", new Float32Array(shape[1]), shape), use_pooled: boolean(false) };
 }
 
-/** Averages taken once from patches of the picture, so that all windows see the same. */
+/** Average over patches of the image, so that all windows use the same averages. */
 async function computeSharedAverages(session, card, picture, windows) {
   const own = makeOwnAverages(session);
   if (own.pooled === undefined) return own;
@@ -85,7 +85,7 @@ async function computeSharedAverages(session, card, picture, windows) {
 
 const boolean = (value) => new ort.Tensor("bool", [value], []);
 
-/** (1, 3, H, W) of a window, the picture's edge repeated where the window passes it. */
+/** Read a window as (1, 3, H, W); the edge of the image is repeated outside of it. */
 function planes(picture, row, column, valueRange) {
   const height = row.stop - row.start;
   const width = column.stop - column.start;
@@ -103,7 +103,7 @@ function planes(picture, row, column, valueRange) {
   return new ort.Tensor("float32", values, [1, 3, height, width]);
 }
 
-/** Copy the kept part of a window's result; a Uint8ClampedArray clips, and rounds as numpy does. */
+/** Copy the kept part of a window's result. Uint8ClampedArray clips, and rounds as numpy does. */
 function copyKeptPart(sr, row, column, { scale, value_range: valueRange }, result) {
   const [, , height, width] = sr.dims;
   const gain = 255 / valueRange;
@@ -118,7 +118,7 @@ function copyKeptPart(sr, row, column, { scale, value_range: valueRange }, resul
   }
 }
 
-/** Transparency, enlarged by the browser. */
+/** Enlarge transparency by the browser's own resizing. */
 function enlargeAlpha(picture, result) {
   const small = new OffscreenCanvas(picture.width, picture.height);
   const grey = new ImageData(picture.width, picture.height);

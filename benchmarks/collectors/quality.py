@@ -1,4 +1,4 @@
-"""PSNR and SSIM on luma of one model: on scikit-image's photographs, and on benchmark folders."""
+"""Measure PSNR and SSIM on luma of a model, on scikit-image's photographs and on benchmark folders."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,12 +16,12 @@ PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket")
 
 
 def measure(model: str, scale: int, folders: Sequence[Path]) -> dict[str, Any]:
-    """{name: {"psnr_y": dB, "ssim_y": ...}} means; the photographs are the row "photographs".
+    """Measure mean PSNR and SSIM, as {name: {"psnr_y": dB, "ssim_y": ...}}. One name is "photographs".
 
     Args:
-        model: as `training.evaluate --model`.
-        scale: of the model.
-        folders: benchmark folders as `training.evaluate` takes them.
+        model: model name or path, as for `training.evaluate --model`.
+        scale: scale of the model.
+        folders: benchmark folders, as for `training.evaluate`.
     """
     upscale = load_upscaler(model, scale)
     scores = []

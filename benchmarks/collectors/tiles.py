@@ -1,4 +1,4 @@
-"""One model over tile sizes: time and peak memory of the same picture, cut into ever larger tiles."""
+"""Measure time and peak memory of a model on one image for several tile sizes."""
 
 from dataclasses import asdict
 from typing import Any

@@ -1,4 +1,4 @@
-"""The dense network that SRP prunes and MemSR makes plain, and trainings of its size."""
+"""The dense network that SRP prunes and that teaches MemSR's students, and training options for its size."""
 
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -17,13 +17,13 @@ CPU = torch.device("cpu")
 
 
 def select_training_images(folder: Folder) -> Folder:
-    """The folder with `TRAINING_IMAGES` of its pictures to train on."""
+    """Keep at most `TRAINING_IMAGES` of the folder's training images."""
     stride = max(1, len(folder.train) // TRAINING_IMAGES)
     return replace(folder, train=folder.train[::stride][:TRAINING_IMAGES])
 
 
 def train_dense_network(seed: int, folder: Folder, work: Path) -> Path:
-    """The dense network of a seed, trained once and kept in `work` with its `log.csv`."""
+    """Train the dense network of a seed once; returns its weights, which stay in `work` beside `log.csv`."""
     home = work / f"dense-{seed}"
     weights = home / "evidence.safetensors"
     if not weights.exists():
@@ -43,7 +43,7 @@ def train(config: EDSRConfig, settings: TrainingOptions, folder: Folder, out: Pa
 
 
 def training_options(steps: int, seed: int, *, rate: float) -> TrainingOptions:
-    """What all trainings of a table share."""
+    """Options that all training runs of a table share."""
     return TrainingOptions(
         steps=steps,
         batch=8,

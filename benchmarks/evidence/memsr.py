@@ -1,9 +1,9 @@
-"""MemSR's start against random ones, each of its parts against its absence, and the memory that plain networks need.
+"""MemSR's initialisation compared with random ones and with variants that lack a part; memory of plain networks.
 
-One thing at a time differs from the small recipe (`training/recipes/memsr/plain-m.toml`). Rows of `distillation` and
-`balance` (tables 2, 3, 6 and 7 of the paper) train with distillation as the recipe does, others without, so that they
-are held against the row `start | winning` (tables 1, 4, 10 and 11). Rows that were run with other constants than those
-here and in `dense` do not compare: delete `memsr.jsonl` when one changes.
+Each row changes one thing in the small recipe (`training/recipes/memsr/plain-m.toml`). Rows of `distillation` and
+`balance` (tables 2, 3, 6 and 7 of the paper) train with distillation, as the recipe does. The others train without it:
+compare them with the row `start | winning` (tables 1, 4, 10 and 11). Rows with different constants cannot be compared:
+delete `memsr.jsonl` if a constant here or in `dense` changes.
 """
 
 import csv
@@ -44,7 +44,7 @@ NO_DISTILLATION = Distillation(weight=0.0)
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """What a student begins with and learns from."""
+    """Initialisation, distillation and learning rate of a student."""
 
     start: Literal["winning", "he", "xavier", "branches"] = "winning"
     student: Student = Student(width=32)  # noqa: RUF009
@@ -85,12 +85,12 @@ TRIALS = {
 TEACHER = ("teacher", "4 residual blocks of 32")
 DECISIVE = ("start", "distillation", "ones", "ReLU")
 FOUND = {f"theta {theta}": Student(theta=theta, multiple_of=1) for theta in (0.14, 0.05)}
-"""Students whose widths alone are looked for, in a teacher of 16 blocks."""
+"""Students of a teacher with 16 blocks. Only their widths are computed; they are not trained."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One run: which question is asked, and what is tried."""
+    """One run: its question, and the variant that it tries."""
 
     question: str
     tried: str
@@ -98,7 +98,7 @@ class Row:
 
 
 def rows(seed: int) -> list[Row]:
-    """All rows of one seed, those that answer a question at all before those that refine the answer."""
+    """List all rows of a seed, the most important first."""
     decisive = [settings for settings in TRIALS if settings[0] in DECISIVE]
     once = [("memory", name) for name in NETWORKS] + [("found widths", name) for name in FOUND]
     asked = dict.fromkeys([TEACHER, *decisive, *(once if seed == 1 else []), *TRIALS])
@@ -108,12 +108,12 @@ def rows(seed: int) -> list[Row]:
 def measure(row: Row, folder: Folder, work: Path) -> dict[str, Any]:
     """Run one row.
 
-    The teacher of each seed, SRP's dense network, is trained once and kept in `work`.
+    The teacher of each seed is SRP's dense network. It is trained once and stays in `work`.
 
     Returns:
-        For a training `psnr_y_db` as [step, dB] from step 0 on, `similarity` to the teacher by layers before and after
-        it, `parameters` and `widths`; for the teacher the first, at its end alone, and `parameters`; for found widths
-        these; for memory what `measure_memory` gives.
+        For a student: `psnr_y_db` as [step, dB] from step 0, `similarity` to the teacher by layer before and after
+        training, `parameters` and `widths`. For the teacher: `psnr_y_db` at the last step, and `parameters`. For found
+        widths: `widths`. For memory: the result of `measure_memory`.
     """
     folder = select_training_images(folder)
     work.mkdir(parents=True, exist_ok=True)
@@ -133,7 +133,7 @@ def measure(row: Row, folder: Folder, work: Path) -> dict[str, Any]:
 
 
 def table(results: Iterable[Mapping[str, Any]]) -> str:
-    """Markdown: a table of trainings, a line for all seeds of a row, one of memory, and the widths that were found."""
+    """Format results as Markdown: a table of training runs, a table of memory, and the found widths."""
     by_settings: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     for result in results:
         by_settings.setdefault((result["row"]["question"], result["row"]["tried"]), []).append(result)
@@ -193,14 +193,14 @@ def _train(trial: Trial, seed: int, teacher: Path, folder: Folder, out: Path) ->
 
 
 def _read_log(path: Path) -> list[list[float]]:
-    """[step, dB] of every validation of a run."""
+    """Read [step, dB] of every validation of a run."""
     with path.open() as file:
         return [[int(line["step"]), float(line["validation_psnr_y_db"])] for line in csv.DictReader(file)]
 
 
 @torch.no_grad()
 def _similarity(student: PlainStudent, trainer: Trainer) -> list[float]:
-    """CKA of each layer's features with the teacher's of that layer, mean over a few validation pictures."""
+    """Mean CKA of the features of each layer with those of the teacher, over a few validation images."""
     scale = trainer.recipe.network.scale
     alike = []
     for hr in trainer.validation[:COMPARED_PICTURES]:

@@ -1,8 +1,8 @@
-"""SRP against pruning by L1 norm and training from scratch (the paper's table 1), and the choices inside SRP.
+"""SRP compared with pruning by L1 norm and with training from scratch (the paper's table 1), and variants of SRP.
 
-Every row trains the same number of steps on the same images after the dense network. SRP regularises in the first ones
-and fine-tunes in the rest; L1 pruning fine-tunes in all of them; from scratch trains in all of them. Rows that were run
-with other constants than those here and in `dense` do not compare: delete `srp.jsonl` when one changes.
+After the dense network, each row trains the same number of steps on the same images. SRP regularises in the first steps
+and fine-tunes in the others. L1 pruning fine-tunes in all steps. From scratch trains in all steps. Rows with different
+constants cannot be compared: delete `srp.jsonl` if a constant here or in `dense` changes.
 """
 
 from collections.abc import Iterable, Mapping
@@ -27,13 +27,13 @@ GROWTH = {
     "adam": GrowthOptions(increment=1.25, every=1, ceiling=500.0),
     "decoupled": GrowthOptions(increment=3.75, every=1, ceiling=1500.0, through="decoupled"),
 }
-"""Much further than the paper's 0.5, whose 143,150 steps are out of reach here. In 600 steps, 0.5 shrinks the filters
-to a fortieth, yet removing half of each layer still costs 13 dB; 500 leaves nothing that matters (0.04 dB)."""
+"""Growth of the penalty. The paper's ceiling of 0.5 needs its 143,150 steps: in 600 steps, it shrinks the filters to a
+fortieth, and their removal at ratio 0.5 still costs 13 dB. With a ceiling of 500 the removal costs 0.04 dB."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One run."""
+    """One run: its method, ratio and choices."""
 
     method: Literal["dense", "scratch", "l1", "srp"]
     ratio: float = 0.0
@@ -43,7 +43,7 @@ class Row:
 
 
 def rows(seed: int) -> list[Row]:
-    """All rows of one seed, the paper's table first."""
+    """List all rows of a seed, those of the paper's table first."""
     ratios = (0.9, 0.5, 0.7, 0.3)
     return [
         Row(method="dense", seed=seed),
@@ -58,9 +58,9 @@ def rows(seed: int) -> list[Row]:
 
 
 def measure(row: Row, folder: Folder, work: Path) -> dict[str, Any]:
-    """Run one row; returns validation PSNR-Y in dB, parameters (without mean shifts) and pictures trained on.
+    """Run one row; returns PSNR-Y on validation images in dB, parameters (without mean shifts) and training images.
 
-    The dense network of each seed is trained once and kept in `work`.
+    The dense network of each seed is trained once and stays in `work`.
     """
     folder = select_training_images(folder)
     dense = train_dense_network(row.seed, folder, work)
@@ -74,7 +74,7 @@ def measure(row: Row, folder: Folder, work: Path) -> dict[str, Any]:
 
 
 def table(results: Iterable[Mapping[str, Any]]) -> str:
-    """Markdown: one line for all seeds of a row, its mean and, from two seeds on, its standard deviation."""
+    """Format results as Markdown, one line per row with the mean and standard deviation over its seeds."""
     by_settings: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
     for result in results:
         row = result["row"]

@@ -1,4 +1,4 @@
-"""ncnn, converted by pnnx, with Winograd convolutions."""
+"""ncnn with Winograd convolutions, on files from pnnx."""
 
 import ncnn
 import numpy as np
@@ -14,7 +14,7 @@ def float32(network: str, side_px: int, threads: int) -> RunNetwork:
 
 
 def half(network: str, side_px: int, threads: int) -> RunNetwork:
-    """Storage and arithmetic in fp16 or bf16 where ncnn has them for the CPU."""
+    """Store and compute in fp16 or bf16 if ncnn supports it on the CPU."""
     return _prepare(network, side_px, threads, half=True)
 
 
@@ -27,7 +27,7 @@ def _prepare(network: str, side_px: int, threads: int, *, half: bool) -> RunNetw
     net.opt.use_bf16_storage = half
     param, weights = ncnn_files(network, side_px)
     if net.load_param(str(param)) or net.load_model(str(weights)):
-        raise RuntimeError(f"ncnn cannot load {param}")
+        raise RuntimeError(f"ncnn cannot load {param}; delete its folder to convert the network again")
     pixels = make_noise(network, side_px)[0]
     lr = ncnn.Mat(pixels).clone()
 
@@ -36,7 +36,7 @@ def _prepare(network: str, side_px: int, threads: int, *, half: bool) -> RunNetw
         extractor.input("in0", lr)
         status, sr = extractor.extract("out0")
         if status:
-            raise RuntimeError(f"ncnn's extractor gave {status}")
+            raise RuntimeError(f"expected status 0 of ncnn's extractor, got {status}")
         return np.array(sr)[None]
 
     return call

@@ -1,4 +1,4 @@
-"""onnxruntime with its own defaults."""
+"""onnxruntime with its default options."""
 
 from benchmarks.compared_networks import make_noise
 from benchmarks.converted_files import unoptimised_onnx
@@ -9,7 +9,7 @@ onnxruntime = import_onnxruntime()
 
 
 def unoptimised(network: str, side_px: int, threads: int) -> RunNetwork:
-    """What torch's exporter gives, without our passes."""
+    """Run the graph from torch's exporter without our passes."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 4

@@ -1,4 +1,4 @@
-"""OpenVINO, at the fixed size that suits it best."""
+"""OpenVINO with a fixed input size, which is its fastest form."""
 
 from pathlib import Path
 
@@ -22,12 +22,12 @@ def float32(network: str, side_px: int, threads: int) -> RunNetwork:
 
 
 def default(network: str, side_px: int, threads: int) -> RunNetwork:
-    """bf16 where the CPU has it."""
+    """Let OpenVINO choose the precision: bf16 if the CPU supports it."""
     return _prepare(unoptimised_onnx(network), network, side_px, {"INFERENCE_NUM_THREADS": threads})
 
 
 def int8(network: str, side_px: int, threads: int) -> RunNetwork:
-    """Our int8 file, with float32 for what is not int8."""
+    """Run our int8 file; the other operators compute in float32."""
     config: Config = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads}
     return _prepare(find(f"{network}-int8"), network, side_px, config)
 

@@ -1,4 +1,4 @@
-"""torch: as it is, with channels last, and compiled."""
+"""torch in eager mode, with channels last, and compiled."""
 
 from collections.abc import Callable
 

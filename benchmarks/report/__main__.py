@@ -1,4 +1,4 @@
-"""`python -m benchmarks.report`: write benchmarks/report.html and docs/BENCHMARKS.md from what was collected."""
+"""`python -m benchmarks.report`: write benchmarks/report.html and docs/BENCHMARKS.md from the collected results."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -20,19 +20,19 @@ TITLE = "sr-infer, measured"
 
 
 def document(results: Results, models: Sequence[ShippedModel]) -> list[Part]:
-    """The whole report."""
+    """Build all parts of the report."""
     floats = [model for model in models if model.card.precision != "int8"]
     card = results.machine()
     machines = other_machines(apart_from=card)
     return [
         Heading(TITLE, 1),
         Text(
-            f"How fast, how much memory, how good: every shipped model on {card['cpu']}, {card['cores']} cores, beside "
-            "what a user would pick instead. Everything here was measured by `make report`."
+            f"Speed, memory and quality of every shipped model on {card['cpu']}, {card['cores']} cores, compared with "
+            "other networks and engines. `make report` measures everything on this page."
         ),
         *sections_rest.networks(models),
         Heading("Targets"),
-        Text("Ratios are medians over rounds in which all contenders ran in turns."),
+        Text("A ratio is the median over rounds in which all candidates ran in turns."),
         Verdicts(judge_targets(results, list(models))),
         *sections_speed.calls(results, models, machines),
         *sections_speed.engines(results, floats),
@@ -49,8 +49,9 @@ def document(results: Results, models: Sequence[ShippedModel]) -> list[Part]:
         _machine(card),
         Heading("Do it yourself"),
         Text(
-            "Results are kept under `build/benchmarks`, so that an interrupted run goes on where it stopped. Benchmark "
-            "folders are given, never downloaded. A machine's own figures become a column here by `contribute`."
+            "`collect` keeps results under `build/benchmarks`, so an interrupted run continues where it stopped. Name "
+            "your own benchmark folders; nothing is downloaded. `contribute` adds your machine as a column to this "
+            "page."
         ),
         Commands(
             [

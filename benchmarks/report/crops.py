@@ -1,4 +1,4 @@
-"""Details of photographs at 4x zoom: bicubic, every x4 model, and the original."""
+"""Draw details of photographs at 4x zoom: bicubic, every x4 model, and the original."""
 
 import io
 from collections.abc import Sequence
@@ -14,13 +14,13 @@ from sr_infer.resize import downscale, imresize
 
 SCALE = 4
 DETAILS = {"astronaut": (200, 8), "chelsea": (62, 45), "rocket": (36, 100)}
-"""Photograph -> top and left of the detail, in px of its middle 256x256 px."""
+"""Top and left of the detail by photograph, in px of the middle 256x256 px."""
 DETAIL_PX, ZOOM = 56, 4
 _CAPTION_PX, _GAP_PX = 40, 8
 
 
 def comparison(models: Sequence[ShippedModel]) -> list[Part]:
-    """One strip a photograph; nothing where no x4 model is shipped."""
+    """Draw one strip per photograph; returns nothing if there is no x4 model."""
     chosen = [model for model in models if model.card.scale == SCALE]
     if not chosen:
         return []

@@ -1,4 +1,4 @@
-"""A report as Markdown, its figures as files beside it."""
+"""Write a report as Markdown, with its illustrations as files beside it."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,7 +8,7 @@ from sr_infer.atomic_file import atomic_write
 
 
 def write_markdown(parts: Sequence[Part], path: Path, *, images: Path) -> None:
-    """Write the text to `path` and the figures into the folder `images`, beside it."""
+    """Write the text to `path` and the illustrations to the folder `images`; other files there are deleted."""
     images.mkdir(parents=True, exist_ok=True)
     figures = [part for part in parts if isinstance(part, Illustration)]
     for figure in figures:

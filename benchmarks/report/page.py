@@ -1,4 +1,4 @@
-"""A report as one self-contained HTML page that reads on a phone."""
+"""Write a report as one self-contained HTML page, readable on a phone."""
 
 import base64
 import html
@@ -13,6 +13,7 @@ _STYLE = Path(__file__).with_name("page.css")
 
 
 def write_page(parts: Sequence[Part], path: Path, *, title: str) -> None:
+    """Write the HTML page to `path`."""
     contents = [part.text for part in parts if isinstance(part, Heading) and part.level == 2]
     links = " ".join(f'<a href="#{_anchor(text)}">{html.escape(text)}</a>' for text in contents)
     body = "\n".join(map(_render, parts))

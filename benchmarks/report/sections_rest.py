@@ -1,4 +1,4 @@
-"""The other sections: what is shipped, memory, the papers' cost columns, the evidence tables."""
+"""The other sections: shipped models, memory, ways to run them, the papers' costs, the ablation tables."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from sr_infer import ShippedModel
 
 
 def memory(results: Results, models: Sequence[ShippedModel]) -> list[Part]:
-    """Peak memory at 96x96 and 1920x1080."""
+    """Show peak memory at 96x96 and 1920x1080."""
     rows = []
     for model in models:
         small = results.get("calls", model.name).get("first_call")
@@ -31,15 +31,16 @@ def memory(results: Results, models: Sequence[ShippedModel]) -> list[Part]:
     return [
         Heading("How much memory"),
         Text(
-            "Resident memory of a fresh process in MB: after import, at the peak, and the difference, which holds "
-            "model, picture, result and working set. A x4 result of 1920x1080 px alone is 99.5 MB."
+            "Resident memory of a new process in MB: after import, at the peak, and the difference. The difference "
+            "includes the model, the image, the result and the working set. The x4 result of 1920x1080 px needs 99.5 "
+            "MB."
         ),
         Table(["model", "case", "after import", "peak", "added", "seconds"], rows, words=("case",)),
     ]
 
 
 def ways(results: Results) -> list[Part]:
-    """What each command costs."""
+    """Show the cost of each command."""
     found = results.get("ways", choosing.MODEL)
     if not found:
         return []
@@ -47,15 +48,15 @@ def ways(results: Results) -> list[Part]:
         Heading("Ways to run it"),
         Text(
             f"Whole commands with `{choosing.MODEL}` on photographs of {choosing.WIDTH}x{choosing.HEIGHT} px. The "
-            "first picture holds the start of Python, of the network, and for `batch` of Ray, whose actors are the "
-            "workers. Memory is the resident memory of all processes of the command."
+            "first picture includes the start of Python and of the network. For `batch` it includes the start of Ray, "
+            "whose actors are the workers. Memory is the resident memory of all processes of the command."
         ),
         table_from_markdown(choosing.table(found)),
     ]
 
 
 def costs() -> list[Part]:
-    """The papers' cost columns, rebuilt."""
+    """Compare the papers' costs with ours."""
     rows = []
     for figure in paper.compare_printed_values():
         convention = figure.row.convention
@@ -69,8 +70,9 @@ def costs() -> list[Part]:
     return [
         Heading("The papers' costs, rebuilt"),
         Text(
-            f"Of {len(rows)} printed parameters and multiply-accumulates, {equal} come out equal in all printed "
-            f"digits, {known} differ for a known reason, and {len(rows) - equal - known} without one."
+            f"The papers print {len(rows)} numbers of parameters and multiply-accumulates. {equal} equal ours in all "
+            f"printed digits, {known} differ for a known reason, and {len(rows) - equal - known} differ without a "
+            f"known reason."
         ),
         Table(headers, rows, words=words, folded="All rows"),
         Commands(["python -m benchmarks.paper"]),
@@ -78,7 +80,7 @@ def costs() -> list[Part]:
 
 
 def evidence() -> list[Part]:
-    """The ablation tables whose rows are committed."""
+    """Show the ablation tables with committed rows."""
     parts: list[Part] = []
     for name, module in sorted(TABLES.items()):
         if rows := read_rows(name):
@@ -86,12 +88,12 @@ def evidence() -> list[Part]:
             parts += [Heading(name.upper(), 3), Text(summary), *_tables(module.table(rows))]
     if not parts:
         return []
-    text = "Ablations on tiny networks, one short run a row: they show directions, not the papers' figures."
+    text = "Ablations on tiny networks, with one short run per row. They show tendencies, not the papers' results."
     return [Heading("Evidence"), Text(text), *parts]
 
 
 def _tables(markdown: str) -> list[Part]:
-    """Tables among lines of text."""
+    """Split Markdown into tables and paragraphs."""
     parts: list[Part] = []
     for paragraph in markdown.strip().split("\n\n"):
         parts.append(table_from_markdown(paragraph) if paragraph.startswith("|") else Text(paragraph))
@@ -99,7 +101,7 @@ def _tables(markdown: str) -> list[Part]:
 
 
 def networks(models: Sequence[ShippedModel]) -> list[Part]:
-    """What is shipped."""
+    """Show facts about the shipped models."""
     rows = [
         [
             f"`{model.name}`",

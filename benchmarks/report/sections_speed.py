@@ -1,4 +1,4 @@
-"""The sections on time: calls, other engines, what a user would pick instead, tiles, and where time goes."""
+"""The sections on time: calls, other engines, other networks, tile sizes, and the parts of a call."""
 
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -13,11 +13,11 @@ from benchmarks.timing.interleaved import Timing, compute_paired_ratio, timings_
 from benchmarks.timing.results import Results
 from sr_infer import ShippedModel
 
-_MATRIX_NOTE = "The matrix product is a yardstick for the processor, and is no row of the comparison."
+_MATRIX_NOTE = "The matrix product shows the speed of the processor and does not take part in the comparison."
 
 
 def calls(results: Results, models: Sequence[ShippedModel], machines: Mapping[str, Mapping[str, Any]]) -> list[Part]:
-    """Latency at 96x96, thread by thread, with columns of other machines."""
+    """Show latency at 96x96 on one and on all threads, with a column for each other machine."""
     rows, scaling = [], {}
     for model in models:
         found = results.get("calls", model.name)
@@ -52,7 +52,7 @@ def calls(results: Results, models: Sequence[ShippedModel], machines: Mapping[st
         "all, p50",
         "all, p90",
         "speed-up",
-        "network alone",
+        "network only",
         "file to file",
         "MP/s",
     ]
@@ -60,8 +60,8 @@ def calls(results: Results, models: Sequence[ShippedModel], machines: Mapping[st
     parts: list[Part] = [
         Heading("How fast"),
         Text(
-            "One picture of 96x96 px, array to array. The first call loads the model. Network alone is one tile "
-            "without conversion; file to file is JPEG to PNG. MP/s are megapixels of input."
+            'One image of 96x96 px, array to array. The first call loads the model. "Network only" is one tile without '
+            'conversion. "File to file" is JPEG to PNG. MP/s are megapixels of input per second.'
         ),
         Table([*headers, *machines], rows),
     ]
@@ -72,7 +72,7 @@ def calls(results: Results, models: Sequence[ShippedModel], machines: Mapping[st
 
 
 def engines(results: Results, models: Sequence[ShippedModel]) -> list[Part]:
-    """Every float model against other engines with the same weights."""
+    """Compare float models with other engines that run the same weights."""
     parts: list[Part] = []
     for model in models:
         races = results.get("engines", model.name).get("races", [])
@@ -91,26 +91,26 @@ def engines(results: Results, models: Sequence[ShippedModel]) -> list[Part]:
     if not parts:
         return []
     text = (
-        "The same weights through each engine, warm and in turns, each in a process of its own; f32 is forced, and "
-        "what an engine would choose by itself is a row of its own. Ratios are how many times as long as `sr-infer` an "
-        "engine takes, median and quartiles over rounds. Memory is what model and run add to the imported engine. "
-        f"{_MATRIX_NOTE}"
+        "Each engine runs the same weights in its own process; the engines run warm and in turns. Rows use float32, "
+        'except those named int8, fp16 or "as it comes". A ratio is the time of an engine divided by that of '
+        "`sr-infer`, as median and quartiles over rounds. Memory is the amount that model and run add to the imported "
+        f"engine. {_MATRIX_NOTE}"
     )
     return [Heading("Against other engines"), Text(text), *parts]
 
 
 def alternatives(results: Results, models: Sequence[ShippedModel]) -> list[Part]:
-    """What a user would pick instead."""
+    """Compare the cost of other networks."""
     for model in models:
         found = results.get("alternatives", model.name)
         if found:
             timings = timings_from_json(found["race"])
             rows = [_engine_row(timings, name, timings[OURS]) for name in timings if name != OURS]
             return [
-                Heading("What you might pick instead", 3),
+                Heading("Other networks", 3),
                 Text(
-                    f"Cost alone: networks by architecture with random weights at x{model.card.scale}, 96x96 px, all "
-                    f"threads, as times of `{model.name}` in float. FSRCNN works on luma alone."
+                    f"Only the cost is compared: these networks have random weights. They run at x{model.card.scale} "
+                    f"on 96x96 px and all threads. Ratios are to `{model.name}` in float. FSRCNN computes only luma."
                 ),
                 Table(["", "ms", f"times `{model.name}`", "quartiles", "memory MB", "note"], rows, words=("note",)),
             ]
@@ -118,7 +118,7 @@ def alternatives(results: Results, models: Sequence[ShippedModel]) -> list[Part]
 
 
 def tiles(results: Results, models: Sequence[ShippedModel]) -> list[Part]:
-    """Time and memory over tile sizes."""
+    """Plot time and memory over tile sizes."""
     found = {model.name: results.get("tiles", model.name) for model in models}
     found = {name: sweep for name, sweep in found.items() if sweep}
     if not found:
@@ -133,15 +133,16 @@ def tiles(results: Results, models: Sequence[ShippedModel]) -> list[Part]:
     return [
         Heading("Tile size", 3),
         Text(
-            "One picture cut into ever larger tiles: small ones recompute their surroundings, large ones need memory."
+            "One image is cut into tiles of different sizes. Small tiles recompute their halo, large tiles need more "
+            "memory."
         ),
-        Illustration("tiles-time", time_plot, "Time per pixel of the picture over the side of its tiles."),
+        Illustration("tiles-time", time_plot, "Time per pixel of the image over the side of the tiles."),
         Illustration("tiles-memory", memory_plot, "Peak memory added after import over the side of the tiles."),
     ]
 
 
 def breakdown(results: Results, models: Sequence[ShippedModel]) -> list[Part]:
-    """Where time goes, and the arithmetic beside that of a matrix product."""
+    """Show the parts of a call's time, and its arithmetic rate compared with a matrix product."""
     found = {model.name: results.get("breakdown", model.name) for model in models}
     found = {name: parts for name, parts in found.items() if parts}
     if not found:
@@ -165,12 +166,14 @@ def breakdown(results: Results, models: Sequence[ShippedModel]) -> list[Part]:
         ]
         for name, of in found.items()
     ]
-    description = "Shares of a call on 192x192 px in tiles of 96 px on one thread; at the end the whole time."
+    description = (
+        "Shares of a call on 192x192 px in tiles of 96 px on one thread. The total time is at the end of a bar."
+    )
     return [
         Heading("Where the time goes", 3),
         Text(
-            "The product is that of two 2048x2048 float32 matrices in the same run, one thread, by torch: a yardstick, "
-            "no limit. Arithmetic counts the network's own multiply-accumulates twice."
+            "The matrix product is of two 2048x2048 float32 matrices in torch, on one thread and in the same run. It "
+            "is a reference, not a limit. Each multiply-accumulate of the network counts as two operations."
         ),
         Table(["one thread", "GFLOP/s", "matrix product", "ratio"], rows),
         Illustration("breakdown", plots.stacked(parts, unit="ms"), description),

@@ -1,4 +1,4 @@
-"""The project's targets against what was measured in one run."""
+"""Compare the project's targets with measured results."""
 
 from collections.abc import Iterator
 from statistics import median
@@ -12,12 +12,12 @@ from benchmarks.timing.results import Results
 from sr_infer import ShippedModel
 
 LOSSLESS_DB = 0.05
-"""An int8 file that loses no more than this may stand for its float form."""
+"""Largest loss of PSNR with which an int8 file may meet a speed target in place of its float form."""
 _EXACT_PEERS = {peer.name for peer in PEERS if peer.exact}
 
 
 def judge_targets(results: Results, models: list[ShippedModel]) -> list[Verdict]:
-    """Every target for every model that it speaks of."""
+    """Judge every target for every model that it concerns."""
     floats = [model for model in models if model.card.precision != "int8"]
     raced = [model for model in floats if results.get("engines", model.name)]
     found = [verdict for model in raced or floats[:1] for verdict in _judge_speed(results, model)]
@@ -27,7 +27,7 @@ def judge_targets(results: Results, models: list[ShippedModel]) -> list[Verdict]
 
 
 def int8_loss_db(results: Results, model: ShippedModel) -> float | None:
-    """The most PSNR that the int8 form of a float model loses on any measured set; None where there is none."""
+    """Largest loss of PSNR in dB of a model's int8 form over all measured sets; None if nothing was measured."""
     int8 = find_int8_form(model)
     if int8 is None:
         return None
@@ -68,7 +68,7 @@ def _judge_ratio(target: str, rival: Timing, ours: Timing, wanted: float, note: 
 
 
 def _judge_overhead(results: Results, model: ShippedModel) -> Verdict:
-    """Extra time of a call on 96x96 px over its network alone, both on one thread."""
+    """Judge the extra time of a call on 96x96 px compared with only the network, both on one thread."""
     target = f"`{model.name}`: wrapper overhead at most 5 % or 2 ms"
     calls = results.get("calls", model.name)
     if not calls:
@@ -89,7 +89,7 @@ def _judge_large_image(results: Results, model: ShippedModel) -> Iterator[Verdic
     pure_s = found["pure_us_per_px"] * 1920 * 1080 / 1e6
     ratio, wanted = case["call_ms"] / 1e3 / pure_s, 1.6 if attention else 1.15
     note = f"{case['call_ms'] / 1e3:.1f} s against {pure_s:.1f} s; halo factor {found['halo_factor']:.2f}; {name}"
-    target = f"`{model.name}`: 1920x1080 within {wanted}x of its pixels' time alone"
+    target = f"`{model.name}`: 1920x1080 takes at most {wanted}x the time of its pixels"
     yield Verdict(target, f"{ratio:.2f}x", ratio <= wanted, note)
     if model.card.scale == 4:
         yield _judge_memory(model, name, case, 1000 if attention else 300)
@@ -97,5 +97,5 @@ def _judge_large_image(results: Results, model: ShippedModel) -> Iterator[Verdic
 
 def _judge_memory(model: ShippedModel, name: str, case: dict[str, Any], wanted_mb: int) -> Verdict:
     grown_mb = (case["peak_bytes"] - case["imported_bytes"]) / 1e6
-    target = f"`{model.name}`: 1920x1080 adds at most {wanted_mb} MB after import, 99.5 MB of output among them"
+    target = f"`{model.name}`: 1920x1080 adds at most {wanted_mb} MB after import, including 99.5 MB of output"
     return Verdict(target, f"{grown_mb:.0f} MB", grown_mb <= wanted_mb, name)

@@ -1,6 +1,6 @@
-"""The process of one candidate of `benchmarks.timing.interleaved`: it prepares, runs on demand and reports its time.
+"""The process of a candidate of `benchmarks.timing.interleaved`: prepare the call, run it on demand, report its time.
 
-Output of libraries goes to standard error; standard output carries one JSON object per line.
+Standard output carries one JSON object per line. The output of libraries goes to standard error.
 """
 
 import importlib
@@ -16,7 +16,7 @@ import numpy as np
 from sr_infer.resources import peak_resident_bytes, reset_peak_resident_bytes, resident_bytes
 
 WARM_UP_S = 0.3
-"""Duration of untimed calls before each timed one. They wake threads and processors that slept between turns."""
+"""Duration of the untimed calls before each timed call. They wake threads and processors."""
 
 
 def main() -> None:
@@ -52,7 +52,7 @@ def main() -> None:
 
 
 def _wait_until_idle() -> None:
-    """Wait at most a second until thread pools stop spinning, since they would slow the next candidate."""
+    """Wait up to a second until thread pools stop spinning, because they would slow the next candidate."""
     for _ in range(50):
         before_s = time.process_time()
         time.sleep(0.02)

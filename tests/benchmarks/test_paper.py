@@ -1,4 +1,4 @@
-"""The rebuilt cost columns: equal to print or known, and a difference that nobody knows is an error."""
+"""Each printed cost equals ours or differs for a known reason; an unknown difference is an error."""
 
 from dataclasses import replace
 
