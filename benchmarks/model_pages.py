@@ -60,7 +60,7 @@ def _page(name: str, files: list[ShippedModel]) -> str:
         "",
         f"![details, enlarged without smoothing]({name}.webp)",
         "",
-        "HR pictures were shrunk by MATLAB-compatible bicubic and upscaled again; PSNR-Y in dB is of the detail.",
+        "HR images are downscaled by MATLAB-compatible bicubic and upscaled again. PSNR-Y is in dB, on the detail.",
         "",
         f"| | {' | '.join(f'`{model.name}`' for model in files)} |",
         f"|---|{'---|' * len(files)}",
