@@ -57,7 +57,7 @@ class Case:
         return f"| `{model.name}` | {self.name} | {self.budget} | {figures} |"
 
 
-_ARRAYS = [Case(name="array", budget=budget) for budget in (TIGHT, "512MB", "1GB")]
+_ARRAYS = [Case(name="array", budget=budget) for budget in ("128MB", TIGHT, "512MB", "1GB")]
 _OPTIONS = [
     Case(name="JPEG to JPEG", budget="512MB", target="large.jpg"),
     Case(name="JPEG to WebP", budget="2GB", target="large.webp"),
@@ -153,7 +153,7 @@ def main() -> int:
     for model in available_models():
         if not chosen.models or model.name in chosen.models:
             for case in cases:
-                if not (model.card.global_pooling and case.budget == TIGHT):
+                if not (model.card.global_pooling and memory.parse_bytes(case.budget) <= memory.parse_bytes(TIGHT)):
                     print(case.measure(model), flush=True)
     return 0
 

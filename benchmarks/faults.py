@@ -313,6 +313,41 @@ def slow_renames(cases: int) -> Tally:
     return tally
 
 
+def small_container(cases: int) -> Tally:
+    """An image of 1920x1080 px and no budget, in a memory cgroup of 512 MB: nothing is killed."""
+    tally = Tally()
+    with scratch() as folder, memory_cgroup(512 << 20) as enter:
+        if enter is None:
+            tally.notes.append("not tried: this process may not make a memory cgroup")
+            return tally
+        source = folder / "in.png"
+        Image.fromarray(np.tile(data.chelsea(), (4, 5, 1))[:1080, :1920]).save(source)
+        for jobs in (1, 2)[:cases]:
+            line = ["bash", "-c", f'{enter}; exec "$@"', "bash", *command("upscale", source, "-o", folder / str(jobs))]
+            done = finish([*line, "-m", MODEL, "--jobs", str(jobs)])
+            tally.count(done, f"{jobs} jobs")
+            if done.returncode:
+                tally.lost.append(f"no result: {done.stderr[-200:].decode(errors='replace')}")
+    return tally
+
+
+@contextmanager
+def memory_cgroup(limit_bytes: int) -> Iterator[str | None]:
+    """A line of shell that puts the shell into a new cgroup with this limit; None where none can be made."""
+    v2 = Path("/sys/fs/cgroup/cgroup.controllers").exists()
+    folder = Path("/sys/fs/cgroup", "" if v2 else "memory", f"sr-infer-faults-{os.getpid()}")
+    try:
+        folder.mkdir()
+        (folder / ("memory.max" if v2 else "memory.limit_in_bytes")).write_text(str(limit_bytes))
+    except OSError:
+        yield None
+        return
+    try:
+        yield f"echo $$ > {folder}/cgroup.procs"
+    finally:
+        folder.rmdir()
+
+
 @dataclass(frozen=True)
 class Kind:
     """A kind of fault, and the number of cases in a full and in a quick run."""
@@ -333,6 +368,7 @@ KINDS = (
     Kind("links, FIFOs, devices, private files, the source as target", special_targets, 2, 1),
     Kind("closed standard streams", closed_streams, 1, 0),
     Kind("process limits (ulimit -v, -d)", process_limits, 5, 0),
+    Kind("1920x1080 px in a container of 512 MB", small_container, 2, 0),
     Kind("1.5 GB of zeros on standard input", endless_input, 2, 0),
     Kind("eight threads on one Upscaler", threads_at_once, 2, 0),
     Kind("slow renames with SIGTERM", slow_renames, 3, 1),

@@ -3,6 +3,7 @@
 An int8 model is shown on the page of its float model.
 """
 
+import argparse
 import io
 import sys
 from collections.abc import Iterable
@@ -35,17 +36,22 @@ DETAILS = {
 AT_FIRST_SIGHT = ("face", "brick")
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.model_pages", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="float files to write a page for (default: all pages)")
+    options = parser.parse_args(arguments)
     FOLDER.mkdir(parents=True, exist_ok=True)
     models = {model.name: model for model in available_models()}
-    for name, model in models.items():
-        if name.endswith("-int8"):
-            continue
-        files = [model, *filter(None, [models.get(f"{name}-int8")])]
+    floats = [name for name in models if not name.endswith("-int8")]
+    if unknown := sorted(set(options.names) - set(floats)):
+        parser.error(f"no shipped float model is called {', '.join(unknown)}; there are {', '.join(floats)}")
+    for name in options.names or floats:
+        files = [models[name], *filter(None, [models.get(f"{name}-int8")])]
         _save(_details(files, DETAILS), name)
         (FOLDER / f"{name}.md").write_text(_page(name, files), encoding="utf-8")
-    _save(_details([models[DEFAULT_MODEL]], AT_FIRST_SIGHT), "at-first-sight")
-    _save(_weaknesses(DEFAULT_MODEL), "weaknesses")
+    if not options.names:
+        _save(_details([models[DEFAULT_MODEL]], AT_FIRST_SIGHT), "at-first-sight")
+        _save(_weaknesses(DEFAULT_MODEL), "weaknesses")
     return 0
 
 

@@ -14,6 +14,7 @@ import torch
 
 from exporters import measurements
 from exporters.checkpoints.source import Source
+from exporters.graph_analysis import parameters
 from exporters.measurements import Pixels
 from exporters.model_file import tool_versions, write_model
 from exporters.passes.apply import SIMPLIFY, STORE_FP16_WEIGHTS, apply_passes
@@ -29,18 +30,21 @@ MIN_TILES_DB = 60.0
 """Wanted PSNR between a photograph in tiles and as a whole. If no halo reaches it, the last is taken."""
 
 
-def export_windows(source: Source, window_px: int, path: Path, benchmarks: Sequence[Path]) -> tuple[ModelCard, float]:
+def export_windows(
+    source: Source, window_px: int, path: Path, benchmarks: Sequence[Path]
+) -> tuple[ModelCard, float | None]:
     """Write the network of `source` for windows of `window_px` to `path`.
 
     Returns:
-        The card, and the luma PSNR in dB between a photograph in tiles and as a whole.
+        The card, and the luma PSNR in dB between a photograph in tiles and as a whole; None where the network came as a
+        graph, which cannot run on the whole.
 
     Raises:
         SrInferError: the graph differs from the network, or a folder of `benchmarks` holds no picture.
     """
     unit = source.unit_range()
-    pairs = references(unit, sizes_hw=[(window_px, window_px)], batch=1)
-    traced = trace(unit, window_px=window_px)
+    pairs = references(unit, sizes_hw=[(window_px, window_px)], batch=1, channels=source.channels)
+    traced = source.graph or trace(unit, window_px=window_px, channels=source.channels)
     verify(traced, pairs)
     model, _ = apply_passes(traced, pairs, passes=(SIMPLIFY, STORE_FP16_WEIGHTS))
     onnx.checker.check_model(model, full_check=True)
@@ -50,19 +54,23 @@ def export_windows(source: Source, window_px: int, path: Path, benchmarks: Seque
         architecture=source.architecture,
         multiple_of_px=source.multiple_of_px,
         window_px=window_px,
-        params=source.params,
-        macs_per_px=source.macs_per_px,
+        params=source.params or parameters(model),
+        macs_per_px=source.macs_per_px or 0,
+        colour="RGB" if source.channels == 3 else "Y",
         trained_on=source.trained_on,
         licence=source.licence,
         exporter=tool_versions(),
     )
-    write_model(model, card, path)
-    halo_px, tiles_db = _measure_halo_px(unit, path, _photograph(window_px, source.multiple_of_px))
+    write_model(model, card, path, source.metadata)
+    if source.graph is None:
+        halo_px, tiles_db = _measure_halo_px(unit, path, _photograph(window_px, source.multiple_of_px))
+    else:
+        halo_px, tiles_db = min(HALOS_PX[-1], window_px // 4), None
     card = replace(card, halo_px=halo_px, bytes_per_px=measurements.bytes_per_px(path, side_px=window_px))
-    write_model(model, card, path)
+    write_model(model, card, path, source.metadata)
     quality = measurements.quality(Upscaler(model=path), benchmarks, scale=card.scale)
     card = replace(card, quality=quality)
-    write_model(model, card, path)
+    write_model(model, card, path, source.metadata)
     return card, tiles_db
 
 

@@ -127,12 +127,12 @@ class Graph:
 
     def _keeps_size(self, node: onnx.NodeProto) -> bool:
         values = attributes_of(node)
-        pads = [side // 2 for side in values["kernel_shape"]] * 2
+        pads = [side // 2 for side in values.get("kernel_shape", ())] * 2
         return self._is_usual(node) and values.get("group", 1) == 1 and list(values.get("pads", [0] * 4)) == pads
 
     def _is_usual(self, node: onnx.NodeProto) -> bool:
         values = attributes_of(node)
-        kernel = values["kernel_shape"]
+        kernel = values.get("kernel_shape", ())
         return (
             values.get("auto_pad", b"NOTSET") == b"NOTSET"
             and all(step == 1 for name in ("strides", "dilations") for step in values.get(name, [1]))

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from sr_infer.colour import to_network
 from sr_infer.engine.session import Session
 from sr_infer.errors import ImageError, OptionError
 from sr_infer.measure import network_case, peak_memory
@@ -25,6 +26,11 @@ BORDER_EXCESS = 1.1
 detail, with any halo below their receptive field, which is wider than a tile. So differences near borders are compared
 with differences elsewhere."""
 TILE_PX = 64
+FLAT_INSIDE_PX = 20
+FLAT_COLOURS = (
+    *((grey, grey, grey) for grey in (0, 64, 128, 192, 255)),
+    *((255, 0, 0), (0, 255, 0), (0, 0, 255), (0, 255, 255), (255, 0, 255), (255, 255, 0)),
+)
 MEMORY_PROBE_PX = 256
 INPUT_BYTES_PER_PX = 3 * 4
 """Three channels of float32."""
@@ -59,7 +65,8 @@ def halo_8bit_px(session: Session, pictures: Sequence[Pixels], *, halo_px: int) 
             return border_excess(difference, borders, near_px=card.scale) <= BORDER_EXCESS
         return bool(difference.max() <= 1 and np.mean(difference > 0) <= share)
 
-    for halo in (halo for halo in HALOS_PX if halo < halo_px):
+    multiple = card.multiple_of_px
+    for halo in (halo for halo in HALOS_PX if halo < halo_px and halo % multiple == 0):
         if all(is_enough(_tile_difference(session, whole, halo)) for whole in wholes):
             return halo
     return halo_px
@@ -90,6 +97,8 @@ class TileEquality:
     """In 8-bit levels."""
     changed_share: float
     """Of the values."""
+    psnr_db: float
+    """Infinite where the images are equal."""
 
 
 def tile_equality(session: Session) -> dict[int, TileEquality]:
@@ -100,10 +109,31 @@ def tile_equality(session: Session) -> dict[int, TileEquality]:
     whole = _whole(session, middle(picture, 3 * TILE_PX))
     halos = sorted({session.card.halo_8bit_px or 0, session.card.halo_px})
     differences = {halo: _tile_difference(session, whole, halo) for halo in halos}
-    return {
-        halo: TileEquality(int(difference.max()), float(np.mean(difference > 0)))
-        for halo, difference in differences.items()
-    }
+    return {halo: _equality(difference) for halo, difference in differences.items()}
+
+
+def _equality(difference: NDArray[np.int16]) -> TileEquality:
+    error = float(np.mean(np.square(difference, dtype=np.float64)))
+    psnr_db = 10 * np.log10(255**2 / error) if error else np.inf
+    return TileEquality(int(difference.max()), float(np.mean(difference > 0)), float(psnr_db))
+
+
+def flat_levels(session: Session) -> dict[str, int]:
+    """How many 8-bit levels pictures of one colour stray at most, `inside` and at the `border`.
+
+    "Inside" is 20 px and more from the border. The colours are black, white, three greys and six primaries.
+    """
+    card = session.card
+    far = slice(FLAT_INSIDE_PX * card.scale, -FLAT_INSIDE_PX * card.scale)
+    side_px = -(-max(TILE_PX, card.min_size_px) // card.multiple_of_px) * card.multiple_of_px
+    strays = {"inside": 0, "border": 0}
+    for colour in FLAT_COLOURS:
+        lr = np.full((side_px, side_px, 3), colour, np.uint8)
+        exact = np.rint(_batch(session, lr)[0, :, 0, 0] * (255 / card.value_range)).astype(np.int16)
+        stray = np.abs(levels(session, lr).astype(np.int16) - exact)
+        strays["inside"] = max(strays["inside"], int(stray[far, far].max()))
+        strays["border"] = max(strays["border"], int(stray.max()))
+    return strays
 
 
 def bytes_per_px(path: Path, *, side_px: int = MEMORY_PROBE_PX) -> float:
@@ -182,14 +212,14 @@ def _tile_difference(session: Session, whole: _Whole, halo: int) -> NDArray[np.i
 
 
 def levels(session: Session, lr: Pixels, averages: NDArray[np.float32] | None = None) -> Pixels:
-    """Run the file on a whole image, (H, W, 3) uint8 to (scale H, scale W, 3) uint8."""
+    """Run the file on a whole image, (H, W, 3) uint8 to (scale H, scale W, 3) uint8, or 1 of luma."""
     sr = session.run(_batch(session, lr), averages)[0].transpose(1, 2, 0) * (255 / session.card.value_range)
     levels: Pixels = np.clip(np.rint(sr), 0, 255).astype(np.uint8)
     return levels
 
 
 def _batch(session: Session, lr: Pixels) -> NDArray[np.float32]:
-    return np.ascontiguousarray(lr.transpose(2, 0, 1)[None], np.float32) * np.float32(session.card.value_range / 255)
+    return to_network(lr, luma_only=session.card.colour == "Y", value_range=session.card.value_range)[None]
 
 
 def middle(picture: Pixels, side_px: int) -> Pixels:

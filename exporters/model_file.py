@@ -1,5 +1,6 @@
 """The file itself: a graph with its model card."""
 
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 
@@ -15,9 +16,10 @@ def tool_versions() -> dict[str, str]:
     return {tool: version(tool) for tool in _TOOLS}
 
 
-def write_model(model: onnx.ModelProto, card: ModelCard, path: Path) -> None:
-    """Write `model` with `card` as its only metadata."""
+def write_model(model: onnx.ModelProto, card: ModelCard, path: Path, metadata: Mapping[str, str] | None = None) -> None:
+    """Write `model` with `card` and `metadata` as its only metadata."""
     del model.metadata_props[:]
-    model.metadata_props.add(key=METADATA_KEY, value=card.to_json())
+    for key, value in {**(metadata or {}), METADATA_KEY: card.to_json()}.items():
+        model.metadata_props.add(key=key, value=value)
     model.producer_name, model.producer_version = "sr-infer", card.exporter["sr-infer"]
     path.write_bytes(model.SerializeToString())

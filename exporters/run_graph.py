@@ -69,7 +69,8 @@ def compare_speed(before: onnx.ModelProto, after: onnx.ModelProto, *, threads: i
         threads: with one thread, processor time is measured, which other processes hardly change; with more, wall time.
     """
     clock = time.thread_time if threads == 1 else time.perf_counter
-    lr = np.random.default_rng(0).random((1, 3, PROBE_PX, PROBE_PX), np.float32)
+    channels = before.graph.input[0].type.tensor_type.shape.dim[1].dim_value
+    lr = np.random.default_rng(0).random((1, channels, PROBE_PX, PROBE_PX), np.float32)
     sessions = [session_for(model, threads=threads) for model in (before, after)]
     times_ms: list[list[float]] = [[], []]
     began = time.perf_counter()

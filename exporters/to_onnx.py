@@ -1,14 +1,22 @@
 """The command `python -m exporters.to_onnx`."""
 
 import argparse
+import json
 import logging
 import sys
 from pathlib import Path
+from typing import Any
 
-from exporters.export import Exported, export
+from exporters.checkpoints.any_network import LAST_IMAGE, import_network, network_source
+from exporters.checkpoints.onnx_file import read_onnx
+from exporters.checkpoints.read import read_checkpoint
+from exporters.checkpoints.source import Source
+from exporters.export import Exported, check_different, export
 from exporters.quantization.quantize import Int8Options
 from sr_infer.errors import OptionError, SrInferError
 
+MAX_FLAT_LEVELS = {"float32": 1, "int8": 2}
+"""Largest stray of flat colours inside, in 8-bit levels, that is no cause for a warning."""
 DESCRIPTION = """\
 Make the fastest ONNX file that computes the same as the network of CHECKPOINT, and prove that it does.
 
@@ -26,8 +34,10 @@ checkpoints:
   SRP, ASSL                {'state_dict', 'arch'} files of LEDSR and RIRSR, dense and pruned
   EDSR-PyTorch, BasicSR    EDSR baseline and full, MSRResNet
   MemSR                    Lightning checkpoints of students and teachers
-  others                   Real-ESRGAN, Compact, SPAN, RCAN, SwinIR, ..., through spandrel if it is installed, which
+  .onnx                    of others: one picture (N, 3 or 1, H, W) in, an enlarged one out
+  community                Real-ESRGAN, Compact, SPAN, RCAN, SwinIR, ..., through spandrel if it is installed, which
                            needs no torchvision for them: pip install --no-deps spandrel einops
+  any torch module         --network with --weights: the module that you name is imported, which runs its code
 Nothing that a file holds is executed.
 
 the file:
@@ -44,6 +54,8 @@ int8:
 examples:
   python -m exporters.to_onnx run/srpn-lite-x4.safetensors
   python -m exporters.to_onnx DRNS4x.pt --output drn.onnx --report drn.json
+  python -m exporters.to_onnx theirs.onnx --output ours.onnx
+  python -m exporters.to_onnx --network mine.model:Net --weights best.pth --network-options '{"upscale": 4}' --scale 4
   python -m exporters.to_onnx weights/srpn-lite-x4.safetensors --int8 --calibration photos --max-drop 0.05
   python -m exporters.to_onnx mine.safetensors --int8 --calibration photos --validation benchmark/Set5 --full-range
 
@@ -55,21 +67,66 @@ exit status:
 def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     logging.basicConfig(format="warning: %(message)s", level=logging.WARNING)
-    output = options.output or Path(options.checkpoint.stem + ("-int8.onnx" if options.int8 else ".onnx"))
     try:
+        weights = _weights(options)
+        output = options.output or Path(weights.stem + ("-int8.onnx" if options.int8 else ".onnx"))
+        int8 = _int8_options(options)
+        check_different([path for path in (weights, output, options.report, options.example) if path is not None])
         exported = export(
-            options.checkpoint,
+            _read(options, weights),
             output,
-            int8=_int8_options(options),
+            int8=int8,
             benchmarks=options.benchmark,
             report=options.report,
             example=options.example,
+            back_projection=options.back_project,
         )
     except SrInferError as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     print("\n".join(_summary(output, exported)))
     return 0
+
+
+def _weights(options: argparse.Namespace) -> Path:
+    """The file that the network is read from."""
+    given = [path for path in (options.checkpoint, options.weights) if path is not None]
+    if len(given) != 1 or (options.network is None) != (options.weights is None):
+        raise OptionError("expected CHECKPOINT, or --network package.module:Class with --weights FILE")
+    weights: Path = given[0]
+    return weights
+
+
+def _read(options: argparse.Namespace, weights: Path) -> Source:
+    """The network that the options name."""
+    of_network = (options.scale, options.image, options.network_options)
+    if options.network is None and any(option is not None for option in of_network):
+        raise OptionError("--scale, --image and --network-options belong to --network, which is not given")
+    if options.network is not None:
+        if options.scale is None:
+            raise OptionError("--network needs --scale, the output side over the input side")
+        network = import_network(options.network, _network_options(options.network_options), weights)
+        return network_source(
+            network,
+            scale=options.scale,
+            value_range=options.value_range or 1.0,
+            image=LAST_IMAGE if options.image is None else options.image,
+        )
+    if weights.suffix == ".onnx":
+        return read_onnx(weights, value_range=options.value_range)
+    if options.value_range is not None:
+        raise OptionError("--value-range belongs to --network or to an .onnx file")
+    return read_checkpoint(weights)
+
+
+def _network_options(text: str | None) -> dict[str, Any]:
+    try:
+        options = json.loads(text or "{}")
+    except json.JSONDecodeError as error:
+        raise OptionError(f"expected JSON in --network-options, got {text!r}: {error}") from error
+    if not isinstance(options, dict):
+        raise OptionError(f"expected a JSON object in --network-options, got {text!r}")
+    return options
 
 
 def _int8_options(options: argparse.Namespace) -> Int8Options | None:
@@ -98,6 +155,13 @@ def _summary(output: Path, exported: Exported) -> list[str]:
     if exported.tiles_db is not None:
         size = f"{card.window_px}x{card.window_px}"
         lines.append(f"  windows of {size} px: {exported.tiles_db:.1f} dB from the whole picture")
+    if card.flat_levels:
+        inside, border = card.flat_levels["inside"], card.flat_levels["border"]
+        limit = MAX_FLAT_LEVELS[card.precision]
+        more = f"; more than {limit} inside is visible on plain backgrounds" if inside > limit else ""
+        lines.append(f"  flat colours stray by up to {inside} levels inside, {border} at the border{more}")
+    if card.tile_db is not None:
+        lines.append(f"  tiles of 64 px differ from the whole by up to {card.tile_levels} levels, {card.tile_db} dB")
     if quantized is not None and exported.int8_speed is not None:
         gains = ", ".join(f"{speed.speedup:.2f}x on {threads}" for threads, speed in exported.int8_speed.items())
         worst = f"{quantized.worst_drop_db:.2f} dB on the worst"
@@ -115,7 +179,9 @@ def _parser() -> argparse.ArgumentParser:
         epilog=CHECKPOINTS,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="the network's weights; see below")
+    parser.add_argument(
+        "checkpoint", type=Path, nargs="?", metavar="CHECKPOINT", help="weights, or an .onnx file of others; see below"
+    )
     parser.add_argument("--output", type=Path, metavar="X.onnx", help="default: the checkpoint's name, here")
     parser.add_argument(
         "--benchmark",
@@ -129,6 +195,22 @@ def _parser() -> argparse.ArgumentParser:
         "--report", type=Path, metavar="X.json", help="also write all measurements, pass by pass; times every pass"
     )
     parser.add_argument("--example", type=Path, metavar="X.npz", help="also write an input and torch's output")
+    parser.add_argument(
+        "--back-project",
+        action="store_true",
+        help="end with one step of back-projection: what the result, made smaller, misses of the input is added",
+    )
+    own = parser.add_argument_group("a network of your own")
+    own.add_argument("--network", metavar="MODULE:CLASS", help="import this class and build it; runs the module's code")
+    own.add_argument("--weights", type=Path, metavar="FILE", help="its state dict, in whatever training code wrote it")
+    own.add_argument(
+        "--network-options", metavar="JSON", help="keyword arguments of the class, such as '{\"scale\": 4}'"
+    )
+    own.add_argument("--scale", type=int, metavar="N", help="output side over input side; 1 keeps the size")
+    own.add_argument(
+        "--value-range", type=float, metavar="WHITE", help="what stands for white in the network: 1 (default) or 255"
+    )
+    own.add_argument("--image", type=int, metavar="N", help="which image of a list is taken (default: the last)")
     int8 = parser.add_argument_group("int8")
     int8.add_argument("--int8", action="store_true", help="quantise; needs --calibration")
     int8.add_argument("--calibration", type=Path, metavar="DIR", help="HR pictures like those to be enlarged")

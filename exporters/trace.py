@@ -6,12 +6,19 @@ from typing import Self
 
 import onnx
 import torch
+from onnx import helper
 from torch import Tensor, nn
 
+from sr_infer.errors import SrInferError
 from training.networks import Network
 
+TRACED_HW = (24, 20)
 OPSET = 18
 """The ONNX version that onnxruntime, onnxruntime-web and OpenVINO have read for years."""
+
+
+class TraceError(SrInferError):
+    """torch cannot write a network as a graph."""
 
 
 class UnitRange(nn.Module):
@@ -33,39 +40,63 @@ class UnitRange(nn.Module):
         return sr
 
 
-def trace(network: UnitRange, *, channels: int = 3, window_px: int | None = None) -> onnx.ModelProto:
+def trace(
+    network: UnitRange,
+    *,
+    channels: int = 3,
+    window_px: int | None = None,
+    size_hw: tuple[int, int] = TRACED_HW,
+) -> onnx.ModelProto:
     """The graph of `network`: input `lr`, output `sr`, axes batch, height and width dynamic and named.
 
-    With `window_px` it takes one square of this side, and its axes are fixed.
+    Args:
+        network: to be traced; it is set to evaluation.
+        channels: of the picture, 1 or 3.
+        window_px: the graph takes one square of this side, and its axes are fixed; None takes any size.
+        size_hw: the size that is traced, where any size is taken.
+
+    Raises:
+        TraceError: torch cannot write the network as a graph.
     """
-    axes = {0: torch.export.Dim("batch"), 2: torch.export.Dim("height"), 3: torch.export.Dim("width")}
-    lr = torch.rand(2, channels, 24, 20) if window_px is None else torch.rand(1, channels, window_px, window_px)
+    axes = dict.fromkeys((0, 2, 3), torch.export.Dim.DYNAMIC)
+    lr = torch.rand(2, channels, *size_hw) if window_px is None else torch.rand(1, channels, window_px, window_px)
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        program = torch.onnx.export(
-            network.eval(),
-            (lr,),
-            dynamo=True,
-            opset_version=OPSET,
-            input_names=["lr"],
-            output_names=["sr"],
-            dynamic_shapes={"lr": axes} if window_px is None else None,
-            verbose=False,
-        )
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            program = torch.onnx.export(
+                network.eval(),
+                (lr,),
+                dynamo=True,
+                opset_version=OPSET,
+                input_names=["lr"],
+                output_names=["sr"],
+                dynamic_shapes={"lr": axes} if window_px is None else None,
+                verbose=False,
+            )
+    except Exception as error:  # torch raises errors of many kinds for what it cannot follow
+        reason = " ".join(str(error.__cause__ or error).split())[:300]
+        raise TraceError(
+            f"torch cannot write the network as a graph for any size ({type(error).__name__}: {reason}); take Python "
+            "numbers and `if` on sizes or values out of its forward"
+        ) from error
     assert program is not None
     model = program.model_proto
     _strip_notes(model)
     if window_px is None:
-        _name_output_axes(model, channels, network.scale)
+        name_axes(model, channels, network.scale)
     return model
 
 
-def _name_output_axes(model: onnx.ModelProto, channels: int, scale: int) -> None:
-    """Name the output's sides `4*height` and `4*width`, and drop the shapes that tracing guessed for inner tensors."""
+def name_axes(model: onnx.ModelProto, channels: int, scale: int) -> None:
+    """Name the axes, `batch`, `height` and `4*height`, and drop the shapes that were guessed for inner tensors."""
     del model.graph.value_info[:]
-    axes = model.graph.output[0].type.tensor_type.shape.dim
-    axes[1].dim_value, axes[2].dim_param, axes[3].dim_param = channels, f"{scale}*height", f"{scale}*width"
+    for value, sides in (
+        (model.graph.input[0], ("height", "width")),
+        (model.graph.output[0], (f"{scale}*height", f"{scale}*width")),
+    ):
+        shape = ("batch", channels, *sides)
+        value.CopyFrom(helper.make_tensor_value_info(value.name, onnx.TensorProto.FLOAT, shape))
 
 
 def _strip_notes(model: onnx.ModelProto) -> None:

@@ -30,7 +30,7 @@ class VerificationError(SrInferError):
 
 @dataclass(frozen=True)
 class Reference:
-    """A batch and torch's result for it, both (N, 3, H, W) in [0, 1]."""
+    """A batch and torch's result for it, both (N, C, H, W) in [0, 1]."""
 
     lr: Batch
     sr: Batch
@@ -39,8 +39,15 @@ class Reference:
     """The largest difference between torch in float32 and in float64."""
 
 
+def sizes_for(*, min_size_px: int, multiple_of_px: int) -> list[tuple[int, int]]:
+    """`SIZES_HW`, each side brought to what a network takes."""
+    least = -(-min_size_px // multiple_of_px)
+    sizes = [tuple(max(-(-side // multiple_of_px), least) * multiple_of_px for side in size) for size in SIZES_HW]
+    return list(dict.fromkeys((height, width) for height, width in sizes))
+
+
 def references(
-    network: nn.Module, *, sizes_hw: Sequence[tuple[int, int]] = SIZES_HW, batch: int = 2
+    network: nn.Module, *, sizes_hw: Sequence[tuple[int, int]] = SIZES_HW, batch: int = 2, channels: int = 3
 ) -> list[Reference]:
     """Run `network` in float64 on random images of every size, in batches.
 
@@ -51,7 +58,7 @@ def references(
     double = copy.deepcopy(network).double()
     pairs = []
     for size_hw in sizes_hw:
-        lr = torch.rand((batch, 3, *size_hw), generator=generator)
+        lr = torch.rand((batch, channels, *size_hw), generator=generator)
         with torch.no_grad():
             sr, single = double(lr.double()), network(lr)
         if not torch.isfinite(single).all():
@@ -98,10 +105,16 @@ def differences_from(model: onnx.ModelProto, pairs: Sequence[Reference]) -> dict
     return differences
 
 
-def confirm_halo(model: onnx.ModelProto, *, halo_px: int) -> None:
+def confirm_halo(model: onnx.ModelProto, *, halo_px: int, min_size_px: int = 1, multiple_of_px: int = 1) -> None:
     """Change all pixels further than `halo_px` from the middle, along each axis; the middle must not change.
 
     Networks that pool over the image get the same averages both times (`exporters.passes.share_pooling`).
+
+    Args:
+        model: the graph.
+        halo_px: to be confirmed.
+        min_size_px: smallest input side of the network.
+        multiple_of_px: of which input sides are multiples.
 
     Raises:
         VerificationError: the middle changed, so tiles with this halo would not equal the whole.
@@ -109,12 +122,15 @@ def confirm_halo(model: onnx.ModelProto, *, halo_px: int) -> None:
     session = _session(model)
     rng = np.random.default_rng(0)
     given = _given_averages(session, rng)
-    side = 2 * (halo_px + STRIP_PX) + 1
+    channels = model.graph.input[0].type.tensor_type.shape.dim[1].dim_value
+    across = -(-max(STRIP_PX, min_size_px) // multiple_of_px) * multiple_of_px
+    side = -(-max(2 * (halo_px + STRIP_PX) + 1, min_size_px) // multiple_of_px) * multiple_of_px
     middle = slice(halo_px + STRIP_PX, halo_px + STRIP_PX + 1)
-    for axis, size_hw in ((2, (side, STRIP_PX)), (3, (STRIP_PX, side))):
-        near = rng.random((1, 3, *size_hw), np.float32)
-        far = rng.random((1, 3, *size_hw), np.float32)
-        kept = tuple(slice(STRIP_PX, -STRIP_PX) if at == axis else slice(None) for at in range(4))
+    for axis, size_hw in ((2, (side, across)), (3, (across, side))):
+        near = rng.random((1, channels, *size_hw), np.float32)
+        far = rng.random((1, channels, *size_hw), np.float32)
+        reach = slice(STRIP_PX, STRIP_PX + 2 * halo_px + 1)
+        kept = tuple(reach if at == axis else slice(None) for at in range(4))
         far[kept] = near[kept]
         results = []
         for lr in (near, far):

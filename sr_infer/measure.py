@@ -138,7 +138,8 @@ def network_case(path: str, side_px: int) -> Callable[[], object]:
     from sr_infer.engine.session import shared
 
     session = shared(Path(path))
-    lr = np.random.default_rng(0).random((1, 3, side_px, side_px), np.float32)
+    channels = 1 if session.card.colour == "Y" else 3
+    lr = np.random.default_rng(0).random((1, channels, side_px, side_px), np.float32)
     return lambda: session.run(lr)
 
 

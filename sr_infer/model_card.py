@@ -68,6 +68,12 @@ class ModelCard:
     """Side in px of the only square that the network takes; the runtime divides images into such windows."""
     bytes_per_px: float = 20_000.0
     """Peak working memory in bytes per input pixel, as measured."""
+    tile_db: float | None = None
+    """PSNR in dB between a photograph in tiles of 64 px and in one piece, as measured; None if it was not measured."""
+    tile_levels: int | None = None
+    """Largest difference between them in 8-bit levels."""
+    flat_levels: dict[str, int] = field(default_factory=dict)
+    """Largest error on images of one colour in 8-bit levels: "inside", 20 px from the border, and at the "border"."""
     precision: str = "float32"
     """Type of the weights: "float32" or "int8"."""
     params: int = 0

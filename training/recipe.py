@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 
 from sr_infer.errors import OptionError
 from training.data.degradations import Degradation
+from training.data.random_chain import RandomChain
 from training.losses import Distance, Dual
 from training.networks import NetworkConfig, read_config
 from training.settings import read_settings
@@ -102,7 +103,9 @@ class Recipe:
     network: NetworkConfig
     training: TrainingOptions
     tables: Mapping[str, Any]
-    """`name`, `[network]`, `[training]`, and perhaps a `note` that goes into the model card."""
+    """`name`, `[network]`, `[training]`, perhaps `[degradations]`, and perhaps a `note` for the model card."""
+    degradations: RandomChain | None = None
+    """What LR patches go through, drawn anew for each; without it `degradation` of `[training]` makes them once."""
 
 
 def read_recipe(path: Path) -> Recipe:
@@ -147,12 +150,16 @@ def parse_recipe(tables: Mapping[str, Any], *, where: str) -> Recipe:
     Raises:
         OptionError: a key is unknown, missing or refused; the message names it and `where`.
     """
-    if set(tables) - {"note"} != {"name", "network", "training"}:
+    if set(tables) - {"note", "degradations"} != {"name", "network", "training"}:
         raise OptionError(
-            f"{where}: expected name, perhaps note, [network] and [training], got {', '.join(tables) or 'nothing'}"
+            f"{where}: expected name, perhaps note, [network] and [training], perhaps [degradations], "
+            f"got {', '.join(tables) or 'nothing'}"
         )
     if not isinstance(tables["name"], str) or Path(tables["name"]).name != tables["name"]:
         raise OptionError(f"{where}: expected name to be that of a file without its ending, got {tables['name']!r}")
     architecture, network = read_config(tables["network"], where=f"{where} [network]")
     training = read_settings(TrainingOptions, tables["training"], where=f"{where} [training]")
-    return Recipe(tables["name"], architecture, network, training, tables)
+    chain = None
+    if "degradations" in tables:
+        chain = read_settings(RandomChain, tables["degradations"], where=f"{where} [degradations]")
+    return Recipe(tables["name"], architecture, network, training, tables, chain)

@@ -27,8 +27,8 @@ HARMLESS = {
 }
 """All that rebuilding tensors needs, beside the storage types, which torch itself looks up."""
 
-NESTED = ("params_ema", "params", "state_dict")
-"""Where state dicts lie: BasicSR's averaged and plain weights, Lightning's and everyone else's."""
+NESTED = ("params_ema", "params", "state_dict", "model_state_dict", "model", "generator", "net_g")
+"""Where state dicts lie: BasicSR's averaged and plain weights, Lightning's and everyone else's, a GAN's generator."""
 
 
 class _Inert:
@@ -87,15 +87,17 @@ def load_state(path: Path) -> dict[str, Tensor]:
             f"{path} holds a list of {len(contents)} networks, as DRN's dual networks are saved; only training needs "
             "them: pass the file of the primal network, such as DRNS4x.pt"
         )
-    for key in NESTED:
-        if isinstance(contents, dict) and isinstance(contents.get(key), dict):
-            contents = contents[key]
-            break
-    state = contents if isinstance(contents, dict) else {}
+    state = _innermost(contents) if isinstance(contents, dict) else {}
     tensors = {str(name): value for name, value in state.items() if isinstance(value, Tensor)}
     if not tensors:
         raise ModelError(f"{path} holds no state dict; expected tensors by name, perhaps under {', '.join(NESTED)}")
     return tensors
+
+
+def _innermost(contents: dict[Any, Any]) -> dict[Any, Any]:
+    """The state dict in a checkpoint, in which it may lie two keys deep."""
+    nested = next((contents[key] for key in NESTED if isinstance(contents.get(key), dict)), None)
+    return contents if nested is None else _innermost(nested)
 
 
 def _read(path: Path) -> Any:

@@ -1,7 +1,9 @@
 """The result of reading a checkpoint, and helpers that readers share."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
+import onnx
 from torch import Tensor, nn
 
 from exporters.trace import UnitRange
@@ -19,15 +21,26 @@ class Source:
     architecture: str
     scale: int
     value_range: float
-    """The network takes and gives (N, 3, H, W) RGB in 0 .. this."""
+    """The network takes and gives (N, channels, H, W) in 0 .. this."""
     network: nn.Module
-    params: int
-    macs_per_px: int
-    """Multiply-accumulates per LR pixel."""
     trained_on: str
     licence: str
+    params: int | None = None
+    """None counts the kernels of the graph."""
+    macs_per_px: int | None = None
+    """Multiply-accumulates per LR pixel; None counts those of the graph."""
+    channels: int = 3
+    """3 for RGB, 1 for luma."""
     multiple_of_px: int = 1
     """Input sides must be multiples of this."""
+    min_size_px: int = 1
+    """The smallest input side."""
+    is_foreign: bool = False
+    """Nobody looked at the architecture: tiles may differ from the whole, and by how much is measured."""
+    graph: onnx.ModelProto | None = None
+    """The graph from `lr` to `sr` in [0, 1], where the network came as one; None traces `network`."""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    """Metadata of the file that the network came from, to be kept."""
     window_px: int | None = None
     """Export for squares of this side, since the network depends on the input's size; None exports for any size."""
 
@@ -79,7 +92,7 @@ def load_strictly(network: nn.Module, state: dict[str, Tensor]) -> None:
     }
     if any(complaints.values()):
         said = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in complaints.items() if names)
-        raise ModelError(f"tensors do not fit the {type(network).__name__} that their shapes tell of; {said}")
+        raise ModelError(f"tensors do not fit {type(network).__name__}; {said}")
     network.load_state_dict({name: tensor.float() for name, tensor in state.items()})
 
 

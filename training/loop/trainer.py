@@ -20,6 +20,7 @@ from sr_infer.errors import OptionError, RunError
 from sr_infer.resources import peak_resident_bytes
 from sr_infer.tiling.self_ensemble import ORIENTATIONS
 from training.checkpoint import dual_path, load_matching, load_network, provenance, save_network, save_tensors
+from training.data.degraded_bank import DegradedBank, least_side_px
 from training.data.folder import Folder, read_pictures
 from training.data.patch_bank import PatchBank
 from training.loop.checkpointing import load_checkpoint, save_checkpoint
@@ -29,7 +30,7 @@ from training.loop.dual_warmup import warm_up_dual_networks
 from training.loop.run_log import RunLog
 from training.loop.schedule import learning_rate
 from training.loop.teacher_targets import SelfEnsemble
-from training.loop.validation import mean_psnr_y_db, validation_pictures
+from training.loop.validation import mean_psnr_y_db, mean_psnr_y_of_conditions_db, validation_pictures
 from training.loop.weight_updater import WeightUpdater
 from training.losses import ReconstructionLoss
 from training.networks import build_network
@@ -97,13 +98,21 @@ class Trainer:
         self.validation = validation_pictures(folder, multiple=self.loss.downscale_factors[0])
         LOG.info("%d pictures to train on, %d to validate", len(self.bank), len(self.validation))
 
-    def read_bank(self, root: Path, names: Iterable[str]) -> PatchBank:
+    def read_bank(self, root: Path, names: Iterable[str]) -> PatchBank | DegradedBank:
         """Patches of these pictures at the resolutions that the loss needs.
 
         Raises:
             ImageError: none of them can be used.
         """
         divisors, patch_px = self.loss.downscale_factors, self.settings.lr_patch_px
+        if self.recipe.degradations:
+            return DegradedBank(
+                read_pictures(root, names, least_px=least_side_px(divisors[0], patch_px)),
+                divisors=divisors,
+                lr_patch_px=patch_px,
+                chain=self.recipe.degradations,
+                device=self.device,
+            )
         return PatchBank(
             read_pictures(root, names, least_px=divisors[0] * patch_px),
             divisors=divisors,
@@ -290,6 +299,8 @@ class Trainer:
     def validate(self) -> float:
         """Mean PSNR-Y in dB of the averaged weights over the validation pictures."""
         with self.autocast():
+            if self.recipe.degradations:
+                return mean_psnr_y_of_conditions_db(self.ema, self.validation)
             return mean_psnr_y_db(self.ema, self.validation, self.settings.degradation)
 
     def to_range(self, levels: Tensor) -> Tensor:

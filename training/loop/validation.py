@@ -1,5 +1,6 @@
 """What a run is watched by: luma PSNR on the middle of a few pictures that it does not learn from."""
 
+import logging
 from collections.abc import Sequence
 from statistics import mean
 
@@ -9,10 +10,12 @@ from numpy.typing import NDArray
 
 from sr_infer.errors import ImageError
 from sr_infer.metrics import psnr_y
+from training.data.conditions import VALIDATED, degrade_by_name
 from training.data.degradations import Degradation, degrade
 from training.data.folder import Folder, read_pictures
 from training.networks import Network
 
+LOG = logging.getLogger(__name__)
 Pixels = NDArray[np.uint8]
 PICTURES = 24
 SIDE_PX = 256
@@ -36,6 +39,19 @@ def mean_psnr_y_db(network: Network, pictures: Sequence[Pixels], degradation: De
     """Over HR pictures, of which the network upscales LR ones that are made so."""
     scale = network.config.scale
     return mean(psnr_y(upscale_pixels(network, degrade(hr, scale, degradation)), hr, border=scale) for hr in pictures)
+
+
+def mean_psnr_y_of_conditions_db(network: Network, pictures: Sequence[Pixels]) -> float:
+    """Over HR pictures and the fixed degradations VALIDATED, each condition logged as well."""
+    scale = network.config.scale
+    each = {
+        name: mean(
+            psnr_y(upscale_pixels(network, degrade_by_name(hr, scale, name)), hr, border=scale) for hr in pictures
+        )
+        for name in VALIDATED
+    }
+    LOG.info("validation: %s", ", ".join(f"{name} {psnr_db:.2f} dB" for name, psnr_db in each.items()))
+    return mean(each.values())
 
 
 @torch.no_grad()

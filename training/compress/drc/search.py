@@ -16,6 +16,7 @@ from sr_infer.errors import OptionError, RunError
 from training.compress.cost import Cost
 from training.compress.drc.widths import WidthsOptions
 from training.compress.inner_layers import InnerLayer, InnerLayers
+from training.data.degraded_bank import DegradedBank
 from training.data.patch_bank import PatchBank
 from training.loop.checkpointing import select_below
 from training.loop.trainer import Trainer
@@ -61,7 +62,7 @@ class ChannelSearch:
         self,
         trainer: Trainer,
         inner: InnerLayers,
-        validation: PatchBank,
+        validation: PatchBank | DegradedBank,
         *,
         widths: WidthsOptions,
         alpha: AlphaOptions,
@@ -157,10 +158,12 @@ class ChannelSearch:
     def _scale_inputs(self, network: Network, layer: InnerLayer, index: int) -> None:
         counts = torch.tensor(self.candidates[index], device=self.trainer.device)
         places = torch.arange(layer.width, device=self.trainer.device)
-        is_kept = (places[:, None] < counts).float()
+        is_kept = (places[:, None] < counts).double()
 
         def scale(reader: nn.Conv2d, inputs: tuple[Tensor]) -> tuple[Tensor]:
-            kept = (is_kept * self.alphas[index].softmax(dim=0)).sum(dim=1)
+            # float64: where all widths do equally well, alpha's gradient is a difference of equal numbers, and Adam
+            # makes a step even of their rounding errors.
+            kept = (is_kept * self.alphas[index].double().softmax(dim=0)).sum(dim=1)
             if self.settings.order == "l1":
                 largest_first = reader.weight.detach().abs().sum(dim=(0, 2, 3)).argsort(descending=True, stable=True)
                 kept = kept[largest_first.argsort()]
