@@ -321,7 +321,7 @@ def small_container(cases: int) -> Tally:
             tally.notes.append("not tried: this process may not make a memory cgroup")
             return tally
         source = folder / "in.png"
-        Image.fromarray(np.tile(data.chelsea(), (4, 5, 1))[:1080, :1920]).save(source)
+        Image.fromarray(np.tile(load_photograph("chelsea"), (4, 5, 1))[:1080, :1920]).save(source)
         for jobs in (1, 2)[:cases]:
             line = ["bash", "-c", f'{enter}; exec "$@"', "bash", *command("upscale", source, "-o", folder / str(jobs))]
             done = finish([*line, "-m", MODEL, "--jobs", str(jobs)])
