@@ -1,6 +1,6 @@
-"""What a user would pick instead at similar quality, by architecture: for cost alone, with random weights.
+"""Well-known networks of similar quality, with random weights, to compare their cost.
 
-All take (N, 3, H, W), or one channel for FSRCNN, and give it `scale` times as high and wide.
+Each takes (N, 3, H, W), or (N, 1, H, W) for FSRCNN, and returns an image `scale` times as high and wide.
 """
 
 from itertools import pairwise
@@ -12,11 +12,11 @@ from torch.nn import functional
 from sr_infer.errors import OptionError
 
 
-def alternative(name: str, scale: int) -> nn.Module:
-    """One of `ALTERNATIVES` with weights from seed 0.
+def build_alternative(name: str, scale: int) -> nn.Module:
+    """Build one of `ALTERNATIVES`; seed 0 draws its weights.
 
     Raises:
-        OptionError: no such network.
+        OptionError: `ALTERNATIVES` has no such network.
     """
     if name not in ALTERNATIVES:
         raise OptionError(f"expected one of {', '.join(ALTERNATIVES)}, got {name!r}")
@@ -26,7 +26,7 @@ def alternative(name: str, scale: int) -> nn.Module:
 
 class FSRCNN(nn.Sequential):
     """Dong, Loy, Tang, "Accelerating the Super-Resolution Convolutional Neural Network", ECCV 2016: (56, 12, 4), luma
-    alone."""
+    only."""
 
     channels = 1
 
@@ -44,7 +44,7 @@ class FSRCNN(nn.Sequential):
 
 
 class Compact(nn.Module):
-    """Real-ESRGAN's compact network (Wang et al., ICCVW 2021) as released for general pictures: 32 convolutions."""
+    """Real-ESRGAN's compact network (Wang et al., ICCVW 2021) as released for general images: 32 convolutions."""
 
     channels = 3
 
@@ -79,7 +79,7 @@ class IMDN(nn.Module):
         self.tail = nn.Sequential(_conv3x3(64, 3 * scale**2), nn.PixelShuffle(scale))
 
     def forward(self, lr: Tensor) -> Tensor:
-        return _distilled(self, lr)
+        return _run_distillation(self, lr)
 
 
 class RFDN(nn.Module):
@@ -95,7 +95,7 @@ class RFDN(nn.Module):
         self.tail = nn.Sequential(_conv3x3(50, 3 * scale**2), nn.PixelShuffle(scale))
 
     def forward(self, lr: Tensor) -> Tensor:
-        return _distilled(self, lr)
+        return _run_distillation(self, lr)
 
 
 ALTERNATIVES = {"FSRCNN": FSRCNN, "Real-ESRGAN compact": Compact, "IMDN": IMDN, "RFDN": RFDN}
@@ -105,7 +105,7 @@ def _conv3x3(inputs: int, outputs: int) -> nn.Conv2d:
     return nn.Conv2d(inputs, outputs, 3, padding=1)
 
 
-def _distilled(network: IMDN | RFDN, lr: Tensor) -> Tensor:
+def _run_distillation(network: IMDN | RFDN, lr: Tensor) -> Tensor:
     x = head = network.head(lr)
     outputs = []
     for block in network.blocks:
@@ -115,7 +115,7 @@ def _distilled(network: IMDN | RFDN, lr: Tensor) -> Tensor:
 
 
 class _MultiDistillation(nn.Module):
-    """Three times a quarter of the channels is kept and the rest refined; contrast-aware channel attention."""
+    """Keeps a quarter of the channels three times and refines the rest, then applies contrast-aware attention."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -139,7 +139,7 @@ class _MultiDistillation(nn.Module):
 
 
 class _ResidualFeatureDistillation(nn.Module):
-    """Half of the channels is distilled by 1x1 convolutions beside residual 3x3 ones; enhanced spatial attention."""
+    """Distils half of the channels by 1x1 convolutions beside residual 3x3 ones, then applies spatial attention."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -159,7 +159,7 @@ class _ResidualFeatureDistillation(nn.Module):
 
 
 class _SpatialAttention(nn.Module):
-    """ESA of RFANet (Liu et al., CVPR 2020)."""
+    """Enhanced spatial attention of RFANet (Liu et al., CVPR 2020)."""
 
     def __init__(self, width: int, inner: int) -> None:
         super().__init__()

@@ -1,6 +1,6 @@
-"""First call and peak memory of every shipped model, a process for each case.
+"""First call and peak memory of every shipped model, measured in one process per case.
 
-The time in pytest-benchmark's table is the whole life of that process; what was measured in it stands below.
+pytest-benchmark's table shows the run time of the whole process. The table below it shows the measurements.
 """
 
 from collections.abc import Callable
@@ -15,11 +15,11 @@ from sr_infer.resources import available_memory_bytes
 
 BUDGETS = {"no-budget": None, "small-budget": "300MB"}
 BUDGET_OF_ATTENTION = "1GB"
-"""Budget of networks that average over the whole image, whose windows are larger."""
+"""Budget for networks that average over the whole image. They need larger windows."""
 
 
 def bench_first_call(benchmark: BenchmarkFixture, model: ShippedModel, threads: int) -> None:
-    """Loading the model and upscaling 96x96 px."""
+    """Load the model and upscale 96x96 px."""
     _measure(benchmark, first_call_case, model.name, 96, 96, threads)
 
 
@@ -27,7 +27,7 @@ def bench_first_call(benchmark: BenchmarkFixture, model: ShippedModel, threads: 
 def bench_peak_memory(
     benchmark: BenchmarkFixture, model: ShippedModel, size_hw: tuple[int, int], division: str
 ) -> None:
-    """Tiles that a budget chooses, or the picture in one piece."""
+    """Upscale a photograph, in tiles chosen by the budget or in one piece."""
     height, width = size_hw
     tile, budget = None, BUDGETS.get(division)
     if division == "whole":

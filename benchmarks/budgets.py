@@ -1,7 +1,7 @@
 """`python -m benchmarks.budgets [MODEL ...]`: check that calls stay within `max_memory`, as a Markdown table.
 
-Each row is one call in its own process: the memory that it added after the model was loaded, and its share of the
-budget. Images are photographs of 1920x1080 px unless the row says otherwise.
+Each row is one call in its own process. It shows the memory that the call added to the loaded model, and the share of
+the budget. Images are photographs of 1920x1080 px unless the row says otherwise.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from benchmarks.timing.cases import photograph
+from benchmarks.photographs import tile_photograph
 from sr_infer import ShippedModel, Upscaler, available_models, folders, memory
 from sr_infer.image_io import tiff_writer, writer
 from sr_infer.image_io.metadata import Metadata
@@ -25,25 +25,25 @@ FULL_HD_HW, QUARTER_HW = (1080, 1920), (540, 960)
 LARGE_TIFF_HW = (8400, 12000)
 ALLOWED = 1.05
 TIGHT = "256MB"
-"""A budget that is too small for networks that average over the whole image, whose windows are large."""
+"""Small budget. Networks that average over the whole image need large windows, so their rows are left out."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """One call."""
+    """One call and its memory budget."""
 
     name: str
     budget: str
     target: str | None = None
-    """Name of the output file; None for array to array."""
+    """Name of the output file. None means that the call takes and returns an array."""
     size_hw: tuple[int, int] = FULL_HD_HW
     kind: str = "RGB"
-    """Kind of image: "RGB", "RGBA" or "RGB, 16 bits"."""
+    """Mode of the input image: "RGB", "RGBA" or "RGB, 16 bits"."""
     sizing: dict[str, float] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
     jobs: int = 1
 
-    def measured(self, model: ShippedModel) -> str:
+    def measure(self, model: ShippedModel) -> str:
         options = self.options | {"max_memory": self.budget}
         with tempfile.TemporaryDirectory(prefix="sr-infer-budgets-") as folder:
             if self.target is None:
@@ -82,16 +82,16 @@ _LARGE = [
 
 
 def array_case(model: str, size_hw: tuple[int, int], options: dict[str, Any]) -> Callable[[], object]:
-    """A case of `peak_memory`: array to array."""
-    upscaler, picture = _loaded(model, options), photograph(*size_hw)
+    """Load the model; returns a call that upscales a photograph from array to array. A case of `peak_memory`."""
+    upscaler, picture = _load_upscaler(model, options), tile_photograph(*size_hw)
     return lambda: upscaler(picture)
 
 
 def file_case(
     model: str, folder: str, target: str, sizing: dict[str, Any], options: dict[str, Any], jobs: int
 ) -> Callable[[], object]:
-    """A case of `peak_memory`: every image of a folder, as the command processes them."""
-    upscaler, output = _loaded(model, options), Path(folder) / "large"
+    """Load the model; returns a call that upscales a folder as the command does. A case of `peak_memory`."""
+    upscaler, output = _load_upscaler(model, options), Path(folder) / "large"
     work = folders.tasks([folder], output, extension=Path(target).suffix)
 
     def call() -> None:
@@ -113,7 +113,7 @@ def _run(upscaler: Upscaler, work: list[folders.Task], sizing: dict[str, Any], j
     )
 
 
-def _loaded(model: str, options: dict[str, Any]) -> Upscaler:
+def _load_upscaler(model: str, options: dict[str, Any]) -> Upscaler:
     upscaler = Upscaler(model, **options)
     upscaler.load()
     return upscaler
@@ -121,12 +121,12 @@ def _loaded(model: str, options: dict[str, Any]) -> Upscaler:
 
 def _write_source(folder: Path, case: Case) -> None:
     if case.size_hw == LARGE_TIFF_HW:
-        band = photograph(case.size_hw[0] // 12, case.size_hw[1])
+        band = tile_photograph(case.size_hw[0] // 12, case.size_hw[1])
         with (folder / "photo.tif").open("wb") as file:
             layout = {"size_hw": case.size_hw, "channels": 3, "dtype": band.dtype}
             tiff_writer.write(file, [band] * 12, **layout, metadata=Metadata(), is_big=False)
         return
-    pixels: Any = photograph(*case.size_hw)
+    pixels: Any = tile_photograph(*case.size_hw)
     if case.kind == "RGBA":
         pixels = np.dstack([pixels, pixels[::-1, :, 0]])
     elif case.kind == "RGB, 16 bits":
@@ -154,7 +154,7 @@ def main() -> int:
         if not chosen.models or model.name in chosen.models:
             for case in cases:
                 if not (model.card.global_pooling and memory.parse_bytes(case.budget) <= memory.parse_bytes(TIGHT)):
-                    print(case.measured(model), flush=True)
+                    print(case.measure(model), flush=True)
     return 0
 
 

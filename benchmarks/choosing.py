@@ -1,7 +1,7 @@
-"""`python -m benchmarks.choosing`: the cost of each way to run a model on this machine, as a Markdown table.
+"""`python -m benchmarks.choosing`: print the cost of each way to run a model on this machine as a Markdown table.
 
-Every way is a command that runs twice, on one picture and on several, so that what it costs to start and what each
-further picture costs come apart. Ways over many machines need `sr-infer[ray]`.
+Each way is a command. It runs on one image and again on several images, which separates the cost of the start from the
+cost of each further image. `batch` needs `sr-infer[ray]`.
 """
 
 import importlib.util
@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 import psutil
 from PIL import Image
-from skimage import data
 
+from benchmarks.photographs import load_photograph
 from sr_infer.resources import cpu_name, usable_cpus
 
 MODEL = "srpn-lite-x2"
@@ -44,7 +44,7 @@ def main() -> int:
 
 
 def measure() -> dict[str, Any]:
-    """Cost of each way, or the reason why it was left out."""
+    """Measure the cost of each way; a way that cannot run has the reason."""
     photographs, found = _photographs(), {}
     with tempfile.TemporaryDirectory() as folder:
         for way, arguments in _ways().items():
@@ -58,7 +58,7 @@ def measure() -> dict[str, Any]:
 
 
 def table(found: Mapping[str, Mapping[str, Any]]) -> str:
-    """The result of `measure` as Markdown."""
+    """Format the result of `measure` as Markdown."""
     lines = ["| way | first picture | each further | memory |", "|---|---|---|---|"]
     for way, cost in found.items():
         if "skipped" in cost:
@@ -70,7 +70,7 @@ def table(found: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def _ways() -> dict[str, tuple[str, ...]]:
-    """Name -> arguments of `sr-infer`."""
+    """Arguments of `sr-infer` by the name of the way."""
     return {
         "upscale": ("upscale", "in", "-o", "out"),
         "upscale --jobs 2": ("upscale", "in", "-o", "out", "--jobs", "2"),
@@ -82,7 +82,7 @@ def _ways() -> dict[str, tuple[str, ...]]:
 
 
 def _photographs() -> list[np.ndarray]:
-    coffee = data.coffee()
+    coffee = load_photograph("coffee")
     tops, lefts = np.arange(5) * 60, np.arange(5) * 100
     return [coffee[top : top + HEIGHT, left : left + WIDTH] for top in tops for left in lefts][:PICTURES]
 
@@ -120,7 +120,7 @@ def _resident_bytes(pid: int) -> int:
         for process in (root, *root.children(recursive=True)):
             total += process.memory_info().rss
     except psutil.NoSuchProcess:
-        pass  # one of them has just ended
+        pass  # a process has just ended
     return total
 
 

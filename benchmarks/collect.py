@@ -1,8 +1,8 @@
-"""`python -m benchmarks.collect [COLLECTOR...]`: measure what the report shows, one JSON file per result.
+"""`python -m benchmarks.collect [COLLECTOR...]`: measure the results for the report, one JSON file per result.
 
-A result is measured again only after the model's file has changed, or with `--force`. An interrupted run therefore
-continues where it stopped. The collectors, in their order: calls, engines, alternatives, large, tiles, breakdown, ways,
-quality.
+A result is measured again only if the model's file has changed, or with `--force`. An interrupted run therefore
+continues where it stopped. The collectors run in this order: calls, engines, alternatives, large, tiles, breakdown,
+ways, quality.
 """
 
 import argparse
@@ -25,7 +25,7 @@ Job = tuple[str, str, str, Callable[[], dict[str, Any]]]
 
 
 def list_jobs(collectors: Sequence[str], folders: Sequence[Path], *, slow: bool) -> list[Job]:
-    """Every measurement of these collectors, in the order of `COLLECTORS`."""
+    """List every measurement of these collectors, in the order of `COLLECTORS`."""
     models = available_models()
     floats = [model for model in models if model.card.precision != "int8"]
 
@@ -62,7 +62,7 @@ def list_jobs(collectors: Sequence[str], folders: Sequence[Path], *, slow: bool)
 
 
 def _select_one_per_architecture(models: Sequence[ShippedModel]) -> list[ShippedModel]:
-    """`SHOWN_IN_FULL` for its architecture, and the first model of every other one."""
+    """Select `SHOWN_IN_FULL` for its architecture, and the first model of every other architecture."""
     by_architecture = {model.card.architecture: model for model in reversed(models)}
     by_architecture |= {model.card.architecture: model for model in models if model.name == SHOWN_IN_FULL}
     return [model for model in models if model in by_architecture.values()]
@@ -72,10 +72,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.collect", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("collectors", nargs="*", metavar="COLLECTOR", help="all by default")
-    parser.add_argument("--quality", type=Path, nargs="*", default=[], metavar="DIR", help="benchmark folders")
+    parser.add_argument("collectors", nargs="*", metavar="COLLECTOR", help="collectors to run (default: all)")
+    parser.add_argument(
+        "--quality", type=Path, nargs="*", default=[], metavar="DIR", help="benchmark folders of the collector quality"
+    )
     parser.add_argument("--model", action="append", help="measure only this model; may be repeated")
-    parser.add_argument("--force", action="store_true", help="measure again what is already measured")
+    parser.add_argument("--force", action="store_true", help="repeat measurements that have a current result")
     parser.add_argument("--slow", action="store_true", help="include measurements that take minutes")
     options = parser.parse_args(arguments)
     unknown = set(options.collectors) - set(COLLECTORS)

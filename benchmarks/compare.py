@@ -1,9 +1,8 @@
-"""`python -m benchmarks.compare BASE.json HEAD.json`: list changes of time and memory beyond the measured noise.
+"""`python -m benchmarks.compare BASE.json HEAD.json`: list the changes of time and memory that exceed the noise.
 
-Takes two files that `pytest benchmarks --benchmark-json=FILE` wrote. A ratio of medians counts as a change when it is
-further from 1 than the quartiles of both runs together allow, and than 2 % (10 % where it ran only once or twice); peak
-memory when it moved by more than 2 %.
-A change of time is reported and is never an error.
+Both files come from `pytest benchmarks --benchmark-json=FILE`. The noise of a time is the combined quartile range of
+both runs, but at least 2 %, or 10 % if a run has fewer than three rounds. The noise of peak memory is 2 %. A ratio of
+medians outside the noise is a change. The command lists changes and never fails because of one.
 """
 
 import argparse
@@ -17,7 +16,7 @@ from typing import Any
 
 from sr_infer.errors import OptionError, SrInferError
 
-LEAST_CHANGE, LEAST_CHANGE_OF_ONE = 0.02, 0.10
+MIN_CHANGE, MIN_CHANGE_OF_ONE = 0.02, 0.10
 _MEMORY = "peak_bytes"
 
 
@@ -26,11 +25,11 @@ class Change:
     """One measurement in both files."""
 
     name: str
-    what: str
+    quantity: str
     base: float
     head: float
     noise: float
-    """Relative noise: ratios between 1 - noise and 1 + noise are no change."""
+    """Relative noise. A ratio between 1 / (1 + noise) and 1 + noise is no change."""
 
     @property
     def ratio(self) -> float:
@@ -41,27 +40,27 @@ class Change:
         return abs(math.log(self.ratio)) > math.log1p(self.noise)
 
 
-def changes(base: Path, head: Path) -> list[Change]:
-    """All measurements that both files have.
+def find_changes(base: Path, head: Path) -> list[Change]:
+    """List the measurements that are in both files.
 
     Raises:
-        OptionError: a file is not pytest-benchmark's, or they have nothing in common.
+        OptionError: a file is not from pytest-benchmark, or the files share no benchmark.
     """
     before, after = _read(base), _read(head)
-    found = [change for name in before if name in after for change in _changes(name, before[name], after[name])]
+    found = [change for name in before if name in after for change in _compare_one(name, before[name], after[name])]
     if not found:
-        raise OptionError(f"{base} and {head} have no benchmark in common")
+        raise OptionError(f"expected files that share a benchmark; {base} and {head} have no benchmark in common")
     return found
 
 
-def _changes(name: str, base: Mapping[str, Any], head: Mapping[str, Any]) -> Iterator[Change]:
+def _compare_one(name: str, base: Mapping[str, Any], head: Mapping[str, Any]) -> Iterator[Change]:
     if _MEMORY in base["extra_info"] and _MEMORY in head["extra_info"]:
         before, after = base["extra_info"][_MEMORY], head["extra_info"][_MEMORY]
-        yield Change(name, "peak memory", before, after, LEAST_CHANGE)
+        yield Change(name, "peak memory", before, after, MIN_CHANGE)
         return
     spreads = [run["stats"]["iqr"] / run["stats"]["median"] for run in (base, head)]
     few = min(run["stats"]["rounds"] for run in (base, head)) < 3
-    noise = max(LEAST_CHANGE_OF_ONE if few else LEAST_CHANGE, math.hypot(*spreads))
+    noise = max(MIN_CHANGE_OF_ONE if few else MIN_CHANGE, math.hypot(*spreads))
     yield Change(name, "time", base["stats"]["median"], head["stats"]["median"], noise)
 
 
@@ -69,7 +68,7 @@ def _read(path: Path) -> dict[str, Mapping[str, Any]]:
     try:
         return {row["fullname"]: row for row in json.loads(path.read_text(encoding="utf-8"))["benchmarks"]}
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise OptionError(f"expected a file of pytest --benchmark-json at {path}: {error!r}") from error
+        raise OptionError(f"expected a file from pytest --benchmark-json at {path}, got {error!r}") from error
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -80,13 +79,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("head", type=Path, metavar="HEAD.json")
     options = parser.parse_args(arguments)
     try:
-        found = changes(options.base, options.head)
+        found = find_changes(options.base, options.head)
     except SrInferError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     real = sorted((change for change in found if change.is_real), key=lambda change: change.ratio, reverse=True)
     for change in real:
-        print(f"{change.ratio:6.2f}x  (noise {change.noise:.0%})  {change.what} of {change.name}")
+        print(f"{change.ratio:6.2f}x  (noise {change.noise:.0%})  {change.quantity} of {change.name}")
     print(f"{len(real)} of {len(found)} measurements changed beyond the noise")
     return 0
 

@@ -1,7 +1,7 @@
-"""The networks that engines are compared on, by name.
+"""The networks on which engines are compared, by name.
 
-A name is that of a float model of ours, whose weights are in `weights/`, or "<alternative> x<scale>" of
-`benchmarks.alternatives`, whose weights are random.
+A name is either a float model of ours, with weights in `weights/`, or "<alternative> x<scale>" from
+`benchmarks.alternatives`, with random weights.
 """
 
 from pathlib import Path
@@ -15,7 +15,7 @@ WEIGHTS = Path(__file__).parent.parent / "weights"
 
 
 def find_weights(network: str) -> Path | None:
-    """The file of weights; None for an alternative, whose weights are random.
+    """The path of the weights; None for an alternative, because its weights are random.
 
     Raises:
         ModelNotFoundError: there is no such file.
@@ -24,11 +24,11 @@ def find_weights(network: str) -> Path | None:
         return None
     path = WEIGHTS / f"{network}.safetensors"
     if not path.is_file():
-        raise ModelNotFoundError(f"expected weights at {path}, which other engines need; found none")
+        raise ModelNotFoundError(f"expected weights at {path}, found none; other engines need them")
     return path
 
 
 def make_noise(network: str, side_px: int) -> NDArray[np.float32]:
-    """An LR image for the network, (1, C, side, side) in [0, 1], the same in every run."""
+    """A random LR image for the network, (1, C, side, side) in [0, 1]; it is the same in every run."""
     channels = 1 if network.startswith("FSRCNN") else 3
     return np.random.default_rng(0).random((1, channels, side_px, side_px), np.float32)

@@ -1,4 +1,4 @@
-"""`pytest benchmarks`: the option `--quick`, and below the table of times what was measured in other processes."""
+"""Fixtures and options of `pytest benchmarks`; memory measured in other processes is printed below the times."""
 
 import pytest
 
@@ -9,7 +9,7 @@ SMALL_HW, LARGE_HW = (96, 96), (1080, 1920)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--quick", action="store_true", help="leave out pictures of 1920x1080 px")
+    parser.addoption("--quick", action="store_true", help="leave out images of 1920x1080 px")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -37,7 +37,9 @@ def threads(request: pytest.FixtureRequest) -> int:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     rows = [bench for bench in config._benchmarksession.benchmarks if "peak_bytes" in bench.extra_info]
     if rows:
-        terminalreporter.section("a process each: first call, and memory after import, at the peak, and the difference")
+        terminalreporter.section(
+            "one process per row: time of the first call, memory after import, peak memory, difference"
+        )
     for bench in rows:
         facts = bench.extra_info
         imported, peak = facts["imported_bytes"] / 1e6, facts["peak_bytes"] / 1e6

@@ -1,6 +1,7 @@
-"""`python -m benchmarks.contribute`: measure the shipped models here and keep it as a column of the report.
+"""`python -m benchmarks.contribute`: measure the shipped models on this machine for a column of the report.
 
-Writes `benchmarks/machines/<processor>-<cores>.json`; needs no torch and no other engine. Send the file as a change.
+The command writes `benchmarks/machines/<processor>-<cores>.json`. It needs neither torch nor another engine. Send the
+file as a pull request.
 """
 
 import argparse
@@ -43,7 +44,7 @@ def main() -> int:
 
 
 def other_machines(*, apart_from: Mapping[str, Any], folder: Path = MACHINES) -> dict[str, dict[str, Any]]:
-    """Contributed results by the name of the machine, apart from the one with this card."""
+    """Contributed results by machine name, without the machine that has the card `apart_from`."""
     found = {}
     for path in sorted(folder.glob("*.json")):
         contents = json.loads(path.read_text(encoding="utf-8"))
@@ -53,8 +54,8 @@ def other_machines(*, apart_from: Mapping[str, Any], folder: Path = MACHINES) ->
     return found
 
 
-def elsewhere(machine: Mapping[str, Any], model: str) -> str:
-    """A contributed median in whole ms, or a dash."""
+def format_contributed_ms(machine: Mapping[str, Any], model: str) -> str:
+    """Format the contributed median latency of a model in whole ms; a dash if there is none."""
     row = machine["models"].get(model)
     return "-" if row is None else f"{row['p50_ms']:.0f}"
 

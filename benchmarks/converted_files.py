@@ -1,6 +1,6 @@
-"""The compared networks as files that other engines read, each written once and kept in the build folder.
+"""Convert the compared networks to files for other engines; each file is written once, into the build folder.
 
-torch is imported only to write a file, so that a process that runs an engine holds only the engine.
+torch is imported only when a file is written, so that a process that measures an engine holds only that engine.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ from benchmarks.timing.results import BUILD
 
 
 def reference_file(network: str, side_px: int) -> Path:
-    """An .npy file of torch's result for `make_noise`, (1, C, scale side, scale side)."""
+    """The path of an .npy file with torch's result for `make_noise`, (1, C, scale side, scale side)."""
 
     def write(path: Path) -> None:
         from benchmarks.torch_networks import run_torch
@@ -26,7 +26,7 @@ def reference_file(network: str, side_px: int) -> Path:
 
 
 def unoptimised_onnx(network: str) -> Path:
-    """The graph from torch's exporter, without our passes."""
+    """The path of the graph from torch's exporter, without our passes."""
 
     def write(path: Path) -> None:
         from benchmarks.torch_networks import export_unoptimised
@@ -37,7 +37,7 @@ def unoptimised_onnx(network: str) -> Path:
 
 
 def ncnn_files(network: str, side_px: int) -> tuple[Path, Path]:
-    """ncnn's .param and .bin, converted by pnnx with float32 weights.
+    """The paths of ncnn's .param and .bin files, converted by pnnx with float32 weights.
 
     Raises:
         ImportError: pnnx is not installed.

@@ -1,13 +1,13 @@
-"""`python -m benchmarks.demo`: upscale a photograph with every shipped x4 model and leave pictures to look at."""
+"""`python -m benchmarks.demo`: upscale a photograph with every shipped x4 model and save the results in `demo`."""
 
 import sys
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 import sr_infer
+from benchmarks.photographs import Pixels, load_photograph
 from sr_infer.errors import SrInferError
 from sr_infer.measure import latency, peak_memory, upscale_case
 from sr_infer.metrics import psnr_y
@@ -16,10 +16,8 @@ from sr_infer.resize import downscale, imresize
 FOLDER = Path("demo")
 SCALE = 4
 DETAIL_HW = (slice(20, 212), slice(150, 342))
-"""The part of the photograph, in HR px, that the side-by-side picture enlarges."""
+"""Rows and columns of the photograph, in HR px, that the side-by-side image enlarges."""
 PANEL_PX = 384
-
-Pixels = NDArray[np.uint8]
 
 
 def main() -> int:
@@ -32,7 +30,7 @@ def main() -> int:
 
 
 def _demo() -> None:
-    photograph = _photograph()
+    photograph = load_photograph("chelsea", multiple=SCALE)
     lr = downscale(photograph, SCALE)
     bicubic = np.clip(imresize(lr.astype(np.float32), photograph.shape[:2]).round(), 0, 255).astype(np.uint8)
     FOLDER.mkdir(exist_ok=True)
@@ -57,17 +55,7 @@ def _demo() -> None:
         print(f"{model.name:22}{median_ms:7.0f} ms{speed:>12}{added_mb:13.0f} MB{quality:>11}")
     panels["original"] = photograph
     _side_by_side(panels).save(FOLDER / "side-by-side.png")
-    print(f"look at {FOLDER / 'side-by-side.png'}")
-
-
-def _photograph() -> Pixels:
-    try:
-        from skimage import data
-    except ImportError as error:
-        raise SrInferError("the demo's photograph is missing; pip install 'sr-infer[demo]'") from error
-    photograph: Pixels = data.chelsea()
-    h, w = (side // SCALE * SCALE for side in photograph.shape[:2])
-    return photograph[:h, :w]
+    print(f"wrote {FOLDER / 'side-by-side.png'}")
 
 
 def _save(name: str, pixels: Pixels) -> None:
@@ -75,7 +63,7 @@ def _save(name: str, pixels: Pixels) -> None:
 
 
 def _side_by_side(panels: dict[str, Pixels]) -> Image.Image:
-    """The same detail of every picture, enlarged without smoothing, with its name above."""
+    """One image with the same detail of every panel, enlarged without smoothing, each below its name."""
     caption_px, gap_px = 28, 8
     font = ImageFont.load_default(size=18)
     page = Image.new("RGB", (len(panels) * (PANEL_PX + gap_px) - gap_px, PANEL_PX + caption_px), "white")

@@ -1,6 +1,7 @@
 """`python -m benchmarks.exact`: record the exact costs of the shipped models; a test fails when one grows.
 
-File size, graph nodes, parameters and multiply-accumulates go to `benchmarks/exact.json`; run it after an export.
+The costs are file size, graph nodes, parameters and multiply-accumulates. They are written to `benchmarks/exact.json`.
+Run the command after an export.
 """
 
 import json
@@ -12,11 +13,11 @@ import onnx
 from sr_infer import ShippedModel, available_models
 from sr_infer.atomic_file import atomic_write
 
-KEPT = Path(__file__).with_name("exact.json")
+COSTS_FILE = Path(__file__).with_name("exact.json")
 
 
-def exact_costs(model: ShippedModel) -> dict[str, int]:
-    """Costs that are the same on every machine."""
+def count_exact_costs(model: ShippedModel) -> dict[str, int]:
+    """File size, nodes, parameters and multiply-accumulates, which are the same on every machine."""
     return {
         "size_bytes": model.size_bytes,
         "nodes": len(onnx.load(model.path).graph.node),
@@ -26,10 +27,10 @@ def exact_costs(model: ShippedModel) -> dict[str, int]:
 
 
 def main() -> int:
-    costs = {model.name: exact_costs(model) for model in available_models()}
-    with atomic_write(KEPT) as temporary:
+    costs = {model.name: count_exact_costs(model) for model in available_models()}
+    with atomic_write(COSTS_FILE) as temporary:
         temporary.write_text(json.dumps(costs, indent=1) + "\n", encoding="utf-8")
-    print(KEPT.read_text(encoding="utf-8"), end="")
+    print(COSTS_FILE.read_text(encoding="utf-8"), end="")
     return 0
 
 

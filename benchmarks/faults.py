@@ -1,8 +1,8 @@
-"""`python -m benchmarks.faults`: what a user's worst day does to the tool, tried with real processes.
+"""`python -m benchmarks.faults`: provoke faults in real processes and check that nothing is lost.
 
-Every kind of fault runs the `sr-infer` command several times. A case has survived when the command ends by itself or by
-the signal, within its time, without a traceback and with a documented exit code. Nothing is lost when every file that
-existed before is whole afterwards, old or new, and no part file stays.
+Each kind of fault runs the `sr-infer` command several times. A case survives if the command ends in time, without a
+traceback and with a documented exit code. Nothing is lost if every earlier file holds its old or its complete new
+content, and no part file remains.
 """
 
 import argparse
@@ -21,8 +21,8 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from skimage import data
 
+from benchmarks.photographs import load_photograph
 from sr_infer.atomic_file import atomic_write
 
 ROOT = Path(__file__).parent.parent
@@ -35,16 +35,16 @@ _EXIT_CODES = {0, 1, 2, 128 + signal.SIGINT, 128 + signal.SIGTERM, -signal.SIGKI
 
 @dataclass
 class Tally:
-    """What came out of one kind of fault."""
+    """Results of one kind of fault."""
 
     cases: int = 0
     survived: int = 0
     lost: list[str] = field(default_factory=list)
-    """What is missing, damaged or left over; empty when nothing is lost."""
+    """Descriptions of files that are missing, damaged or left over; empty if nothing is lost."""
     notes: list[str] = field(default_factory=list)
 
     def count(self, done: subprocess.CompletedProcess[bytes], note: str) -> None:
-        """Take in one finished command."""
+        """Count one finished command."""
         self.cases += 1
         is_clean = done.returncode in _EXIT_CODES and b"Traceback" not in done.stderr
         self.survived += is_clean
@@ -61,14 +61,14 @@ def environment() -> dict[str, str]:
 
 
 def finish(line: list[str]) -> subprocess.CompletedProcess[bytes]:
-    """Run a command to its end, with nothing on standard input."""
+    """Run a command to its end with empty standard input."""
     return subprocess.run(
         line, stdin=subprocess.DEVNULL, capture_output=True, timeout=_LIMIT_S, env=environment(), check=False
     )
 
 
 def run(*arguments: object, shell_limits: str = "") -> subprocess.CompletedProcess[bytes]:
-    """One `sr-infer` command to its end, after `ulimit` commands of the shell if given."""
+    """Run one `sr-infer` command to its end, after the given `ulimit` commands of the shell."""
     line = command(*arguments)
     if shell_limits:
         line = ["bash", "-c", f'{shell_limits}; exec "$@"', "bash", *line]
@@ -82,13 +82,13 @@ def scratch() -> Iterator[Path]:
 
 
 def photograph(path: Path, *, times: int = 1) -> Path:
-    """A photograph of 451x300 px, `times` as wide and high by repetition."""
-    Image.fromarray(np.tile(data.chelsea(), (times, times, 1))).save(path)
+    """Save a photograph of 451x300 px, repeated `times` times in both directions; returns its path."""
+    Image.fromarray(np.tile(load_photograph("chelsea"), (times, times, 1))).save(path)
     return path
 
 
 def _check_target(tally: Tally, target: Path, old: bytes) -> None:
-    """The target is the old file or a whole new picture, and no part file lies beside it."""
+    """Record a loss unless the target is the old file or a complete new image, without part files beside it."""
     content = target.read_bytes()
     if content != old:
         try:
@@ -99,8 +99,8 @@ def _check_target(tally: Tally, target: Path, old: bytes) -> None:
     tally.lost += [f"{part.name} is left over" for part in target.parent.glob(".*.part")]
 
 
-def stopped_while_writing(cases: int, stop: signal.Signals, *, suffix: str = ".png", times: int = 1) -> Tally:
-    """A signal at a moment drawn at random, before, while or after the result is written over an older file."""
+def stop_while_writing(cases: int, stop: signal.Signals, *, suffix: str = ".png", times: int = 1) -> Tally:
+    """Send a signal at a random moment before, while or after the result replaces an older file."""
     tally, rng = Tally(), np.random.default_rng(int(stop))
     with scratch() as folder:
         source = photograph(folder / f"in{suffix}", times=times)
@@ -116,31 +116,34 @@ def stopped_while_writing(cases: int, stop: signal.Signals, *, suffix: str = ".p
                 process.send_signal(stop)
                 out, error = process.communicate(timeout=_LIMIT_S)
             tally.count(subprocess.CompletedProcess(line, process.returncode, out, error), f"{stop.name} {case}")
-            if stop == signal.SIGKILL:  # the next run in the folder clears what a killed one left
+            if stop == signal.SIGKILL:  # the next run in the folder deletes the part file of a killed run
                 run("upscale", source, "-o", folder / f"other{suffix}", "-m", MODEL, "--width", "8")
             _check_target(tally, target, old)
     return tally
 
 
 def kills(cases: int) -> Tally:
-    return stopped_while_writing(cases, signal.SIGKILL)
+    """Kill the command while it writes a PNG file."""
+    return stop_while_writing(cases, signal.SIGKILL)
 
 
 def kills_in_bands(cases: int) -> Tally:
-    """TIFF files of 18 megapixels, which are read and written in bands of rows."""
-    return stopped_while_writing(cases, signal.SIGKILL, suffix=".tif", times=12)
+    """Kill the command while it reads and writes a TIFF file of 18 megapixels in bands of rows."""
+    return stop_while_writing(cases, signal.SIGKILL, suffix=".tif", times=12)
 
 
 def terminations(cases: int) -> Tally:
-    return stopped_while_writing(cases, signal.SIGTERM)
+    """Send SIGTERM while the command writes a PNG file."""
+    return stop_while_writing(cases, signal.SIGTERM)
 
 
 def interrupts(cases: int) -> Tally:
-    return stopped_while_writing(cases, signal.SIGINT)
+    """Send SIGINT while the command writes a PNG file."""
+    return stop_while_writing(cases, signal.SIGINT)
 
 
 def full_disk(cases: int) -> Tally:
-    """The result may have so many bytes and no more; the older file stays."""
+    """Limit the size of files so that the result does not fit; the older file must stay."""
     tally = Tally()
     with scratch() as folder:
         source, target = photograph(folder / "in.png"), folder / "out.png"
@@ -152,17 +155,17 @@ def full_disk(cases: int) -> Tally:
             tally.count(done, f"{limit_kb} kB")
             _check_target(tally, target, old)
             if done.returncode == 0:
-                tally.lost.append(f"{limit_kb} kB: the command says that it wrote the result")
+                tally.lost.append(f"{limit_kb} kB: the command reports success")
     return tally
 
 
 def damaged_pictures(cases: int) -> Tally:
-    """Bytes changed, removed, repeated or cut off; many pictures a process, through the folder command."""
+    """Upscale a folder of images in which bytes are changed, removed or cut off."""
     tally, rng = Tally(), np.random.default_rng(3)
     with scratch() as folder:
         wholes = []
         for suffix in (".png", ".jpg", ".webp", ".tif", ".gif", ".bmp", ".jp2"):
-            Image.fromarray(data.chelsea()[:40, :50]).save(folder / f"whole{suffix}")
+            Image.fromarray(load_photograph("chelsea")[:40, :50]).save(folder / f"whole{suffix}")
             wholes.append(folder / f"whole{suffix}")
         (folder / "damaged").mkdir()
         for case in range(cases):
@@ -173,7 +176,7 @@ def damaged_pictures(cases: int) -> Tally:
         told = done.stderr.count(b"\nsr-infer: ") + len(list((folder / "out").glob("*")))
         tally.cases, tally.survived = cases, cases if tally.survived else 0
         if told < cases:
-            tally.lost.append(f"{cases - told} pictures have neither a result nor a line")
+            tally.lost.append(f"{cases - told} images have neither a result nor an error line")
     return tally
 
 
@@ -192,7 +195,7 @@ def _damage(whole: bytes, rng: np.random.Generator) -> bytes:
 
 
 def special_targets(cases: int) -> Tally:
-    """Links, FIFOs, devices and private files as targets."""
+    """Write to links, FIFOs, devices, private files and the source itself."""
     tally = Tally()
     with scratch() as folder:
         source = photograph(folder / "in.png")
@@ -224,7 +227,7 @@ def special_targets(cases: int) -> Tally:
 
 
 def closed_streams(cases: int) -> Tally:
-    """Standard input, output or error closed before the command starts."""
+    """Close standard input, output or error before the command starts."""
     tally = Tally()
     with scratch() as folder:
         source = photograph(folder / "in.png")
@@ -242,7 +245,7 @@ def closed_streams(cases: int) -> Tally:
 
 
 def process_limits(cases: int) -> Tally:
-    """`ulimit -v` and `ulimit -d` from far too little to plenty: a result, or one line that says what to do."""
+    """Set `ulimit -v` and `ulimit -d` from 300 MB to 1.5 GB; expect a result or one line that says what to do."""
     tally = Tally()
     with scratch() as folder:
         source, target = photograph(folder / "in.png"), folder / "out.png"
@@ -258,7 +261,7 @@ def process_limits(cases: int) -> Tally:
 
 
 def endless_input(cases: int) -> Tally:
-    """Bytes without end on standard input are refused after a bounded part of them."""
+    """Send 1.5 GB of zeros to standard input, which the command must refuse early."""
     tally = Tally()
     for _ in range(cases):
         line = ["bash", "-c", 'head -c 1500000000 /dev/zero | "$@"', "bash", *command("upscale", "-", "-o", "-")]
@@ -268,7 +271,7 @@ def endless_input(cases: int) -> Tally:
 
 
 def threads_at_once(cases: int) -> Tally:
-    """Eight threads on one `Upscaler` return the same bytes."""
+    """Use one `Upscaler` in eight threads, which must return the same bytes."""
     tally = Tally()
     script = (
         "import sys; from concurrent.futures import ThreadPoolExecutor; from sr_infer import Upscaler\n"
@@ -288,7 +291,7 @@ def threads_at_once(cases: int) -> Tally:
 
 
 def slow_renames(cases: int) -> Tally:
-    """A file system whose rename takes a second, as on a network, with a SIGTERM in the middle of it."""
+    """Send SIGTERM during a rename that takes a second, as on a network file system."""
     tally = Tally()
     script = (
         "import os, sys, time\nrename = os.replace\n"
@@ -318,7 +321,7 @@ def small_container(cases: int) -> Tally:
             tally.notes.append("not tried: this process may not make a memory cgroup")
             return tally
         source = folder / "in.png"
-        Image.fromarray(np.tile(data.chelsea(), (4, 5, 1))[:1080, :1920]).save(source)
+        Image.fromarray(np.tile(load_photograph("chelsea"), (4, 5, 1))[:1080, :1920]).save(source)
         for jobs in (1, 2)[:cases]:
             line = ["bash", "-c", f'{enter}; exec "$@"', "bash", *command("upscale", source, "-o", folder / str(jobs))]
             done = finish([*line, "-m", MODEL, "--jobs", str(jobs)])
@@ -347,7 +350,7 @@ def memory_cgroup(limit_bytes: int) -> Iterator[str | None]:
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of fault, with how many cases a full and a quick run try."""
+    """A kind of fault, and the number of cases in a full and in a quick run."""
 
     name: str
     try_cases: Callable[[int], Tally]
@@ -372,7 +375,7 @@ KINDS = (
 )
 
 
-def table(tallies: dict[str, Tally]) -> str:
+def format_table(tallies: dict[str, Tally]) -> str:
     rows = ["| fault | cases | survived | nothing lost |", "|---|---|---|---|"]
     for name, tally in tallies.items():
         rows.append(f"| {name} | {tally.cases} | {tally.survived} | {'yes' if not tally.lost else 'NO'} |")
@@ -381,9 +384,9 @@ def table(tallies: dict[str, Tally]) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.faults", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="few cases of each kind, none of the long ones")
-    parser.add_argument("--write", action="store_true", help=f"put the table into {PAGE.relative_to(ROOT)}")
-    parser.add_argument("--only", help="kinds whose name holds this")
+    parser.add_argument("--quick", action="store_true", help="run few cases of each kind, and leave out the slow kinds")
+    parser.add_argument("--write", action="store_true", help=f"write the table into {PAGE.relative_to(ROOT)}")
+    parser.add_argument("--only", help="run only kinds whose name contains this text")
     options = parser.parse_args(arguments)
     tallies = {}
     for kind in KINDS:
@@ -394,11 +397,11 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"{kind.name}: {tally.survived} of {tally.cases}, {time.monotonic() - start:.0f} s", file=sys.stderr)
             for line in (*tally.notes, *tally.lost):
                 print(f"    {line}", file=sys.stderr)
-    print(table(tallies))
+    print(format_table(tallies))
     if options.write:
         before, _, _ = PAGE.read_text(encoding="utf-8").partition(TABLE_START)
         with atomic_write(PAGE) as part:
-            part.write_text(f"{before}{TABLE_START}\n\n{table(tallies)}\n", encoding="utf-8")
+            part.write_text(f"{before}{TABLE_START}\n\n{format_table(tallies)}\n", encoding="utf-8")
     return 0 if all(tally.survived == tally.cases and not tally.lost for tally in tallies.values()) else 1
 
 

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.layer_latency`: the earlier name of `python -m exporters.layer_latency`."""
+"""`python -m benchmarks.layer_latency`: runs `python -m exporters.layer_latency` under its earlier name."""
 
 import sys
 

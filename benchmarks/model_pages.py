@@ -1,6 +1,6 @@
-"""`python -m benchmarks.model_pages`: a page for every shipped model in `docs/models`, with details to judge by eye.
+"""`python -m benchmarks.model_pages`: write a page with facts and details for every shipped model to `docs/models`.
 
-An int8 file is shown on the page of the float file that it was made from.
+An int8 model is shown on the page of its float model.
 """
 
 import argparse
@@ -10,9 +10,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
+from benchmarks.photographs import Pixels, load_photograph
 from sr_infer import ModelCard, ShippedModel, Upscaler, available_models
 from sr_infer.measure import latency, peak_memory, upscale_case
 from sr_infer.metrics import psnr_y
@@ -32,10 +32,8 @@ DETAILS = {
     "brick": ("brick", 120, 120),
     "foliage": ("grass", 120, 120),
 }
-"""What is to be seen: a photograph that scikit-image ships, top and left of the detail."""
+"""Photograph, top and left of each detail, by a name that says what the detail shows."""
 AT_FIRST_SIGHT = ("face", "brick")
-
-Pixels = NDArray[np.uint8]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -68,7 +66,7 @@ def _page(name: str, files: list[ShippedModel]) -> str:
         "",
         f"![details, enlarged without smoothing]({name}.webp)",
         "",
-        "HR pictures were shrunk by MATLAB-compatible bicubic and upscaled again; PSNR-Y in dB is of the detail.",
+        "HR images are downscaled by MATLAB-compatible bicubic and upscaled again. PSNR-Y is in dB, on the detail.",
         "",
         f"| | {' | '.join(f'`{model.name}`' for model in files)} |",
         f"|---|{'---|' * len(files)}",
@@ -107,7 +105,7 @@ def _details(files: list[ShippedModel], scenes: Iterable[str]) -> Image.Image:
     rows = {}
     for what in scenes:
         photograph, top, left = DETAILS[what]
-        hr = _photograph(photograph, scale)
+        hr = load_photograph(photograph, multiple=scale)
         lr = downscale(hr, scale)
         panels = {"bicubic": _bicubic(lr, hr.shape[:2]), **{model.name: Upscaler(model.name)(lr) for model in files}}
         cut = np.s_[top // scale * scale :, left // scale * scale :]
@@ -119,10 +117,10 @@ def _details(files: list[ShippedModel], scenes: Iterable[str]) -> Image.Image:
 
 
 def _weaknesses(model: str) -> Image.Image:
-    """What the models were not trained for: JPEG artefacts, noise and blur come out enlarged, not removed."""
+    """Draw inputs for which the models were not trained: JPEG artefacts, noise and blur are enlarged, not removed."""
     upscaler = Upscaler(model)
     scale = upscaler.card.scale
-    hr = _photograph("astronaut", scale)
+    hr = load_photograph("astronaut", multiple=scale)
     lr = downscale(hr, scale)
     noise = np.random.default_rng(0).normal(0, 10, lr.shape)
     inputs = {
@@ -145,16 +143,6 @@ def _weaknesses(model: str) -> Image.Image:
     )
 
 
-def _photograph(name: str, multiple: int) -> Pixels:
-    from skimage import data
-
-    path = next(Path(data.__file__).parent.glob(f"{name}.*"))
-    with Image.open(path) as image:
-        pixels = np.asarray(image)
-    h, w = (side // multiple * multiple for side in pixels.shape[:2])
-    return pixels[:h, :w]
-
-
 def _bicubic(lr: Pixels, size_hw: tuple[int, int]) -> Pixels:
     return np.clip(imresize(lr.astype(np.float32), size_hw).round(), 0, 255).astype(np.uint8)
 
@@ -166,7 +154,7 @@ def _jpeg(pixels: Pixels, *, quality: int) -> Pixels:
 
 
 def _sheet(rows: dict[str, dict[str, Pixels]]) -> Image.Image:
-    """A row of details for each scene, enlarged without smoothing, captions above."""
+    """Draw a row of details for each scene, enlarged without smoothing, with captions above."""
     caption_px, gap_px = 22, 6
     font = ImageFont.load_default(size=14)
     columns = len(next(iter(rows.values())))

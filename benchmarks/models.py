@@ -1,4 +1,4 @@
-"""`python -m benchmarks.models`: the README's table of shipped models, measured on this machine, as Markdown."""
+"""`python -m benchmarks.models`: print a Markdown table of the shipped models, measured on this machine."""
 
 import sys
 
@@ -12,8 +12,8 @@ LR_PX = 96
 
 
 def main() -> int:
-    print(f"Measured on {cpu_name()}, {usable_cpus()} cores. Time and memory: one call on {LR_PX}x{LR_PX} px, array to")
-    print("array, median of 20; memory is what that call adds to a process with the model loaded. PSNR is on luma.")
+    print(f"Measured on {cpu_name()}, {usable_cpus()} cores. Time: median of 20 calls on {LR_PX}x{LR_PX} px, array")
+    print("to array. Memory: added by one call to a process with the loaded model. PSNR is on luma.")
     print()
     print("| model | scale | parameters | file | Set5 | Set14 | 96x96 | memory |")
     print("|---|---|---|---|---|---|---|---|")

@@ -1,6 +1,6 @@
-"""`python -m benchmarks.paper`: the papers' cost columns, recomputed for our networks beside the printed values.
+"""`python -m benchmarks.paper`: compare the papers' printed costs with those of our networks.
 
-Exit code 1 if a value differs from the printed one and is not a known difference, or if a known difference changes.
+The exit code is 1 if a difference is not a known one, or if a known difference has changed.
 """
 
 import sys
@@ -16,24 +16,24 @@ from training.networks.cost import count_macs, count_parameters
 from training.recipe import read_recipe
 
 PLAIN_L_CONVOLUTIONS = 35
-"""MemSR's table 9; `python -m training.compress memsr --student plain-l` builds the same."""
+"""MemSR's table 9; `python -m training.compress memsr --student plain-l` builds the same network."""
 RECIPES = Path(__file__).parent.parent / "training" / "recipes" / "paper"
 
 
 @dataclass(frozen=True)
 class Convention:
-    """How a paper counts."""
+    """Rules by which a paper counts parameters and multiply-accumulates."""
 
     parameters: str
     macs: str
     mean_shift: bool
-    """Parameters include the 24 of the two mean shifts."""
+    """Whether parameters include the 24 of the two mean shifts."""
     bias: bool
-    """A bias counts as one more multiply-accumulate."""
+    """Whether a bias counts as one multiply-accumulate."""
     hr_wh: tuple[int, int] | None
-    """Size of the HR image of the MACs; None stands for an LR image of 96x96."""
+    """Width and height of the HR image for which MACs are counted; None means an LR image of 96x96 px."""
     pyramid: bool = False
-    """The images of all resolutions count."""
+    """Whether the output images of all resolutions count."""
     thousand: int = 1000
 
 
@@ -47,38 +47,38 @@ MEMSR = Convention(
 
 
 @dataclass(frozen=True)
-class Row:
-    """One row of a paper's table: its values as printed, empty if the table prints none."""
+class PrintedRow:
+    """One row of a paper's table. A value is empty if the table does not print it."""
 
     table: str
     network: str
     convention: Convention
     parameters: str = ""
-    """Such as "4.8 M" or "609,042"."""
+    """Printed number of parameters, such as "4.8 M" or "609,042"."""
     gmacs: str = ""
 
 
 ROWS = (
-    Row("DRN, x4", "drn-s-x4", DRN, "4.8 M", "109.9"),
-    Row("DRN, x4", "drn-l-x4", DRN, "9.8 M", "224.8"),
-    Row("DRN, x4", "drn-s30-x4", DRN, "3.1 M", "72.3"),
-    Row("DRN, x4", "drn-s50-x4", DRN, "2.3 M", "53.1"),
-    Row("DRN, x4", "drn-s70-x4", DRN, "1.4 M", "32.8"),
-    Row("DRN, x8", "drn-s-x8", DRN, "5.4 M", "197.9"),
-    Row("DRN, x8", "drn-l-x8", DRN, "10.0 M", "366.5"),
-    Row("DRN, x8", "drn-s30-x8", DRN, "3.5 M", "124.1"),
-    Row("DRN, x8", "drn-s50-x8", DRN, "2.5 M", "94.5"),
-    Row("DRN, x8", "drn-s70-x8", DRN, "1.6 M", "53.6"),
-    Row("SRP, EDSR", "edsr-baseline-x2", SRP, "1,369.9 K", "316.3"),
-    Row("SRP, SRPN-Lite", "srpn-lite-x2", SRP, "609.0 K", "139.9"),
-    Row("SRP, SRPN-Lite", "srpn-lite-x3", SRP, "615.1 K", "62.7"),
-    Row("SRP, SRPN-Lite", "srpn-lite-x4", SRP, "623.7 K", "35.8"),
-    Row("SRP, SRPN", "srpn-x2", SRP, "15.3 M"),
-    Row("MemSR, Plain-M", "memsr-plain-m-x2", MEMSR, "1,219 K", "636"),
-    Row("MemSR, Plain-M", "memsr-plain-m-x3", MEMSR, "1,219 K", "285"),
-    Row("MemSR, Plain-M", "memsr-plain-m-x4", MEMSR, "1,219 K", "162"),
-    Row("MemSR, Plain-L", "memsr-plain-l-x2", MEMSR, "3,005 K", "1595"),
-    Row("MemSR, Plain-L", "memsr-plain-l-x4", MEMSR, "3,005 K", "402"),
+    PrintedRow("DRN, x4", "drn-s-x4", DRN, "4.8 M", "109.9"),
+    PrintedRow("DRN, x4", "drn-l-x4", DRN, "9.8 M", "224.8"),
+    PrintedRow("DRN, x4", "drn-s30-x4", DRN, "3.1 M", "72.3"),
+    PrintedRow("DRN, x4", "drn-s50-x4", DRN, "2.3 M", "53.1"),
+    PrintedRow("DRN, x4", "drn-s70-x4", DRN, "1.4 M", "32.8"),
+    PrintedRow("DRN, x8", "drn-s-x8", DRN, "5.4 M", "197.9"),
+    PrintedRow("DRN, x8", "drn-l-x8", DRN, "10.0 M", "366.5"),
+    PrintedRow("DRN, x8", "drn-s30-x8", DRN, "3.5 M", "124.1"),
+    PrintedRow("DRN, x8", "drn-s50-x8", DRN, "2.5 M", "94.5"),
+    PrintedRow("DRN, x8", "drn-s70-x8", DRN, "1.6 M", "53.6"),
+    PrintedRow("SRP, EDSR", "edsr-baseline-x2", SRP, "1,369.9 K", "316.3"),
+    PrintedRow("SRP, SRPN-Lite", "srpn-lite-x2", SRP, "609.0 K", "139.9"),
+    PrintedRow("SRP, SRPN-Lite", "srpn-lite-x3", SRP, "615.1 K", "62.7"),
+    PrintedRow("SRP, SRPN-Lite", "srpn-lite-x4", SRP, "623.7 K", "35.8"),
+    PrintedRow("SRP, SRPN", "srpn-x2", SRP, "15.3 M"),
+    PrintedRow("MemSR, Plain-M", "memsr-plain-m-x2", MEMSR, "1,219 K", "636"),
+    PrintedRow("MemSR, Plain-M", "memsr-plain-m-x3", MEMSR, "1,219 K", "285"),
+    PrintedRow("MemSR, Plain-M", "memsr-plain-m-x4", MEMSR, "1,219 K", "162"),
+    PrintedRow("MemSR, Plain-L", "memsr-plain-l-x2", MEMSR, "3,005 K", "1595"),
+    PrintedRow("MemSR, Plain-L", "memsr-plain-l-x4", MEMSR, "3,005 K", "402"),
 )
 """DRN's tables 1-3, SRP's 1-2, MemSR's 5 and 12. Plain-X is not rebuilt: its widths depend on the teacher's weights."""
 
@@ -102,14 +102,14 @@ KNOWN = {
     ("memsr-plain-l-x4", "parameters"): ("2,949 K", f"{_PLAIN_L}; {_ONE_COUNT}, that of x2"),
     ("memsr-plain-l-x4", "GMACs"): ("391", _PLAIN_L),
 }
-"""(network, column) -> our value, and the reason why it differs from the printed one."""
+"""Our value and the reason why it differs from the printed one, by (network, column)."""
 
 
 @dataclass(frozen=True)
-class Figure:
-    """One printed value, and ours with the same rounding."""
+class PrintedValue:
+    """One printed value, and our value with the same rounding."""
 
-    row: Row
+    row: PrintedRow
     column: str
     printed: str
     ours: str
@@ -123,28 +123,28 @@ class Figure:
         return f"known: {self.reason}" if self.reason else "DIFFERS"
 
 
-def figures() -> list[Figure]:
-    """All printed values beside ours."""
+def compare_printed_values() -> list[PrintedValue]:
+    """Compare all printed values with ours."""
     found = []
     for row in ROWS:
         for column, printed in (("parameters", row.parameters), ("GMACs", row.gmacs)):
             if not printed:
                 continue
             exact = parameters(row) if column == "parameters" else macs(row) / 1e9
-            ours = _rounded_like(printed, exact, row.convention.thousand)
+            ours = _round_like(printed, exact, row.convention.thousand)
             known, reason = KNOWN.get((row.network, column), ("", ""))
-            found.append(Figure(row, column, printed, ours, reason if ours == known else ""))
+            found.append(PrintedValue(row, column, printed, ours, reason if ours == known else ""))
     return found
 
 
 @cache
-def parameters(row: Row) -> int:
+def parameters(row: PrintedRow) -> int:
     return count_parameters(_network(row.network), mean_shift=row.convention.mean_shift)
 
 
 @cache
-def macs(row: Row) -> int:
-    """Multiply-accumulates for the paper's image, cut to whole LR pixels."""
+def macs(row: PrintedRow) -> int:
+    """Count multiply-accumulates for the size of the paper's image, rounded down to whole LR pixels."""
     network, convention = _network(row.network), row.convention
     forward = network.pyramid if convention.pyramid else None
     counted = count_macs(network, (96, 96), bias=convention.bias, forward=forward)
@@ -155,19 +155,17 @@ def macs(row: Row) -> int:
 
 
 def main() -> int:
-    rows = figures()
+    rows = compare_printed_values()
     print("| table | network | column | counted | printed | ours | |")
     print("|---|---|---|---|---|---|---|")
-    for figure in rows:
-        convention = figure.row.convention
-        counted = convention.parameters if figure.column == "parameters" else convention.macs
-        cells = (figure.row.table, figure.row.network, figure.column, counted, figure.printed, figure.ours)
-        print(f"| {' | '.join(cells)} | {figure.verdict} |")
-    different = [figure for figure in rows if figure.verdict == "DIFFERS"]
-    for figure in different:
-        print(
-            f"{figure.row.network}: {figure.column} printed as {figure.printed}, ours is {figure.ours}", file=sys.stderr
-        )
+    for value in rows:
+        convention = value.row.convention
+        counted = convention.parameters if value.column == "parameters" else convention.macs
+        cells = (value.row.table, value.row.network, value.column, counted, value.printed, value.ours)
+        print(f"| {' | '.join(cells)} | {value.verdict} |")
+    different = [value for value in rows if value.verdict == "DIFFERS"]
+    for value in different:
+        print(f"{value.row.network}: {value.column} printed as {value.printed}, ours is {value.ours}", file=sys.stderr)
     return 1 if different else 0
 
 
@@ -183,8 +181,8 @@ def _network(name: str) -> nn.Module:
     return network.to_empty(device="cpu")
 
 
-def _rounded_like(printed: str, value: float, thousand: int) -> str:
-    """`value` with the unit and as many decimals as `printed`."""
+def _round_like(printed: str, value: float, thousand: int) -> str:
+    """Format `value` with the unit and the number of decimals of `printed`."""
     number, _, unit = printed.partition(" ")
     value /= {"": 1, "K": thousand, "M": 1_000_000}[unit]
     decimals = len(number.partition(".")[2])

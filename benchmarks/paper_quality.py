@@ -1,8 +1,8 @@
 """PSNR (dB) and SSIM on luma and cost columns, quoted from the papers.
 
-x4: tables of DRN (arXiv 2207.07929), SRP (ICLR 2022) and MemSR (ICML 2022). Latency is DRN's, one 96x96 picture on an
-Intel Core i5-8500; memory is MemSR's, 1920x1080 HR on a GTX 1080Ti. RFDN is the network of 550 K parameters;
-`benchmarks.alternatives` builds the published one of 433 K.
+x4: tables of DRN (arXiv 2207.07929), SRP (ICLR 2022) and MemSR (ICML 2022). DRN's paper gives the latency: one 96x96
+image on an Intel Core i5-8500. MemSR's gives the memory: 1920x1080 HR on a GTX 1080Ti. RFDN is the network of 550 K
+parameters; `benchmarks.alternatives` builds the published network of 433 K.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ class Printed:
     """One row of a paper, x4."""
 
     quality: tuple[tuple[float, float], ...]
-    """(PSNR, SSIM) on each of `FOLDERS`."""
+    """Pairs of PSNR in dB and SSIM, one pair for each of `FOLDERS`."""
     latency_ms: float | None = None
     memory_mb: int | None = None
     parameters: int = 0
@@ -42,7 +42,7 @@ X4 = {
 }
 
 Scores = dict[str, tuple[float, float | None]]
-"""Network to (PSNR, SSIM); SSIM is None where it is not quoted here."""
+"""(PSNR in dB, SSIM) by network; SSIM is None where it is not quoted here."""
 
 OTHER_SCALES: dict[tuple[str, str], Scores] = {
     ("2", "Set5"): {
@@ -65,7 +65,7 @@ OTHER_SCALES: dict[tuple[str, str], Scores] = {
         "DRN-L": (27.43, None),
     },
 }
-"""(scale, folder) to scores at scales other than 4; Set14 is from SRP's table 2."""
+"""Scores at scales other than 4, by (scale, folder). Those of Set14 are from SRP's table 2."""
 
 _NETWORKS = {
     "srpn-lite": "SRPN-Lite",
@@ -84,7 +84,7 @@ _NETWORKS = {
 
 
 def printed_network(model: str) -> str:
-    """The paper's name of a shipped model's network, such as "SRPN-Lite" of "srpn-lite-x4-int8"; empty if unknown."""
+    """The paper's name for a model's network: "SRPN-Lite" for "srpn-lite-x4-int8". Empty if it is unknown."""
     return _NETWORKS.get(model.removesuffix("-int8").rpartition("-x")[0], "")
 
 

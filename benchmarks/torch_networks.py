@@ -1,4 +1,4 @@
-"""The networks of `benchmarks.compared_networks` in torch: built, run and converted."""
+"""Build, run and convert the networks of `benchmarks.compared_networks` with torch."""
 
 from pathlib import Path
 
@@ -7,39 +7,39 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from benchmarks.alternatives import alternative
+from benchmarks.alternatives import build_alternative
 from benchmarks.compared_networks import find_weights, make_noise
 from exporters.trace import UnitRange, trace
 from training.checkpoint import load_network
 
 
 def build_unit_range(name: str) -> UnitRange:
-    """The network, with input and output in [0, 1].
+    """Build the network with input and output in [0, 1].
 
     Raises:
-        ModelNotFoundError: there are no weights of that name.
+        ModelNotFoundError: there are no weights with that name.
     """
     weights = find_weights(name)
     if weights is None:
         architecture, _, scale = name.rpartition(" x")
-        return UnitRange(alternative(architecture, int(scale)), scale=int(scale), value_range=1.0).eval()
+        return UnitRange(build_alternative(architecture, int(scale)), scale=int(scale), value_range=1.0).eval()
     return UnitRange.of(load_network(weights)[2])
 
 
 def run_torch(name: str, side_px: int) -> NDArray[np.float32]:
-    """The result for the network's noise, (1, C, scale side, scale side)."""
+    """Upscale the network's noise; returns (1, C, scale side, scale side)."""
     with torch.inference_mode():
         return build_unit_range(name)(torch.from_numpy(make_noise(name, side_px))).numpy()
 
 
 def export_unoptimised(name: str) -> bytes:
-    """An ONNX file without any of our passes."""
+    """Export the network without our passes; returns the bytes of an ONNX file."""
     channels = make_noise(name, 1).shape[1]
     return trace(build_unit_range(name), channels=channels).SerializeToString()
 
 
 def convert_to_ncnn(name: str, side_px: int, folder: Path) -> None:
-    """Write `network.ncnn.param` and `network.ncnn.bin` into the folder, among pnnx's other files."""
+    """Write `network.ncnn.param` and `network.ncnn.bin` into the folder. pnnx writes other files there, too."""
     import pnnx
 
     example = torch.from_numpy(make_noise(name, side_px))

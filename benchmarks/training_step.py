@@ -1,8 +1,8 @@
-"""`python -m benchmarks.training_step RECIPE.toml --data DIR`: how fast a recipe trains here, and whether the device or
-Python is the limit.
+"""`python -m benchmarks.training_step RECIPE.toml --data DIR`: measure how fast a recipe trains on this device.
 
-Prints the time of a step, patches a second, what share of the time the device computes, and peak memory. On a GPU a
-share well below 100 % means that it waits for Python or for data: `--compile` or a larger batch help.
+The command prints the time of a step, patches per second, the share of the time in which the device computes, and peak
+memory. If a GPU computes much less than 100 % of the time, it waits for Python or for data. `--compile` or a larger
+batch may help.
 """
 
 import argparse
@@ -30,7 +30,7 @@ class StepTime:
     """Mean time of consecutive steps."""
 
     step_ms: float
-    """Wall time of one."""
+    """Wall time of one step."""
     busy_share: float
     """Share of that time in the device's operators or kernels under torch's profiler, 0 to 1."""
 
@@ -61,13 +61,15 @@ def main(arguments: list[str] | None = None) -> int:
         prog="python -m benchmarks.training_step", description=__doc__.partition("\n\n")[0]
     )
     parser.add_argument("recipe", type=Path, help="TOML file; see training/recipes")
-    parser.add_argument("--data", type=Path, required=True, help="folder tree of HR pictures")
-    parser.add_argument("--steps", type=int, default=10, help="steps to time, and steps to profile (default: 10)")
+    parser.add_argument("--data", type=Path, required=True, help="folder tree of HR images")
+    parser.add_argument(
+        "--steps", type=int, default=10, help="number of steps to time, and again to profile (default: 10)"
+    )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, ... (default: auto)")
-    parser.add_argument("--compile", action="store_true", help="compile the step first")
+    parser.add_argument("--compile", action="store_true", help="compile the training step before timing")
     options = parser.parse_args(arguments)
     if options.steps < 1:
-        parser.error("--steps must be at least 1")
+        parser.error(f"expected at least 1 for --steps, got {options.steps}")
     return run_command(lambda: _measure(options))
 
 

@@ -1,7 +1,7 @@
-"""`make web`: put the page, onnxruntime-web and the shipped models together in web/dist, for any static server.
+"""`make tab`: copy the page, onnxruntime-web and the shipped models to web/dist, for any static server.
 
-Two things differ from the shipped files. The cards lie beside the models, because onnxruntime-web does not give
-metadata out. And `share_pooling`'s optional inputs become required ones, because it takes no optional inputs.
+The models differ from the shipped files in two ways. Their cards are in a file of their own, because onnxruntime-web
+does not return metadata. The optional inputs of `share_pooling` are required, because it takes no optional inputs.
 """
 
 import json

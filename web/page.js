@@ -1,12 +1,12 @@
-// The page: a picture is chosen, enlarged by the worker, compared, and saved.
+// The page: the user chooses an image, the worker enlarges it, and the page shows and saves the result.
 
 const TILE_PX = 128;
-const MOST_PX = 4_000_000;
+const MAX_PX = 4_000_000;
 
 const element = (id) => document.getElementById(id);
 const worker = new Worker("./worker.js", { type: "module" });
 const models = await (await fetch("./models/models.json")).json();
-let name = "picture";
+let name = "image";
 
 for (const model of models) {
   const label = `${model.name}: ${model.card.scale} times as wide and high`;
@@ -26,8 +26,8 @@ async function choose(file) {
   element("compared").hidden = element("save").hidden = element("start").disabled = true;
   try {
     const bitmap = await createImageBitmap(file, { colorSpaceConversion: "none", premultiplyAlpha: "none" });
-    if (bitmap.width * bitmap.height > MOST_PX) {
-      throw new Error(`${bitmap.width} x ${bitmap.height} px are too many for a tab; at most ${MOST_PX / 1e6} million`);
+    if (bitmap.width * bitmap.height > MAX_PX) {
+      throw new Error(`${bitmap.width} x ${bitmap.height} px are too many for a tab; use an image of at most ${MAX_PX / 1e6} million pixels`);
     }
     const canvas = element("before");
     [canvas.width, canvas.height] = [bitmap.width, bitmap.height];
@@ -36,7 +36,7 @@ async function choose(file) {
     element("state").textContent = `${bitmap.width} x ${bitmap.height} px`;
     element("start").disabled = false;
   } catch (error) {
-    element("state").textContent = `This is not a picture that the browser can show (${error.message}).`;
+    element("state").textContent = `The browser cannot show this image (${error.message}).`;
   }
 }
 
@@ -52,13 +52,13 @@ element("start").onclick = () => {
   worker.postMessage({ model, picture: { width, height, data }, tilePx: TILE_PX }, [data.buffer]);
 };
 
-worker.onerror = (event) => finish(`The worker failed: ${event.message}`);
+worker.onerror = (event) => finish(`The worker failed: ${event.message}. Reload the page.`);
 worker.onmessage = ({ data: message }) => {
   if (message.kind === "progress") {
     element("progress").max = message.total;
     element("progress").value = message.done;
   } else if (message.kind === "error") {
-    finish(`It failed: ${message.message}`);
+    finish(`The model failed: ${message.message}`);
   } else {
     show(message.result);
     const { width, height } = message.result;

@@ -1,8 +1,8 @@
-// Which windows of a picture a network sees, and which part of each result is kept: the geometry of sr_infer/tiling/geometry.py.
+// The windows of an image for a network, and the kept part of each result; the same geometry as sr_infer/tiling/geometry.py.
 
 const ceilDiv = (a, b) => Math.ceil(a / b);
 
-/** Windows along both axes, {rows, columns}: each {start, stop, keepStart, keepStop} in LR px. */
+/** Plan windows along both axes; returns {rows, columns}, each a list of {start, stop, keepStart, keepStop} in LR px. */
 export function plan(height, width, tilePx, haloPx, multiple, minSize) {
   return {
     rows: spans(height, tilePx, haloPx, multiple, minSize),
@@ -26,12 +26,12 @@ function spans(length, tilePx, haloPx, multiple, minSize) {
 }
 
 const SAMPLE_SHARE = 0.1;
-const LEAST_PATCH_PX = 64;
-const MOST_PATCH_PX = 128;
-const LEAST_PATCHES = 3;
-const MOST_PATCHES = 16;
+const MIN_PATCH_PX = 64;
+const MAX_PATCH_PX = 128;
+const MIN_PATCHES = 3;
+const MAX_PATCHES = 16;
 
-/** Patches spread over a picture in these windows, from which channel averages are taken: those of sr_infer/tiling/pooled_statistics.py. */
+/** Spread patches over an image for its channel averages; the same patches as in sr_infer/tiling/pooled_statistics.py. */
 export function sample(height, width, { rows, columns }, multiple, minSize) {
   return {
     rows: patchesAlong(height, rows[0].stop - rows[0].start, multiple, minSize),
@@ -40,10 +40,10 @@ export function sample(height, width, { rows, columns }, multiple, minSize) {
 }
 
 function patchesAlong(length, windowPx, multiple, minSize) {
-  const largest = Math.max(windowPx, (LEAST_PATCH_PX * 3) / 2);
-  let side = Math.max(windowPx === largest ? Math.min(windowPx, MOST_PATCH_PX) : LEAST_PATCH_PX, minSize);
+  const largest = Math.max(windowPx, (MIN_PATCH_PX * 3) / 2);
+  let side = Math.max(windowPx === largest ? Math.min(windowPx, MAX_PATCH_PX) : MIN_PATCH_PX, minSize);
   const wanted = roundHalfEven((length * Math.sqrt(SAMPLE_SHARE)) / side);
-  let count = Math.min(Math.max(wanted, LEAST_PATCHES), MOST_PATCHES);
+  let count = Math.min(Math.max(wanted, MIN_PATCHES), MAX_PATCHES);
   const covering = Math.max(roundHalfEven(length / side), ceilDiv(length, largest));
   if (covering <= count) {
     count = covering;

@@ -1,4 +1,4 @@
-// Runs a network over a picture, window by window, off the page's own thread. Nothing leaves the browser.
+// Runs a network on an image, window by window, in a thread of its own. No data leaves the browser.
 
 import * as ort from "./ort.wasm.min.mjs";
 import { plan, sample } from "./tiling.js";
@@ -11,8 +11,8 @@ let loaded = { name: null, session: null };
 self.onmessage = async ({ data: { model, picture, tilePx } }) => {
   try {
     const start = performance.now();
-    const session = await sessionOf(model.name);
-    const result = await enlarged(session, model, picture, tilePx);
+    const session = await loadSession(model.name);
+    const result = await enlarge(session, model, picture, tilePx);
     const seconds = (performance.now() - start) / 1000;
     self.postMessage({ kind: "result", result, seconds }, [result.data.buffer]);
   } catch (error) {
@@ -20,7 +20,7 @@ self.onmessage = async ({ data: { model, picture, tilePx } }) => {
   }
 };
 
-async function sessionOf(name) {
+async function loadSession(name) {
   if (loaded.name !== name) {
     await loaded.session?.release();
     loaded = { name: null, session: null };
@@ -33,15 +33,15 @@ async function sessionOf(name) {
   return loaded.session;
 }
 
-/** The picture, {width, height, data: RGBA}, at the network's scale. */
-async function enlarged(session, model, picture, tilePx) {
+/** Upscale an image; takes and returns {width, height, data: RGBA}. */
+async function enlarge(session, model, picture, tilePx) {
   const { card } = model;
   const windows = plan(
     picture.height, picture.width, tilePx, card.halo_8bit_px ?? card.halo_px, card.multiple_of_px, card.min_size_px,
   );
   const { rows, columns } = windows;
   const total = rows.length * columns.length;
-  const averages = total > 1 ? await sharedAverages(session, card, picture, windows) : ownAverages(session);
+  const averages = total > 1 ? await computeSharedAverages(session, card, picture, windows) : makeOwnAverages(session);
   const width = picture.width * card.scale;
   const height = picture.height * card.scale;
   const result = { width, height, data: new Uint8ClampedArray(4 * width * height) };
@@ -49,7 +49,7 @@ async function enlarged(session, model, picture, tilePx) {
   for (const row of rows) {
     for (const column of columns) {
       const { sr } = await session.run({ lr: planes(picture, row, column, card.value_range), ...averages }, ["sr"]);
-      keep(sr, row, column, card, result);
+      copyKeptPart(sr, row, column, card, result);
       sr.dispose();
       self.postMessage({ kind: "progress", done: ++done, total });
     }
@@ -58,16 +58,16 @@ async function enlarged(session, model, picture, tilePx) {
   return result;
 }
 
-/** What an attention network takes where it is to average over its own input; nothing for other networks. */
-function ownAverages(session) {
+/** Make the inputs that let an attention network average over each window; returns none for other networks. */
+function makeOwnAverages(session) {
   const shape = session.inputMetadata.find((input) => input.name === "pooled")?.shape;
   if (shape === undefined) return {};
   return { pooled: new ort.Tensor("float32", new Float32Array(shape[1]), shape), use_pooled: boolean(false) };
 }
 
-/** Averages taken once from patches of the picture, so that all windows see the same. */
-async function sharedAverages(session, card, picture, windows) {
-  const own = ownAverages(session);
+/** Average over patches of the image, so that all windows use the same averages. */
+async function computeSharedAverages(session, card, picture, windows) {
+  const own = makeOwnAverages(session);
   if (own.pooled === undefined) return own;
   const { rows, columns } = sample(picture.height, picture.width, windows, card.multiple_of_px, card.min_size_px);
   const sums = new Float64Array(own.pooled.data.length);
@@ -85,7 +85,7 @@ async function sharedAverages(session, card, picture, windows) {
 
 const boolean = (value) => new ort.Tensor("bool", [value], []);
 
-/** (1, 3, H, W) of a window, the picture's edge repeated where the window passes it. */
+/** Read a window as (1, 3, H, W); the edge of the image is repeated outside of it. */
 function planes(picture, row, column, valueRange) {
   const height = row.stop - row.start;
   const width = column.stop - column.start;
@@ -103,8 +103,8 @@ function planes(picture, row, column, valueRange) {
   return new ort.Tensor("float32", values, [1, 3, height, width]);
 }
 
-/** Copy the kept part of a window's result; a Uint8ClampedArray clips, and rounds as numpy does. */
-function keep(sr, row, column, { scale, value_range: valueRange }, result) {
+/** Copy the kept part of a window's result. Uint8ClampedArray clips, and rounds as numpy does. */
+function copyKeptPart(sr, row, column, { scale, value_range: valueRange }, result) {
   const [, , height, width] = sr.dims;
   const gain = 255 / valueRange;
   for (let y = row.keepStart * scale; y < row.keepStop * scale; y++) {
@@ -118,7 +118,7 @@ function keep(sr, row, column, { scale, value_range: valueRange }, result) {
   }
 }
 
-/** Transparency, enlarged by the browser. */
+/** Enlarge transparency by the browser's own resizing. */
 function enlargeAlpha(picture, result) {
   const small = new OffscreenCanvas(picture.width, picture.height);
   const grey = new ImageData(picture.width, picture.height);

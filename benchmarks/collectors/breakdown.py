@@ -1,4 +1,4 @@
-"""Where one float model's time goes on one thread, from the picture's own pixels to a whole call."""
+"""Measure how the time of a call divides into network, halo, session, averages and conversion, on one thread."""
 
 from typing import Any
 
@@ -15,10 +15,10 @@ TINY_PX = 8
 
 
 def measure(model: ShippedModel) -> dict[str, Any]:
-    """Medians in ms: `network` on the picture's own pixels, `halo`, `session`, `averages`, `conversion`; and GFLOP/s.
+    """Measure medians in ms of the parts of a call on 192x192 px in tiles of 96 px, and GFLOP/s.
 
-    A picture of 192x192 px goes through in tiles of 96 px. The session's share is what calls on 8x8 px cost, beyond the
-    time that so few pixels take.
+    The part `network` is the time for the image's own pixels, without the halo. The part `session` is the time of calls
+    on 8x8 px minus the time that their pixels need.
     """
     card = model.card
     halo = card.halo_px if card.halo_8bit_px is None else card.halo_8bit_px

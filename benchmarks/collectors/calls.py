@@ -1,4 +1,4 @@
-"""One model on 96x96 px: network alone, whole call, file to file, on every number of threads, and the first call."""
+"""Time a model on 96x96 px: network only, whole call, file to file and first call, on several numbers of threads."""
 
 from dataclasses import asdict
 from typing import Any
@@ -35,5 +35,5 @@ def measure(model: ShippedModel) -> dict[str, Any]:
 
 
 def thread_counts(most: int) -> list[int]:
-    """1, 2, 4, ... and all."""
+    """The numbers of threads to time: powers of two below `most`, and `most`."""
     return sorted({*(2**power for power in range(most.bit_length())), most})

@@ -1,4 +1,4 @@
-"""One float model against other engines with the same weights, and against other networks."""
+"""Time a float model, other engines with the same weights, and other networks."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -21,7 +21,7 @@ ENGINES_OF_ALTERNATIVES = ("onnxruntime, unoptimised export", "OpenVINO", "ncnn"
 
 
 def measure(model: ShippedModel) -> dict[str, Any]:
-    """Timings on one thread and on all; a candidate that cannot run is a row with the reason."""
+    """Time all engines on one thread and on all threads. A candidate that cannot run gets a row with the reason."""
     try:
         find_weights(model.name)
     except ModelNotFoundError as error:
@@ -33,7 +33,7 @@ def measure(model: ShippedModel) -> dict[str, Any]:
 
 
 def measure_alternatives(model: ShippedModel) -> dict[str, Any]:
-    """The model, Pillow's filters and other networks with random weights, at the model's scale, on all threads."""
+    """Time the model, Pillow's filters and other networks with random weights, at one scale and on all threads."""
     threads, scale = usable_cpus(), model.card.scale
     candidates = [
         Candidate(OURS, cases.network, (model.name, SIDE_PX, threads)),
@@ -53,7 +53,7 @@ def measure_alternatives(model: ShippedModel) -> dict[str, Any]:
 
 
 def find_int8_form(model: ShippedModel) -> ShippedModel | None:
-    """The shipped int8 file of a float model."""
+    """Find the shipped int8 form of a float model; None if there is none."""
     return next((other for other in available_models() if other.name == f"{model.name}-int8"), None)
 
 
@@ -72,7 +72,7 @@ def _time_engines(model: ShippedModel, peers: Sequence[Peer], threads: int) -> d
 def _prepare_candidates(
     network: str, peers: Sequence[Peer], threads: int, *, prefix: str = ""
 ) -> tuple[list[Candidate], list[Timing]]:
-    """Candidates whose files are written, and the failures of those that cannot run."""
+    """Write the files of all candidates; returns the candidates that can run, and failed timings for the others."""
     unoptimised_onnx(network)
     candidates, absent = [], []
     for peer in peers:
@@ -81,7 +81,7 @@ def _prepare_candidates(
             try:
                 ncnn_files(network, SIDE_PX)
             except (OSError, RuntimeError) as error:
-                failure = f"pnnx cannot convert it: {error}"
+                failure = f"pnnx cannot convert the network: {error}"
         if failure:
             absent.append(Timing(name=prefix + peer.name, times_ms=[], failure=failure))
         else:

@@ -1,7 +1,7 @@
-"""One model on 1920x1080 px: time and peak memory of whole calls, beside the time that the network's pixels need alone.
+"""Measure time and peak memory of a model on 1920x1080 px, and the pure time of its network for as many pixels.
 
-That pure time is measured right before and after: as many networks at once as there are processors, each on one thread
-and one square, without overlap, conversion or pictures.
+The pure time is measured before and after the calls. One network per processor runs on one thread and one square image,
+without overlap, conversion or files.
 """
 
 import statistics
@@ -24,25 +24,26 @@ from sr_infer.tiling.planner import plan_tiles
 SIZE_HW = (1080, 1920)
 SQUARE_PX = 96
 BUDGET, BUDGET_OF_ATTENTION = "300MB", "1GB"
-MOST_SECONDS = 60
-"""A model that is expected to take longer runs once, with a budget. Its int8 form is left out."""
+MAX_SECONDS = 60
+"""Limit of the expected time. A slower float model runs once, with a budget; a slower int8 model is left out."""
 
 
 def measure(model: ShippedModel, *, slow: bool = False) -> dict[str, Any]:
-    """
+    """Measure the cases that suit the speed of the model.
+
     Args:
-        model: what is run.
-        slow: run every case, however long it takes.
+        model: the model to run.
+        slow: whether to run every case, even if it takes minutes.
     """
     pure = [_us_per_px(model.name)]
     expected_s = pure[0] * SIZE_HW[0] * SIZE_HW[1] / 1e6
-    if expected_s > MOST_SECONDS and model.card.precision == "int8" and not slow:
-        return {"skipped": f"expected to take {expected_s:.0f} s; measured with --slow"}
+    if expected_s > MAX_SECONDS and model.card.precision == "int8" and not slow:
+        return {"skipped": f"expected to take {expected_s:.0f} s; use --slow to measure it"}
     budget = BUDGET_OF_ATTENTION if model.card.global_pooling else BUDGET
     rows = {}
-    if expected_s <= MOST_SECONDS or slow:
+    if expected_s <= MAX_SECONDS or slow:
         rows["chosen by itself"] = _case(model, None, None)
-    if expected_s > MOST_SECONDS or slow or model.name == SHOWN_IN_FULL:
+    if expected_s > MAX_SECONDS or slow or model.name == SHOWN_IN_FULL:
         rows[f"max_memory={budget}"] = _case(model, budget, None)
     if slow or model.name == SHOWN_IN_FULL:
         rows["one piece"] = _whole(model)
@@ -54,7 +55,7 @@ def measure(model: ShippedModel, *, slow: bool = False) -> dict[str, Any]:
 
 
 def halo_factor(model: ShippedModel, budget: str | None) -> float:
-    """Pixels that the network computes over pixels of the picture, as the runtime divides it."""
+    """Pixels that the network computes with the runtime's tiling, divided by the pixels of the image."""
     plan = plan_tiles(
         Layout(SIZE_HW, 3, np.dtype(np.uint8)),
         model.card,

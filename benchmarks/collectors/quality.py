@@ -1,12 +1,12 @@
-"""PSNR and SSIM on luma of one model: on scikit-image's photographs, and on benchmark folders."""
+"""Measure PSNR and SSIM on luma of a model, on scikit-image's photographs and on benchmark folders."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from benchmarks.photographs import crop_middle
 from sr_infer import ShippedModel
 from sr_infer.metrics import psnr_y, ssim_y
 from sr_infer.resize import downscale
@@ -16,17 +16,17 @@ PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket")
 
 
 def measure(model: str, scale: int, folders: Sequence[Path]) -> dict[str, Any]:
-    """{name: {"psnr_y": dB, "ssim_y": ...}} means; the photographs are the row "photographs".
+    """Measure mean PSNR and SSIM, as {name: {"psnr_y": dB, "ssim_y": ...}}. One name is "photographs".
 
     Args:
-        model: as `training.evaluate --model`.
-        scale: of the model.
-        folders: benchmark folders as `training.evaluate` takes them.
+        model: model name or path, as for `training.evaluate --model`.
+        scale: scale of the model.
+        folders: benchmark folders, as for `training.evaluate`.
     """
     upscale = load_upscaler(model, scale)
     scores = []
     for name in PHOTOGRAPHS:
-        hr = photograph(name, scale)
+        hr = crop_middle(name, scale)
         sr = upscale(downscale(hr, scale))
         scores.append((psnr_y(sr, hr, border=scale), ssim_y(sr, hr, border=scale)))
     psnr, ssim = np.mean(scores, axis=0)
@@ -39,13 +39,3 @@ def measure(model: str, scale: int, folders: Sequence[Path]) -> dict[str, Any]:
 
 def measure_model(model: ShippedModel, folders: Sequence[Path]) -> dict[str, Any]:
     return measure(model.name, model.card.scale, folders)
-
-
-def photograph(name: str, scale: int) -> NDArray[np.uint8]:
-    """The middle 256x256 px or so of a photograph that scikit-image brings, (H, W, 3), sides multiples of the scale."""
-    from skimage import data
-
-    pixels: NDArray[np.uint8] = getattr(data, name)()
-    side = 256 // scale * scale
-    top, left = ((length - side) // 2 for length in pixels.shape[:2])
-    return np.ascontiguousarray(pixels[top : top + side, left : left + side])

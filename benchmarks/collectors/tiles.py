@@ -1,4 +1,4 @@
-"""One model over tile sizes: time and peak memory of the same picture, cut into ever larger tiles."""
+"""Measure time and peak memory of a model on one image for several tile sizes."""
 
 from dataclasses import asdict
 from typing import Any
@@ -12,7 +12,7 @@ from sr_infer.tiling.geometry import plan
 
 TILES_PX = (32, 64, 96, 128, 192, 256, 384)
 PICTURE_PX, SMALL_PICTURE_PX = 384, 192
-MOST_SECONDS = 4
+MAX_SECONDS = 4
 
 
 def measure(model: ShippedModel) -> dict[str, Any]:
@@ -21,7 +21,7 @@ def measure(model: ShippedModel) -> dict[str, Any]:
         [Candidate(model.name, cases.network, (model.name, 96, threads))], threads=threads, rounds=3
     )
     expected_s = timing.latency.median_ms / 1e3 * (PICTURE_PX / 96) ** 2
-    side = PICTURE_PX if expected_s < MOST_SECONDS else SMALL_PICTURE_PX
+    side = PICTURE_PX if expected_s < MAX_SECONDS else SMALL_PICTURE_PX
     halo = model.card.halo_px if model.card.halo_8bit_px is None else model.card.halo_8bit_px
     rows = []
     for tile in (tile for tile in TILES_PX if tile <= side):

@@ -1,1 +1,1 @@
-"""Ablation tables on tiny networks, one short run a row, kept as JSON lines beside the code and grown over days."""
+"""Ablation tables on tiny networks, with one short run per row. JSON-lines files beside the code keep the rows."""

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.evidence srp|drc|memsr --data DIR`: run the rows that a table still lacks, then print it."""
+"""`python -m benchmarks.evidence srp|drc|memsr --data DIR`: run the missing rows of a table, then print it."""
 
 import argparse
 import json
@@ -21,10 +21,12 @@ TABLES = {"srp": srp, "drc": drc, "memsr": memsr}
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.evidence", description=__doc__)
     parser.add_argument("table", choices=list(TABLES))
-    parser.add_argument("--data", type=Path, help="folder tree of HR pictures; without it the table is only printed")
-    parser.add_argument("--seeds", type=int, default=1, help="seeds of every row; the first of all comes first")
-    parser.add_argument("--max-rows", type=int, help="stop after so many new rows")
-    parser.add_argument("--work", type=Path, default=Path("runs/evidence"), help="folder of the runs")
+    parser.add_argument("--data", type=Path, help="folder tree of HR images; without it, the table is only printed")
+    parser.add_argument(
+        "--seeds", type=int, default=1, help="number of seeds per row; all rows of a seed run before the next seed"
+    )
+    parser.add_argument("--max-rows", type=int, help="largest number of new rows to run")
+    parser.add_argument("--work", type=Path, default=Path("runs/evidence"), help="folder for the files of the runs")
     options = parser.parse_args(arguments)
     return run_command(lambda: _fill(options))
 
@@ -38,9 +40,9 @@ def _fill(options: argparse.Namespace) -> None:
         wanted = [row for seed in range(1, options.seeds + 1) for row in table.rows(seed)]
         missing = [row for row in wanted if asdict(row) not in settings]
         for row in missing[: options.max_rows]:
-            began = time.monotonic()
+            start_s = time.monotonic()
             result = table.measure(row, folder, options.work / options.table)
-            minutes = round((time.monotonic() - began) / 60, 1)
+            minutes = round((time.monotonic() - start_s) / 60, 1)
             done.append({"row": asdict(row), **result, "minutes": minutes, "torch": torch.__version__})
             with _path(options.table).open("a", encoding="utf-8") as file:
                 file.write(json.dumps(done[-1]) + "\n")
@@ -48,7 +50,7 @@ def _fill(options: argparse.Namespace) -> None:
 
 
 def read_rows(table: str) -> list[dict[str, Any]]:
-    """The committed rows of a table; none before its first run."""
+    """Read the committed rows of a table; returns none if its file does not exist."""
     path = _path(table)
     if not path.exists():
         return []

@@ -1,4 +1,4 @@
-"""The dense network that SRP prunes and MemSR makes plain, and trainings of its size."""
+"""The dense network that SRP prunes and that teaches MemSR's students, and training options for its size."""
 
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -12,22 +12,22 @@ from training.recipe import TrainingOptions, parse_recipe
 
 DENSE = EDSRConfig(scale=2, blocks=4, width=32, tail="shuffle")
 DENSE_STEPS = 3000
-PICTURES = 100
+TRAINING_IMAGES = 100
 CPU = torch.device("cpu")
 
 
-def few_pictures(folder: Folder) -> Folder:
-    """The folder with `PICTURES` of its pictures to train on."""
-    stride = max(1, len(folder.train) // PICTURES)
-    return replace(folder, train=folder.train[::stride][:PICTURES])
+def select_training_images(folder: Folder) -> Folder:
+    """Keep at most `TRAINING_IMAGES` of the folder's training images."""
+    stride = max(1, len(folder.train) // TRAINING_IMAGES)
+    return replace(folder, train=folder.train[::stride][:TRAINING_IMAGES])
 
 
-def dense_weights(seed: int, folder: Folder, work: Path) -> Path:
-    """The dense network of a seed, trained once and kept in `work` with its `log.csv`."""
+def train_dense_network(seed: int, folder: Folder, work: Path) -> Path:
+    """Train the dense network of a seed once; returns its weights, which stay in `work` beside `log.csv`."""
     home = work / f"dense-{seed}"
     weights = home / "evidence.safetensors"
     if not weights.exists():
-        train(DENSE, training(DENSE_STEPS, seed, rate=1e-3), folder, home)
+        train(DENSE, training_options(DENSE_STEPS, seed, rate=1e-3), folder, home)
     return weights
 
 
@@ -42,8 +42,8 @@ def train(config: EDSRConfig, settings: TrainingOptions, folder: Folder, out: Pa
     return Trainer(recipe, folder, out, device=CPU, limits=Limits()).run()
 
 
-def training(steps: int, seed: int, *, rate: float) -> TrainingOptions:
-    """What all trainings of a table share."""
+def training_options(steps: int, seed: int, *, rate: float) -> TrainingOptions:
+    """Options that all training runs of a table share."""
     return TrainingOptions(
         steps=steps,
         batch=8,

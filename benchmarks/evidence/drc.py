@@ -1,8 +1,8 @@
-"""Does each part of dual regression do what its paper says, at a size that a CPU trains in a minute?
+"""Each part of dual regression, tested on networks that a CPU trains in a minute.
 
-Four questions: what the dual networks bring (figure 7, tables B and C of the paper), how the widths are chosen (table
-5), how the channels are chosen (tables 3 and 6), and adapting to unpaired pictures (figure E). Rows that were run with
-other constants than those below do not compare: delete `drc.jsonl` when one changes.
+The table covers four questions: the gain from dual networks (figure 7, tables B and C of the paper), the choice of
+widths (table 5), the choice of channels (tables 3 and 6), and adaptation to unpaired images (figure E). Rows with
+different constants cannot be compared: delete `drc.jsonl` if a constant below changes.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.evidence.dense import few_pictures
+from benchmarks.evidence.dense import select_training_images
 from sr_infer.metrics import psnr_y
 from training.adapt import Adaptation, AdaptationTrainer
 from training.checkpoint import load_network
@@ -48,7 +48,7 @@ Question = Literal["dense", "dual", "widths", "pruning", "adaptation"]
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One run: which question, which network or ratio or degradation it is asked of, and what is tried."""
+    """One run: its question, its network, ratio or degradation (`of`), and the variant that it tries."""
 
     question: Question
     of: str
@@ -57,7 +57,7 @@ class Row:
 
 
 def rows(seed: int) -> list[Row]:
-    """All rows of one seed, those that answer a question at all before those that refine the answer."""
+    """List all rows of a seed, the most important first."""
     methods = ("gamma 1", "gamma 0", "thinet", "lasso", "l1", "scratch")
     kinds = ("nearest", "bd", "jpeg")
     asked: list[tuple[Question, str, str]] = [
@@ -75,15 +75,15 @@ def rows(seed: int) -> list[Row]:
 
 
 def measure(row: Row, folder: Folder, work: Path) -> dict[str, Any]:
-    """Run one row; returns validation PSNR-Y in dB, parameters and pictures trained on.
+    """Run one row; returns PSNR-Y on validation images in dB, parameters, and the number of training images.
 
-    The dense network of each seed is trained once and kept in `work`.
+    The dense network of each seed is trained once and stays in `work`.
     """
-    folder = few_pictures(folder)
+    folder = select_training_images(folder)
     home = work / f"dense-{row.seed}"
     dense = home / "evidence.safetensors"
     if not dense.exists():
-        _train(DRN, _training(DENSE_STEPS, row.seed, rate=1e-3), folder, home)
+        _train(DRN, _training_options(DENSE_STEPS, row.seed, rate=1e-3), folder, home)
     with TemporaryDirectory(dir=work) as temporary:
         out = Path(temporary)
         if row.tried in ("", "not adapted"):
@@ -102,7 +102,7 @@ def measure(row: Row, folder: Folder, work: Path) -> dict[str, Any]:
 
 
 def table(results: Iterable[Mapping[str, Any]]) -> str:
-    """Markdown: one line for all seeds of a row, its mean and, from two seeds on, its standard deviation."""
+    """Format results as Markdown, one line per row with the mean and standard deviation over its seeds."""
     by_settings: dict[tuple[str, str, str], list[Mapping[str, Any]]] = {}
     for result in results:
         by_settings.setdefault(_settings(Row(**result["row"])), []).append(result)
@@ -122,7 +122,7 @@ def _settings(row: Row) -> tuple[str, str, str]:
 
 
 def _train_with_dual(row: Row, folder: Folder, out: Path) -> Path:
-    training = _training(TRAINED_STEPS, row.seed, rate=1e-3)
+    training = _training_options(TRAINED_STEPS, row.seed, rate=1e-3)
     choices: dict[str, dict[str, Any]] = {"none": {"dual": False}, "bicubic": {"dual": "bicubic"}}
     changed = choices.get(row.tried) or {"dual_weight": float(row.tried.removeprefix("lambda "))}
     return _train(DRN if row.of == "drn" else SRRESNET, replace(training, **changed), folder, out)
@@ -133,8 +133,8 @@ def _compress(row: Row, dense: Path, folder: Folder, out: Path) -> Path:
     changed: dict[str, Any] = {"gamma": 0.0} if row.tried == "gamma 0" else {}
     if row.tried in ("thinet", "lasso", "l1", "scratch"):
         changed = {"method": "l1" if row.tried == "scratch" else row.tried}
-    fine_tuning = _training(FINE_TUNED_STEPS, row.seed, rate=5e-4)
-    search = _training(SEARCHED_STEPS, row.seed, rate=1e-4)
+    fine_tuning = _training_options(FINE_TUNED_STEPS, row.seed, rate=5e-4)
+    search = _training_options(SEARCHED_STEPS, row.seed, rate=1e-4)
     recipe = DRCRecipe(
         widths=WidthsOptions(ratio=float(row.of), by="search" if is_searched else "uniform", multiple=1),
         alpha=AlphaOptions(learning_rate=3e-2, seed=row.seed),
@@ -150,11 +150,16 @@ def _compress(row: Row, dense: Path, folder: Folder, out: Path) -> Path:
 
 
 def _adapt(row: Row, dense: Path, folder: Folder, out: Path) -> Path:
-    """Paired pictures are one half, the others lose their HR; the pairs are bicubic, or "like" the real pictures."""
+    """Adapt with pairs from half of the images and LR images from the others.
+
+    The LR images of the pairs are bicubic, or degraded like the others if the row says "like pairs".
+    """
     kind = cast(Degradation, row.of)
     share, _, pairs = row.tried.removeprefix("rho ").partition(", ")
     real = read_pictures(folder.root, folder.train[1::2], least_px=4 * 24)
-    training = replace(_training(ADAPTED_STEPS, row.seed, rate=1e-3), batch=6, degradation=kind if pairs else "bicubic")
+    training = replace(
+        _training_options(ADAPTED_STEPS, row.seed, rate=1e-3), batch=6, degradation=kind if pairs else "bicubic"
+    )
     return AdaptationTrainer(
         dense,
         Adaptation(name="adapted", rho=float(share), training=training),
@@ -188,7 +193,7 @@ def _train(config: NetworkConfig, training: TrainingOptions, folder: Folder, out
     return Trainer(recipe, folder, out, device=CPU, limits=Limits()).run()
 
 
-def _training(steps: int, seed: int, *, rate: float) -> TrainingOptions:
+def _training_options(steps: int, seed: int, *, rate: float) -> TrainingOptions:
     return TrainingOptions(
         steps=steps,
         batch=4,

@@ -1,9 +1,9 @@
-"""MemSR's start against random ones, each of its parts against its absence, and the memory that plain networks need.
+"""MemSR's initialisation compared with random ones and with variants that lack a part; memory of plain networks.
 
-One thing at a time differs from the small recipe (`training/recipes/memsr/plain-m.toml`). Rows of `distillation` and
-`balance` (tables 2, 3, 6 and 7 of the paper) train with distillation as the recipe does, others without, so that they
-are held against the row `start | winning` (tables 1, 4, 10 and 11). Rows that were run with other constants than those
-here and in `dense` do not compare: delete `memsr.jsonl` when one changes.
+Each row changes one thing in the small recipe (`training/recipes/memsr/plain-m.toml`). Rows of `distillation` and
+`balance` (tables 2, 3, 6 and 7 of the paper) train with distillation, as the recipe does. The others train without it:
+compare them with the row `start | winning` (tables 1, 4, 10 and 11). Rows with different constants cannot be compared:
+delete `memsr.jsonl` if a constant here or in `dense` changes.
 """
 
 import csv
@@ -16,9 +16,9 @@ from typing import Any, Literal
 
 import torch
 
-from benchmarks.evidence.dense import CPU, dense_weights, few_pictures, training
-from benchmarks.evidence.memsr_memory import NETWORKS, measure_memory, memory_table
-from benchmarks.evidence.plain_starts import random_plain, train_in_branches
+from benchmarks.evidence.dense import CPU, select_training_images, train_dense_network, training_options
+from benchmarks.evidence.memsr_memory import NETWORKS, format_memory_table, measure_memory
+from benchmarks.evidence.plain_starts import build_random_plain, train_in_branches
 from benchmarks.evidence.similarity import linear_cka
 from training.checkpoint import load_network
 from training.compress.memsr.conversion import teacher_features
@@ -44,7 +44,7 @@ NO_DISTILLATION = Distillation(weight=0.0)
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """What a student begins with and learns from."""
+    """Initialisation, distillation and learning rate of a student."""
 
     start: Literal["winning", "he", "xavier", "branches"] = "winning"
     student: Student = Student(width=32)  # noqa: RUF009
@@ -85,12 +85,12 @@ TRIALS = {
 TEACHER = ("teacher", "4 residual blocks of 32")
 DECISIVE = ("start", "distillation", "ones", "ReLU")
 FOUND = {f"theta {theta}": Student(theta=theta, multiple_of=1) for theta in (0.14, 0.05)}
-"""Students whose widths alone are looked for, in a teacher of 16 blocks."""
+"""Students of a teacher with 16 blocks. Only their widths are computed; they are not trained."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One run: which question is asked, and what is tried."""
+    """One run: its question, and the variant that it tries."""
 
     question: str
     tried: str
@@ -98,7 +98,7 @@ class Row:
 
 
 def rows(seed: int) -> list[Row]:
-    """All rows of one seed, those that answer a question at all before those that refine the answer."""
+    """List all rows of a seed, the most important first."""
     decisive = [settings for settings in TRIALS if settings[0] in DECISIVE]
     once = [("memory", name) for name in NETWORKS] + [("found widths", name) for name in FOUND]
     asked = dict.fromkeys([TEACHER, *decisive, *(once if seed == 1 else []), *TRIALS])
@@ -108,14 +108,14 @@ def rows(seed: int) -> list[Row]:
 def measure(row: Row, folder: Folder, work: Path) -> dict[str, Any]:
     """Run one row.
 
-    The teacher of each seed, SRP's dense network, is trained once and kept in `work`.
+    The teacher of each seed is SRP's dense network. It is trained once and stays in `work`.
 
     Returns:
-        For a training `psnr_y_db` as [step, dB] from step 0 on, `similarity` to the teacher by layers before and after
-        it, `parameters` and `widths`; for the teacher the first, at its end alone, and `parameters`; for found widths
-        these; for memory what `measure_memory` gives.
+        For a student: `psnr_y_db` as [step, dB] from step 0, `similarity` to the teacher by layer before and after
+        training, `parameters` and `widths`. For the teacher: `psnr_y_db` at the last step, and `parameters`. For found
+        widths: `widths`. For memory: the result of `measure_memory`.
     """
-    folder = few_pictures(folder)
+    folder = select_training_images(folder)
     work.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=work) as temporary:
         out = Path(temporary)
@@ -124,16 +124,16 @@ def measure(row: Row, folder: Folder, work: Path) -> dict[str, Any]:
         if row.question == "found widths":
             student = PlainStudent(_recipe(Trial(student=FOUND[row.tried]), row.seed), SHIPPED_TEACHER, out)
             return {"widths": student.initialise(folder).network.config.widths}
-        teacher = dense_weights(row.seed, folder, work)
+        teacher = train_dense_network(row.seed, folder, work)
         if (row.question, row.tried) == TEACHER:
             network = load_network(teacher)[2]
             parameters = count_parameters(network, mean_shift=False)
-            return {"psnr_y_db": _logged(teacher.with_name("log.csv")), "parameters": parameters}
+            return {"psnr_y_db": _read_log(teacher.with_name("log.csv")), "parameters": parameters}
         return _train(TRIALS[row.question, row.tried], row.seed, teacher, folder, out)
 
 
 def table(results: Iterable[Mapping[str, Any]]) -> str:
-    """Markdown: a table of trainings, a line for all seeds of a row, one of memory, and the widths that were found."""
+    """Format results as Markdown: a table of training runs, a table of memory, and the found widths."""
     by_settings: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     for result in results:
         by_settings.setdefault((result["row"]["question"], result["row"]["tried"]), []).append(result)
@@ -147,7 +147,7 @@ def table(results: Iterable[Mapping[str, Any]]) -> str:
         lines.append(f"| {' | '.join(map(str, cells))} |")
     parts = ["\n".join(lines)]
     if memory := [by_settings["memory", name][0] for name in NETWORKS if ("memory", name) in by_settings]:
-        parts.append(memory_table(memory))
+        parts.append(format_memory_table(memory))
     for name in FOUND:
         if found := by_settings.get(("found widths", name)):
             parts.append(f"Widths of {SHIPPED_TEACHER.stem}, {name}: {' '.join(map(str, found[0]['widths']))}")
@@ -166,7 +166,7 @@ def _recipe(trial: Trial, seed: int) -> MemSRRecipe:
         student=trial.student,
         initialisation=trial.initialisation,
         distillation=trial.distillation,
-        training=replace(training(STEPS, seed, rate=trial.rate), batch=4, validate_every=STEPS // 5),
+        training=replace(training_options(STEPS, seed, rate=trial.rate), batch=4, validate_every=STEPS // 5),
     )
 
 
@@ -175,7 +175,7 @@ def _train(trial: Trial, seed: int, teacher: Path, folder: Folder, out: Path) ->
     initial = student.initialise(folder)
     network, bridges = (initial.network, initial.bridges) if trial.initialisation.ones else initial.collapsed()
     if trial.start != "winning":
-        network = random_plain(network.config, trial.start, seed=seed)
+        network = build_random_plain(network.config, trial.start, seed=seed)
     trainer = student.trainer(network, bridges, folder, device=CPU, limits=Limits())
     if trial.start == "branches":
         train_in_branches(trainer)
@@ -184,7 +184,7 @@ def _train(trial: Trial, seed: int, teacher: Path, folder: Folder, out: Path) ->
     trainer.run()
     deployed = network.plain() if isinstance(network, OnesPlain) else network
     return {
-        "psnr_y_db": [before, *_logged(trainer.out / "log.csv")],
+        "psnr_y_db": [before, *_read_log(trainer.out / "log.csv")],
         "similarity": [*similarity, _similarity(student, trainer)],
         "parameters": count_parameters(deployed, mean_shift=False),
         "widths": deployed.config.widths,
@@ -192,15 +192,15 @@ def _train(trial: Trial, seed: int, teacher: Path, folder: Folder, out: Path) ->
     }
 
 
-def _logged(path: Path) -> list[list[float]]:
-    """[step, dB] of every validation of a run."""
+def _read_log(path: Path) -> list[list[float]]:
+    """Read [step, dB] of every validation of a run."""
     with path.open() as file:
         return [[int(line["step"]), float(line["validation_psnr_y_db"])] for line in csv.DictReader(file)]
 
 
 @torch.no_grad()
 def _similarity(student: PlainStudent, trainer: Trainer) -> list[float]:
-    """CKA of each layer's features with the teacher's of that layer, mean over a few validation pictures."""
+    """Mean CKA of the features of each layer with those of the teacher, over a few validation images."""
     scale = trainer.recipe.network.scale
     alike = []
     for hr in trainer.validation[:COMPARED_PICTURES]:

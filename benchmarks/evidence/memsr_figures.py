@@ -1,4 +1,4 @@
-"""`python -m benchmarks.evidence.memsr_figures --output X.png`: figures 4, 5 and 7 of MemSR from the committed rows."""
+"""`python -m benchmarks.evidence.memsr_figures --output X.png`: draw figures 4, 5, 7 of MemSR from committed rows."""
 
 import argparse
 import json
@@ -32,7 +32,7 @@ COMPARED = (("distillation", "as the recipe"), ("start", "winning, as in the pap
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.evidence.memsr_figures", description=__doc__)
-    parser.add_argument("--output", type=Path, required=True, help="the .png file")
+    parser.add_argument("--output", type=Path, required=True, help="path of the .png file to write")
     options = parser.parse_args(arguments)
     return run_command(lambda: _draw(options.output))
 

@@ -1,4 +1,4 @@
-"""What a plain network saves at inference: peak memory at 1920x1080 HR beside residual ones' (figure 1 of MemSR)."""
+"""Peak memory of plain and residual networks at 1920x1080 HR (figure 1 of MemSR)."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -20,14 +20,14 @@ NETWORKS: dict[str, tuple[str, NetworkConfig]] = {
         ("EDSR baseline", "edsr", EDSRConfig(scale=scale)),
     )
 }
-"""Networks with random weights; memory does not depend on the weights."""
+"""Architecture and configuration by name. Weights are random, because memory does not depend on them."""
 
 
 def measure_memory(name: str, out: Path) -> dict[str, Any]:
-    """Upscale noise in one piece with one of `NETWORKS` as traced, in a process of its own.
+    """Trace one of `NETWORKS`, and upscale noise with it in one piece in a new process.
 
     Returns:
-        `added_bytes`, what the first call adds to a process with the model loaded.
+        `added_bytes`, the memory that the first call adds to a process with the loaded model.
     """
     architecture, config = NETWORKS[name]
     torch.manual_seed(0)
@@ -40,8 +40,8 @@ def measure_memory(name: str, out: Path) -> dict[str, Any]:
     return {"added_bytes": peak.added_by_call_bytes}
 
 
-def memory_table(results: Iterable[Mapping[str, Any]]) -> str:
-    """Markdown: a line for each network."""
+def format_memory_table(results: Iterable[Mapping[str, Any]]) -> str:
+    """Format results as Markdown, one line per network."""
     lines = ["| network | LR picture | memory of the call |", "|---|---|---|"]
     for result in results:
         name = result["row"]["tried"]

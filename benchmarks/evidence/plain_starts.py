@@ -1,4 +1,4 @@
-"""What MemSR's initialisation is held against: random weights, and re-parameterisation in the manner of RepVGG."""
+"""Initialisations to compare with MemSR's: random weights, and branches as in RepVGG."""
 
 import copy
 from typing import Literal
@@ -12,8 +12,11 @@ from training.networks import Plain, PlainConfig
 from training.networks.convolution_algebra import Convolution, identity, parallel
 
 
-def random_plain(config: PlainConfig, kind: Literal["he", "xavier", "branches"], *, seed: int) -> Plain:
-    """A plain network with He's (fan in, ReLU) or Xavier's normal weights and no bias; torch's own for branches."""
+def build_random_plain(config: PlainConfig, kind: Literal["he", "xavier", "branches"], *, seed: int) -> Plain:
+    """Build a plain network with He's (fan in, ReLU) or Xavier's normal weights and zero biases.
+
+    The kind "branches" keeps torch's own initial weights and biases.
+    """
     torch.manual_seed(seed)
     network = Plain(config)
     if kind != "branches":
@@ -24,7 +27,7 @@ def random_plain(config: PlainConfig, kind: Literal["he", "xavier", "branches"],
 
 
 class Branches(nn.Module):
-    """A 3x3 kernel as the sum of itself, a pointwise one and, where the widths agree, the identity.
+    """Adds a pointwise kernel and, if the widths are equal, the identity to a 3x3 kernel.
 
     Ding et al., "RepVGG: Making VGG-style ConvNets Great Again", CVPR 2021, without batch normalisation.
     """
@@ -43,7 +46,7 @@ class Branches(nn.Module):
 
 
 def train_in_branches(trainer: Trainer) -> None:
-    """Give every convolution of the trainer's network branches, before its first step."""
+    """Add branches to every convolution of the trainer's network. Call it before the first step."""
     for layer in _convolutions(trainer.network):
         branches = Branches(layer)
         parametrize.register_parametrization(layer, "weight", branches)

@@ -1,8 +1,8 @@
-"""SRP against pruning by L1 norm and training from scratch (the paper's table 1), and the choices inside SRP.
+"""SRP compared with pruning by L1 norm and with training from scratch (the paper's table 1), and variants of SRP.
 
-Every row trains the same number of steps on the same images after the dense network. SRP regularises in the first ones
-and fine-tunes in the rest; L1 pruning fine-tunes in all of them; from scratch trains in all of them. Rows that were run
-with other constants than those here and in `dense` do not compare: delete `srp.jsonl` when one changes.
+After the dense network, each row trains the same number of steps on the same images. SRP regularises in the first steps
+and fine-tunes in the others. L1 pruning fine-tunes in all steps. From scratch trains in all steps. Rows with different
+constants cannot be compared: delete `srp.jsonl` if a constant here or in `dense` changes.
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,7 +12,7 @@ from statistics import mean, stdev
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
-from benchmarks.evidence.dense import CPU, dense_weights, few_pictures, train, training
+from benchmarks.evidence.dense import CPU, select_training_images, train, train_dense_network, training_options
 from training.checkpoint import load_network
 from training.compress.srp.penalty import GrowthOptions
 from training.compress.srp.pipeline import SRPRecipe, StructuredPruning
@@ -27,13 +27,13 @@ GROWTH = {
     "adam": GrowthOptions(increment=1.25, every=1, ceiling=500.0),
     "decoupled": GrowthOptions(increment=3.75, every=1, ceiling=1500.0, through="decoupled"),
 }
-"""Much further than the paper's 0.5, whose 143,150 steps are out of reach here. In 600 steps, 0.5 shrinks the filters
-to a fortieth, yet removing half of each layer still costs 13 dB; 500 leaves nothing that matters (0.04 dB)."""
+"""Growth of the penalty. The paper's ceiling of 0.5 needs its 143,150 steps: in 600 steps, it shrinks the filters to a
+fortieth, and their removal at ratio 0.5 still costs 13 dB. With a ceiling of 500 the removal costs 0.04 dB."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One run."""
+    """One run: its method, ratio and choices."""
 
     method: Literal["dense", "scratch", "l1", "srp"]
     ratio: float = 0.0
@@ -43,7 +43,7 @@ class Row:
 
 
 def rows(seed: int) -> list[Row]:
-    """All rows of one seed, the paper's table first."""
+    """List all rows of a seed, those of the paper's table first."""
     ratios = (0.9, 0.5, 0.7, 0.3)
     return [
         Row(method="dense", seed=seed),
@@ -58,12 +58,12 @@ def rows(seed: int) -> list[Row]:
 
 
 def measure(row: Row, folder: Folder, work: Path) -> dict[str, Any]:
-    """Run one row; returns validation PSNR-Y in dB, parameters (without mean shifts) and pictures trained on.
+    """Run one row; returns PSNR-Y on validation images in dB, parameters (without mean shifts) and training images.
 
-    The dense network of each seed is trained once and kept in `work`.
+    The dense network of each seed is trained once and stays in `work`.
     """
-    folder = few_pictures(folder)
-    dense = dense_weights(row.seed, folder, work)
+    folder = select_training_images(folder)
+    dense = train_dense_network(row.seed, folder, work)
     with TemporaryDirectory(dir=work) as temporary:
         out = dense.parent if row.method == "dense" else Path(temporary)
         path = dense if row.method == "dense" else _compress(row, dense, folder, out)
@@ -74,7 +74,7 @@ def measure(row: Row, folder: Folder, work: Path) -> dict[str, Any]:
 
 
 def table(results: Iterable[Mapping[str, Any]]) -> str:
-    """Markdown: one line for all seeds of a row, its mean and, from two seeds on, its standard deviation."""
+    """Format results as Markdown, one line per row with the mean and standard deviation over its seeds."""
     by_settings: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
     for result in results:
         row = result["row"]
@@ -92,13 +92,16 @@ def table(results: Iterable[Mapping[str, Any]]) -> str:
 def _compress(row: Row, dense: Path, folder: Folder, out: Path) -> Path:
     growth = GROWTH[row.through] if row.method == "srp" else GrowthOptions(ceiling=0)
     regularised = REGULARISED_STEPS if row.method == "srp" else 0
-    fine_tuning = training(REGULARISED_STEPS + FINE_TUNED_STEPS - regularised, row.seed, rate=5e-4)
+    fine_tuning = training_options(REGULARISED_STEPS + FINE_TUNED_STEPS - regularised, row.seed, rate=5e-4)
     recipe = SRPRecipe(
         name="evidence",
         selection=Selection(ratio=row.ratio, tied_by=row.tied_by, seed=row.seed),
         growth=growth,
         regularisation=replace(
-            training(REGULARISED_STEPS, row.seed, rate=5e-4), final_learning_rate=5e-4, warmup_steps=0, clip_norm=0.0
+            training_options(REGULARISED_STEPS, row.seed, rate=5e-4),
+            final_learning_rate=5e-4,
+            warmup_steps=0,
+            clip_norm=0.0,
         ),
         fine_tuning=fine_tuning,
     )

@@ -1,29 +1,36 @@
-"""Other ways to run a network on a CPU: a module for each engine, imported only in the process that is measured.
+"""Other engines that run a network on a CPU. Each has a module that only the measured process imports.
 
-Each offers cases of `benchmarks.timing.interleaved`: case(network, side_px, threads) returns a call that upscales the
-noise of the network and returns (1, C, H, W) float32.
+A module holds cases of `benchmarks.timing.interleaved`: case(network, side_px, threads) returns a function that
+upscales the network's noise.
 """
 
 import importlib.util
+from collections.abc import Callable
 from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+RunNetwork = Callable[[], NDArray[np.float32]]
+"""A function that upscales the prepared input and returns (1, C, H, W)."""
 
 
 @dataclass(frozen=True)
 class Peer:
-    """One row of the comparison."""
+    """One engine with one configuration: a row of the comparison."""
 
     name: str
     case: str
     needs: tuple[str, ...] = ()
-    """Modules beyond the ones that the project itself needs."""
+    """Modules that the project itself does not need."""
     slow_to_prepare: bool = False
-    """Left out of the race on one thread."""
+    """Whether the comparison on one thread leaves the engine out."""
     exact: bool = True
-    """Computes in float32; otherwise in what the engine chooses by itself or may choose."""
+    """Whether the engine must compute in float32; otherwise it may choose a lower precision."""
 
     @property
     def missing(self) -> list[str]:
-        """What has to be installed first."""
+        """Needed modules that are not installed."""
         return [module for module in self.needs if importlib.util.find_spec(module) is None]
 
 
@@ -39,4 +46,4 @@ PEERS = (
     Peer("ncnn fp16 and bf16 storage", "benchmarks.peers.ncnn_engine:half", ("ncnn", "pnnx"), exact=False),
     Peer("OpenCV dnn", "benchmarks.peers.opencv_engine:float32", ("cv2",)),
 )
-"""Rows of what is not exact are shown, and never count as the best peer."""
+"""All compared engines. One that is not exact has a row, but never counts as the best peer."""

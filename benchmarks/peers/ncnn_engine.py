@@ -1,6 +1,4 @@
-"""ncnn, converted by pnnx, with Winograd convolutions."""
-
-from collections.abc import Callable
+"""ncnn with Winograd convolutions, on files from pnnx."""
 
 import ncnn
 import numpy as np
@@ -8,20 +6,19 @@ from numpy.typing import NDArray
 
 from benchmarks.compared_networks import make_noise
 from benchmarks.converted_files import ncnn_files
-
-Call = Callable[[], NDArray[np.float32]]
-
-
-def float32(network: str, side_px: int, threads: int) -> Call:
-    return _call(network, side_px, threads, half=False)
+from benchmarks.peers import RunNetwork
 
 
-def half(network: str, side_px: int, threads: int) -> Call:
-    """Storage and arithmetic in fp16 or bf16 where ncnn has them for the CPU."""
-    return _call(network, side_px, threads, half=True)
+def float32(network: str, side_px: int, threads: int) -> RunNetwork:
+    return _prepare(network, side_px, threads, half=False)
 
 
-def _call(network: str, side_px: int, threads: int, *, half: bool) -> Call:
+def half(network: str, side_px: int, threads: int) -> RunNetwork:
+    """Store and compute in fp16 or bf16 if ncnn supports it on the CPU."""
+    return _prepare(network, side_px, threads, half=True)
+
+
+def _prepare(network: str, side_px: int, threads: int, *, half: bool) -> RunNetwork:
     net = ncnn.Net()
     net.opt.num_threads = threads
     net.opt.use_vulkan_compute = False
@@ -30,7 +27,7 @@ def _call(network: str, side_px: int, threads: int, *, half: bool) -> Call:
     net.opt.use_bf16_storage = half
     param, weights = ncnn_files(network, side_px)
     if net.load_param(str(param)) or net.load_model(str(weights)):
-        raise RuntimeError(f"ncnn cannot load {param}")
+        raise RuntimeError(f"ncnn cannot load {param}; delete its folder to convert the network again")
     pixels = make_noise(network, side_px)[0]
     lr = ncnn.Mat(pixels).clone()
 
@@ -39,7 +36,7 @@ def _call(network: str, side_px: int, threads: int, *, half: bool) -> Call:
         extractor.input("in0", lr)
         status, sr = extractor.extract("out0")
         if status:
-            raise RuntimeError(f"ncnn's extractor gave {status}")
+            raise RuntimeError(f"expected status 0 of ncnn's extractor, got {status}")
         return np.array(sr)[None]
 
     return call

@@ -1,22 +1,19 @@
-"""OpenVINO, at the fixed size that suits it best."""
+"""OpenVINO with a fixed input size, which is its fastest form."""
 
-from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import openvino
-from numpy.typing import NDArray
 
 from benchmarks.compared_networks import make_noise
 from benchmarks.converted_files import unoptimised_onnx
+from benchmarks.peers import RunNetwork
 from sr_infer.model_zoo import find
 
 Config = dict[str, str | int]
-Call = Callable[[], NDArray[np.float32]]
 
 
-def float32(network: str, side_px: int, threads: int) -> Call:
-    return _call(
+def float32(network: str, side_px: int, threads: int) -> RunNetwork:
+    return _prepare(
         unoptimised_onnx(network),
         network,
         side_px,
@@ -24,18 +21,18 @@ def float32(network: str, side_px: int, threads: int) -> Call:
     )
 
 
-def default(network: str, side_px: int, threads: int) -> Call:
-    """bf16 where the CPU has it."""
-    return _call(unoptimised_onnx(network), network, side_px, {"INFERENCE_NUM_THREADS": threads})
+def default(network: str, side_px: int, threads: int) -> RunNetwork:
+    """Let OpenVINO choose the precision: bf16 if the CPU supports it."""
+    return _prepare(unoptimised_onnx(network), network, side_px, {"INFERENCE_NUM_THREADS": threads})
 
 
-def int8(network: str, side_px: int, threads: int) -> Call:
-    """Our int8 file, with float32 for what is not int8."""
+def int8(network: str, side_px: int, threads: int) -> RunNetwork:
+    """Run our int8 file; the other operators compute in float32."""
     config: Config = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads}
-    return _call(find(f"{network}-int8"), network, side_px, config)
+    return _prepare(find(f"{network}-int8"), network, side_px, config)
 
 
-def _call(path: Path, network: str, side_px: int, config: Config) -> Call:
+def _prepare(path: Path, network: str, side_px: int, config: Config) -> RunNetwork:
     core = openvino.Core()
     lr = make_noise(network, side_px)
     model = core.read_model(path)

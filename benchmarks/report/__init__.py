@@ -1,1 +1,1 @@
-"""The report: what was measured as one self-contained page and as docs/BENCHMARKS.md."""
+"""Write the measured results as one self-contained HTML page and as docs/BENCHMARKS.md."""

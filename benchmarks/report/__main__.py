@@ -1,4 +1,4 @@
-"""`python -m benchmarks.report`: write benchmarks/report.html and docs/BENCHMARKS.md from what was collected."""
+"""`python -m benchmarks.report`: write benchmarks/report.html and docs/BENCHMARKS.md from the collected results."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -7,10 +7,10 @@ from typing import Any
 
 from benchmarks.contribute import other_machines
 from benchmarks.report import sections_quality, sections_rest, sections_speed
-from benchmarks.report.document import Block, Commands, Heading, Table, Text, Verdicts
+from benchmarks.report.document import Commands, Heading, Part, Table, Text, Verdicts
 from benchmarks.report.markdown import write_markdown
 from benchmarks.report.page import write_page
-from benchmarks.report.targets import verdicts
+from benchmarks.report.targets import judge_targets
 from benchmarks.timing.results import Results
 from sr_infer import ShippedModel, available_models
 
@@ -19,21 +19,21 @@ PAGE, MARKDOWN, IMAGES = ROOT / "benchmarks/report.html", ROOT / "docs/BENCHMARK
 TITLE = "sr-infer, measured"
 
 
-def document(results: Results, models: Sequence[ShippedModel]) -> list[Block]:
-    """The whole report."""
+def document(results: Results, models: Sequence[ShippedModel]) -> list[Part]:
+    """Build all parts of the report."""
     floats = [model for model in models if model.card.precision != "int8"]
     card = results.machine()
     machines = other_machines(apart_from=card)
     return [
         Heading(TITLE, 1),
         Text(
-            f"How fast, how much memory, how good: every shipped model on {card['cpu']}, {card['cores']} cores, beside "
-            "what a user would pick instead. Everything here was measured by `make report`."
+            f"Speed, memory and quality of every shipped model on {card['cpu']}, {card['cores']} cores, compared with "
+            "other networks and engines. `make report` measures everything on this page."
         ),
         *sections_rest.networks(models),
         Heading("Targets"),
-        Text("Ratios are medians over rounds in which all contenders ran in turns."),
-        Verdicts(verdicts(results, list(models))),
+        Text("A ratio is the median over rounds in which all candidates ran in turns."),
+        Verdicts(judge_targets(results, list(models))),
         *sections_speed.calls(results, models, machines),
         *sections_speed.engines(results, floats),
         *sections_speed.alternatives(results, floats),
@@ -49,8 +49,9 @@ def document(results: Results, models: Sequence[ShippedModel]) -> list[Block]:
         _machine(card),
         Heading("Do it yourself"),
         Text(
-            "Results are kept under `build/benchmarks`, so that an interrupted run goes on where it stopped. Benchmark "
-            "folders are given, never downloaded. A machine's own figures become a column here by `contribute`."
+            "`collect` keeps results under `build/benchmarks`, so an interrupted run continues where it stopped. Name "
+            "your own benchmark folders; nothing is downloaded. `contribute` adds your machine as a column to this "
+            "page."
         ),
         Commands(
             [
@@ -64,9 +65,9 @@ def document(results: Results, models: Sequence[ShippedModel]) -> list[Block]:
 
 
 def main() -> int:
-    blocks = document(Results(), available_models())
-    write_page(blocks, PAGE, title=TITLE)
-    write_markdown(blocks, MARKDOWN, images=IMAGES)
+    parts = document(Results(), available_models())
+    write_page(parts, PAGE, title=TITLE)
+    write_markdown(parts, MARKDOWN, images=IMAGES)
     for path in (PAGE, MARKDOWN):
         print(f"{path.relative_to(ROOT)}: {path.stat().st_size / 1e3:.0f} kB")
     return 0

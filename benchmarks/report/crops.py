@@ -1,4 +1,4 @@
-"""Details of photographs at 4x zoom: bicubic, every x4 model, and the original."""
+"""Draw details of photographs at 4x zoom: bicubic, every x4 model, and the original."""
 
 import io
 from collections.abc import Sequence
@@ -6,33 +6,33 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from benchmarks.collectors.quality import photograph
-from benchmarks.report.document import Block, Figure, Heading
+from benchmarks.photographs import crop_middle
+from benchmarks.report.document import Heading, Illustration, Part
 from sr_infer import ShippedModel, Upscaler
 from sr_infer.metrics import psnr_y
 from sr_infer.resize import downscale, imresize
 
 SCALE = 4
 DETAILS = {"astronaut": (200, 8), "chelsea": (62, 45), "rocket": (36, 100)}
-"""Photograph -> top and left of the detail, in px of its middle 256x256 px."""
+"""Top and left of the detail by photograph, in px of the middle 256x256 px."""
 DETAIL_PX, ZOOM = 56, 4
 _CAPTION_PX, _GAP_PX = 40, 8
 
 
-def comparison(models: Sequence[ShippedModel]) -> list[Block]:
-    """One strip a photograph; nothing where no x4 model is shipped."""
+def comparison(models: Sequence[ShippedModel]) -> list[Part]:
+    """Draw one strip per photograph; returns nothing if there is no x4 model."""
     chosen = [model for model in models if model.card.scale == SCALE]
     if not chosen:
         return []
-    blocks: list[Block] = [Heading("Details", 3)]
+    parts: list[Part] = [Heading("Details", 3)]
     for name, corner in DETAILS.items():
         description = f"{name}: {DETAIL_PX}x{DETAIL_PX} px of the result at {ZOOM}x zoom, PSNR of the whole photograph."
-        blocks.append(Figure(f"detail-{name}", _strip(name, corner, chosen), description))
-    return blocks
+        parts.append(Illustration(f"detail-{name}", _strip(name, corner, chosen), description))
+    return parts
 
 
 def _strip(name: str, corner: tuple[int, int], models: Sequence[ShippedModel]) -> bytes:
-    hr = photograph(name, SCALE)
+    hr = crop_middle(name, SCALE)
     lr = downscale(hr, SCALE)
     bicubic = np.clip(imresize(lr.astype(np.float32), hr.shape[:2]).round(), 0, 255).astype(np.uint8)
     panels = {"bicubic": bicubic}

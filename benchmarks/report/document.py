@@ -1,4 +1,4 @@
-"""The parts of a report, which become a page or Markdown. Texts may contain `code` and **bold**."""
+"""The parts of a report. Texts may contain `code` and **bold**."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,29 +6,33 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Heading:
+    """A heading of level 1 to 3."""
+
     text: str
     level: int = 2
 
 
 @dataclass(frozen=True)
 class Text:
+    """A paragraph."""
+
     text: str
 
 
 @dataclass(frozen=True)
 class Table:
-    """Columns after the first hold numbers, except those in `words`."""
+    """A table. The first column and those in `words` hold words, the others numbers."""
 
     headers: Sequence[str]
     rows: Sequence[Sequence[str]]
     words: Sequence[str] = ()
     folded: str = ""
-    """Shown on the page only when this line is clicked."""
+    """A line of text. If it is not empty, the HTML page hides the table until a reader clicks the line."""
 
 
 @dataclass(frozen=True)
-class Figure:
-    """A picture: SVG text, or the bytes of a PNG file."""
+class Illustration:
+    """An image: SVG text, or the bytes of a PNG file."""
 
     name: str
     contents: str | bytes
@@ -41,17 +45,19 @@ class Figure:
 
 @dataclass(frozen=True)
 class Verdicts:
-    """Targets, measured values, and whether each target is met."""
+    """A list of targets."""
 
     rows: Sequence["Verdict"]
 
 
 @dataclass(frozen=True)
 class Verdict:
+    """A target, the measured value, and whether the value meets the target."""
+
     target: str
     measured: str
     met: bool | None
-    """None where something was not measured."""
+    """None if a measurement is missing."""
     note: str = ""
 
     @property
@@ -61,15 +67,15 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Commands:
-    """Lines for a shell."""
+    """Command lines for a shell."""
 
     lines: Sequence[str]
 
 
-Block = Heading | Text | Table | Figure | Verdicts | Commands
+Part = Heading | Text | Table | Illustration | Verdicts | Commands
 
 
 def table_from_markdown(text: str) -> Table:
-    """A table that a module prints as Markdown; every column is a word."""
+    """Parse a Markdown table; all of its columns hold words."""
     header, _, *rows = ([cell.strip() for cell in line.strip().strip("|").split("|")] for line in text.splitlines())
     return Table(header, rows, words=header)

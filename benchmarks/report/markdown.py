@@ -1,35 +1,35 @@
-"""A report as Markdown, its figures as files beside it."""
+"""Write a report as Markdown, with its illustrations as files beside it."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.report.document import Block, Commands, Figure, Heading, Table, Text, Verdicts
+from benchmarks.report.document import Commands, Heading, Illustration, Part, Table, Text, Verdicts
 from sr_infer.atomic_file import atomic_write
 
 
-def write_markdown(blocks: Sequence[Block], path: Path, *, images: Path) -> None:
-    """Write the text to `path` and the figures into the folder `images`, beside it."""
+def write_markdown(parts: Sequence[Part], path: Path, *, images: Path) -> None:
+    """Write the text to `path` and the illustrations to the folder `images`; other files there are deleted."""
     images.mkdir(parents=True, exist_ok=True)
-    figures = [block for block in blocks if isinstance(block, Figure)]
+    figures = [part for part in parts if isinstance(part, Illustration)]
     for figure in figures:
         contents = figure.contents
         (images / figure.file_name).write_bytes(contents.encode() if isinstance(contents, str) else contents)
     for old in images.iterdir():
         if old.name not in {figure.file_name for figure in figures}:
             old.unlink()
-    text = "\n\n".join(_block(block, images.relative_to(path.parent)) for block in blocks) + "\n"
+    text = "\n\n".join(_render(part, images.relative_to(path.parent)) for part in parts) + "\n"
     with atomic_write(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
-def _block(block: Block, images: Path) -> str:
-    match block:
+def _render(part: Part, images: Path) -> str:
+    match part:
         case Heading(text, level):
             return f"{'#' * level} {text}"
         case Text(text):
             return text
-        case Figure(description=description):
-            return f"![{description}]({(images / block.file_name).as_posix()})\n\n{description}"
+        case Illustration(description=description):
+            return f"![{description}]({(images / part.file_name).as_posix()})\n\n{description}"
         case Commands(lines):
             return "\n".join(["```sh", *lines, "```"])
         case Verdicts(rows):

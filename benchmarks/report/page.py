@@ -1,4 +1,4 @@
-"""A report as one self-contained HTML page that reads on a phone."""
+"""Write a report as one self-contained HTML page, readable on a phone."""
 
 import base64
 import html
@@ -6,16 +6,17 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.report.document import Block, Commands, Figure, Heading, Table, Text, Verdicts
+from benchmarks.report.document import Commands, Heading, Illustration, Part, Table, Text, Verdicts
 from sr_infer.atomic_file import atomic_write
 
 _STYLE = Path(__file__).with_name("page.css")
 
 
-def write_page(blocks: Sequence[Block], path: Path, *, title: str) -> None:
-    contents = [block.text for block in blocks if isinstance(block, Heading) and block.level == 2]
+def write_page(parts: Sequence[Part], path: Path, *, title: str) -> None:
+    """Write the HTML page to `path`."""
+    contents = [part.text for part in parts if isinstance(part, Heading) and part.level == 2]
     links = " ".join(f'<a href="#{_anchor(text)}">{html.escape(text)}</a>' for text in contents)
-    body = "\n".join(map(_block, blocks))
+    body = "\n".join(map(_render, parts))
     head, _, rest = body.partition("<h2")
     page = f"""<!doctype html>
 <html lang="en">
@@ -34,13 +35,13 @@ def write_page(blocks: Sequence[Block], path: Path, *, title: str) -> None:
         temporary.write_text(page, encoding="utf-8")
 
 
-def _block(block: Block) -> str:
-    match block:
+def _render(part: Part) -> str:
+    match part:
         case Heading(text, level):
             return f'<h{level} id="{_anchor(text)}">{_inline(text)}</h{level}>'
         case Text(text):
             return f"<p>{_inline(text)}</p>"
-        case Figure(_, contents, description):
+        case Illustration(_, contents, description):
             return f"<figure>{_picture(contents, description)}<figcaption>{_inline(description)}</figcaption></figure>"
         case Commands(lines):
             return f"<pre>{html.escape(chr(10).join(lines))}</pre>"
@@ -54,9 +55,9 @@ def _block(block: Block) -> str:
             )
             return f'<ul class="verdicts">{items}</ul>'
         case Table(folded=folded) if folded:
-            return f"<details><summary>{_inline(folded)}</summary>{_table(block)}</details>"
+            return f"<details><summary>{_inline(folded)}</summary>{_table(part)}</details>"
         case Table():
-            return _table(block)
+            return _table(part)
 
 
 def _table(table: Table) -> str:

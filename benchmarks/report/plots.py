@@ -1,4 +1,4 @@
-"""Plots as SVG text, in one style: few colours, ours in one of its own, labels beside what they name."""
+"""Draw plots as SVG text in one style: few colours, one of them for our models, and direct labels."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -40,13 +40,13 @@ class Point:
     y: float
     parameters: int = 0
     hollow: bool = False
-    """Quoted, not measured here."""
+    """Whether the values are quoted from a paper, not measured here."""
 
 
 def bars(values: Mapping[str, float], *, ours: Sequence[str], unit: str) -> str:
-    """Horizontal bars, shortest first, the value at the end of each."""
+    """Draw horizontal bars, the shortest on top, with the value at the end of each."""
     ordered = sorted(values.items(), key=lambda item: item[1], reverse=True)
-    with _styled():
+    with _apply_style():
         figure, axes = pyplot.subplots(figsize=(_WIDTH_IN, 0.34 * len(ordered) + 0.3))
         names, lengths = [name for name, _ in ordered], [length for _, length in ordered]
         axes.barh(names, lengths, color=[OURS if name in ours else OTHERS for name in names], height=0.7)
@@ -60,10 +60,10 @@ def bars(values: Mapping[str, float], *, ours: Sequence[str], unit: str) -> str:
 
 
 def stacked(rows: Mapping[str, Mapping[str, float]], *, unit: str) -> str:
-    """One bar a row, cut into the shares of its parts."""
+    """Draw one bar per row, divided into the shares of its parts."""
     parts = list(next(iter(rows.values())))
     colours = (OURS, "#5eaaa3", "#d97706", "#7c3aed", "#be185d")
-    with _styled():
+    with _apply_style():
         figure, axes = pyplot.subplots(figsize=(_WIDTH_IN, 0.55 * len(rows) + 1.0))
         for row, name in enumerate(reversed(rows)):
             total, left = sum(rows[name].values()), 0.0
@@ -84,8 +84,8 @@ def stacked(rows: Mapping[str, Mapping[str, float]], *, unit: str) -> str:
 
 
 def scatter(points: Sequence[Point], *, x_label: str, y_label: str) -> str:
-    """Logarithmic x; the area of a marker grows with the parameters."""
-    with _styled():
+    """Draw points over a logarithmic x axis; the area of a marker grows with the parameters."""
+    with _apply_style():
         figure, axes = pyplot.subplots(figsize=(_WIDTH_IN, 4.6))
         for index, point in enumerate(sorted(points, key=lambda point: point.x)):
             area = 25 + point.parameters / 40_000
@@ -118,8 +118,8 @@ def scatter(points: Sequence[Point], *, x_label: str, y_label: str) -> str:
 def lines(
     series: Mapping[str, Sequence[tuple[float, float]]], *, x_label: str, y_label: str, logarithmic: bool = False
 ) -> str:
-    """One line a name, named in a legend."""
-    with _styled():
+    """Draw one line per name, with a legend."""
+    with _apply_style():
         figure, axes = pyplot.subplots(figsize=(_WIDTH_IN, 3.6))
         for (name, pairs), colour in zip(series.items(), SEQUENCE * 2, strict=False):
             xs, ys = zip(*pairs, strict=True)
@@ -136,7 +136,7 @@ def lines(
         return _svg(figure)
 
 
-def _styled() -> "matplotlib.rc_context":
+def _apply_style() -> "matplotlib.rc_context":
     return matplotlib.rc_context(_STYLE)
 
 

@@ -1,4 +1,4 @@
-"""The sections on quality: PSNR and SSIM beside the papers, and against latency and memory."""
+"""The sections on quality: PSNR and SSIM compared with the papers, and over latency and memory."""
 
 from collections.abc import Sequence
 
@@ -6,15 +6,15 @@ from benchmarks.paper_quality import X4, printed_quality
 from benchmarks.peers import PEERS
 from benchmarks.report import plots
 from benchmarks.report.crops import comparison
-from benchmarks.report.document import Block, Figure, Heading, Table, Text
+from benchmarks.report.document import Heading, Illustration, Part, Table, Text
 from benchmarks.report.plots import Point
 from benchmarks.timing.interleaved import Timing, timings_from_json
 from benchmarks.timing.results import Results
 from sr_infer import ShippedModel
 
 
-def quality(results: Results, models: Sequence[ShippedModel]) -> list[Block]:
-    """PSNR and SSIM beside the papers', and crops."""
+def quality(results: Results, models: Sequence[ShippedModel]) -> list[Part]:
+    """Compare PSNR and SSIM with the papers, and show details."""
     found = {model.name: results.quality(model) for model in models}
     for scale in sorted({model.card.scale for model in models}):
         found[f"bicubic-x{scale}"] = results.get("quality", f"bicubic-x{scale}")
@@ -31,18 +31,18 @@ def quality(results: Results, models: Sequence[ShippedModel]) -> list[Block]:
     return [
         Heading("How good"),
         Text(
-            "PSNR and SSIM on luma, LR by MATLAB's bicubic, a border of `scale` px cut off, beside what the network's "
-            "paper prints. Ours are brief runs, a small part of what the papers train. Photographs are four that "
-            "scikit-image brings, their middle 256x256 px. Folders that were not given to this run are as the "
-            "model cards tell, measured at export."
+            "PSNR and SSIM on luma. LR images are made by MATLAB's bicubic, and a border of `scale` px is left out. "
+            'Our networks train for a small part of the papers\' steps. "Photographs" are the middle 256x256 px of '
+            "four photographs from scikit-image. For folders that were not given to this run, the values come from the "
+            "model cards, which are measured at export."
         ),
         Table(headers, rows, words=("pictures",)),
         *comparison(models),
     ]
 
 
-def pareto(results: Results, models: Sequence[ShippedModel]) -> list[Block]:
-    """PSNR against latency and against memory, x4 on Set5."""
+def pareto(results: Results, models: Sequence[ShippedModel]) -> list[Part]:
+    """Plot PSNR on Set5 over latency and over memory, for x4."""
     by_latency, by_memory = [], []
     for model in models:
         good, calls = results.quality(model).get("Set5"), results.get("calls", model.name)
@@ -62,29 +62,29 @@ def pareto(results: Results, models: Sequence[ShippedModel]) -> list[Block]:
             by_latency.append(Point(name, latency_ms, psnr, row.parameters, hollow=True))
         if row.memory_mb is not None:
             by_memory.append(Point(name, row.memory_mb, psnr, row.parameters, hollow=True))
-    measured = f" {', '.join(sorted(here))} were timed here on their fastest engine." if here else ""
+    measured = f" {', '.join(sorted(here))} were timed here with their fastest engine." if here else ""
     if "RFDN" in here:
-        measured += " RFDN's PSNR is that of a network of 550 K parameters, its time that of one of 433 K."
+        measured += " RFDN's PSNR is from a network of 550 K parameters, its time from one of 433 K."
     return [
         Heading("Quality against cost", 3),
-        Figure(
+        Illustration(
             "pareto-latency",
             plots.scatter(by_latency, x_label="ms for 96x96 px", y_label="PSNR on Set5, dB"),
-            "x4 models, quality against latency; area grows with parameters. Hollow: the papers' own figures, on a "
-            f"six-core Intel Core i5-8500.{measured}",
+            "Quality over latency of x4 models; the area grows with the parameters. Hollow markers: values from the "
+            f"papers, on a six-core Intel Core i5-8500.{measured}",
         ),
-        Figure(
+        Illustration(
             "pareto-memory",
             plots.scatter(by_memory, x_label="MB", y_label="PSNR on Set5, dB"),
-            "x4 models, quality against memory. Filled and hollow markers are different measurements, which do not "
-            "compare: filled is memory added after import by a call on 96x96 LR px on this CPU, hollow is the papers' "
-            "memory for 1920x1080 HR px on a GTX 1080Ti.",
+            "Quality over memory of x4 models. Do not compare filled with hollow markers. Filled: memory that a call "
+            "on 96x96 LR px adds after import on this CPU. Hollow: the papers' memory for 1920x1080 HR px on a GTX "
+            "1080Ti.",
         ),
     ]
 
 
 def _alternatives(results: Results, model: ShippedModel) -> dict[str, Timing]:
-    """Each alternative on its fastest engine."""
+    """Timing of each alternative with its fastest engine."""
     timings = timings_from_json(results.get("alternatives", model.name).get("race", []))
     engines = {peer.name for peer in PEERS}
     fastest: dict[str, Timing] = {}

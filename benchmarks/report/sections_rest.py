@@ -1,17 +1,17 @@
-"""The other sections: what is shipped, memory, the papers' cost columns, the evidence tables."""
+"""The other sections: shipped models, memory, ways to run them, the papers' costs, the ablation tables."""
 
 from collections.abc import Sequence
 
 from benchmarks import choosing, paper
 from benchmarks.evidence.__main__ import TABLES, read_rows
 from benchmarks.paper_quality import printed_network
-from benchmarks.report.document import Block, Commands, Heading, Table, Text, table_from_markdown
+from benchmarks.report.document import Commands, Heading, Part, Table, Text, table_from_markdown
 from benchmarks.timing.results import Results
 from sr_infer import ShippedModel
 
 
-def memory(results: Results, models: Sequence[ShippedModel]) -> list[Block]:
-    """Peak memory at 96x96 and 1920x1080."""
+def memory(results: Results, models: Sequence[ShippedModel]) -> list[Part]:
+    """Show peak memory at 96x96 and 1920x1080."""
     rows = []
     for model in models:
         small = results.get("calls", model.name).get("first_call")
@@ -31,15 +31,16 @@ def memory(results: Results, models: Sequence[ShippedModel]) -> list[Block]:
     return [
         Heading("How much memory"),
         Text(
-            "Resident memory of a fresh process in MB: after import, at the peak, and the difference, which holds "
-            "model, picture, result and working set. A x4 result of 1920x1080 px alone is 99.5 MB."
+            "Resident memory of a new process in MB: after import, at the peak, and the difference. The difference "
+            "includes the model, the image, the result and the working set. The x4 result of 1920x1080 px needs 99.5 "
+            "MB."
         ),
         Table(["model", "case", "after import", "peak", "added", "seconds"], rows, words=("case",)),
     ]
 
 
-def ways(results: Results) -> list[Block]:
-    """What each command costs."""
+def ways(results: Results) -> list[Part]:
+    """Show the cost of each command."""
     found = results.get("ways", choosing.MODEL)
     if not found:
         return []
@@ -47,17 +48,17 @@ def ways(results: Results) -> list[Block]:
         Heading("Ways to run it"),
         Text(
             f"Whole commands with `{choosing.MODEL}` on photographs of {choosing.WIDTH}x{choosing.HEIGHT} px. The "
-            "first picture holds the start of Python, of the network, and for `batch` of Ray, whose actors are the "
-            "workers. Memory is the resident memory of all processes of the command."
+            "first picture includes the start of Python and of the network. For `batch` it includes the start of Ray, "
+            "whose actors are the workers. Memory is the resident memory of all processes of the command."
         ),
         table_from_markdown(choosing.table(found)),
     ]
 
 
-def costs() -> list[Block]:
-    """The papers' cost columns, rebuilt."""
+def costs() -> list[Part]:
+    """Compare the papers' costs with ours."""
     rows = []
-    for figure in paper.figures():
+    for figure in paper.compare_printed_values():
         convention = figure.row.convention
         counted = convention.parameters if figure.column == "parameters" else convention.macs
         cells = [figure.row.network, figure.row.table, figure.column, figure.printed, figure.ours]
@@ -69,37 +70,38 @@ def costs() -> list[Block]:
     return [
         Heading("The papers' costs, rebuilt"),
         Text(
-            f"Of {len(rows)} printed parameters and multiply-accumulates, {equal} come out equal in all printed "
-            f"digits, {known} differ for a known reason, and {len(rows) - equal - known} without one."
+            f"The papers print {len(rows)} numbers of parameters and multiply-accumulates. {equal} equal ours in all "
+            f"printed digits, {known} differ for a known reason, and {len(rows) - equal - known} differ without a "
+            f"known reason."
         ),
         Table(headers, rows, words=words, folded="All rows"),
         Commands(["python -m benchmarks.paper"]),
     ]
 
 
-def evidence() -> list[Block]:
-    """The ablation tables whose rows are committed."""
-    blocks: list[Block] = []
+def evidence() -> list[Part]:
+    """Show the ablation tables with committed rows."""
+    parts: list[Part] = []
     for name, module in sorted(TABLES.items()):
         if rows := read_rows(name):
             summary = module.__doc__.strip().partition("\n")[0]
-            blocks += [Heading(name.upper(), 3), Text(summary), *_tables(module.table(rows))]
-    if not blocks:
+            parts += [Heading(name.upper(), 3), Text(summary), *_tables(module.table(rows))]
+    if not parts:
         return []
-    text = "Ablations on tiny networks, one short run a row: they show directions, not the papers' figures."
-    return [Heading("Evidence"), Text(text), *blocks]
+    text = "Ablations on tiny networks, with one short run per row. They show tendencies, not the papers' results."
+    return [Heading("Evidence"), Text(text), *parts]
 
 
-def _tables(markdown: str) -> list[Block]:
-    """Tables among lines of text."""
-    blocks: list[Block] = []
+def _tables(markdown: str) -> list[Part]:
+    """Split Markdown into tables and paragraphs."""
+    parts: list[Part] = []
     for paragraph in markdown.strip().split("\n\n"):
-        blocks.append(table_from_markdown(paragraph) if paragraph.startswith("|") else Text(paragraph))
-    return blocks
+        parts.append(table_from_markdown(paragraph) if paragraph.startswith("|") else Text(paragraph))
+    return parts
 
 
-def networks(models: Sequence[ShippedModel]) -> list[Block]:
-    """What is shipped."""
+def networks(models: Sequence[ShippedModel]) -> list[Part]:
+    """Show facts about the shipped models."""
     rows = [
         [
             f"`{model.name}`",

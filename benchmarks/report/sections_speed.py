@@ -1,4 +1,4 @@
-"""The sections on time: calls, other engines, what a user would pick instead, tiles, and where time goes."""
+"""The sections on time: calls, other engines, other networks, tile sizes, and the parts of a call."""
 
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -6,18 +6,18 @@ from typing import Any
 
 from benchmarks.collectors.calls import thread_counts
 from benchmarks.collectors.engines import OURS, OURS_INT8, PRODUCT
-from benchmarks.contribute import elsewhere
+from benchmarks.contribute import format_contributed_ms
 from benchmarks.report import plots
-from benchmarks.report.document import Block, Figure, Heading, Table, Text
+from benchmarks.report.document import Heading, Illustration, Part, Table, Text
 from benchmarks.timing.interleaved import Timing, compute_paired_ratio, timings_from_json
 from benchmarks.timing.results import Results
 from sr_infer import ShippedModel
 
-_MATRIX_NOTE = "The matrix product is a yardstick for the processor, and is no row of the comparison."
+_MATRIX_NOTE = "The matrix product shows the speed of the processor and does not take part in the comparison."
 
 
-def calls(results: Results, models: Sequence[ShippedModel], machines: Mapping[str, Mapping[str, Any]]) -> list[Block]:
-    """Latency at 96x96, thread by thread, with columns of other machines."""
+def calls(results: Results, models: Sequence[ShippedModel], machines: Mapping[str, Mapping[str, Any]]) -> list[Part]:
+    """Show latency at 96x96 on one and on all threads, with a column for each other machine."""
     rows, scaling = [], {}
     for model in models:
         found = results.get("calls", model.name)
@@ -40,7 +40,7 @@ def calls(results: Results, models: Sequence[ShippedModel], machines: Mapping[st
                 f"{timings[f'network, threads {threads}'].latency.median_ms:.0f}",
                 f"{timings['files'].latency.median_ms:.0f}",
                 f"{96 * 96 / everything.median_ms / 1e3:.2f}",
-                *(elsewhere(machine, model.name) for machine in machines.values()),
+                *(format_contributed_ms(machine, model.name) for machine in machines.values()),
             ]
         )
     if not rows:
@@ -52,28 +52,28 @@ def calls(results: Results, models: Sequence[ShippedModel], machines: Mapping[st
         "all, p50",
         "all, p90",
         "speed-up",
-        "network alone",
+        "network only",
         "file to file",
         "MP/s",
     ]
     speed_up = {name: [(n, pairs[0][1] / ms) for n, ms in pairs] for name, pairs in scaling.items() if len(pairs) > 2}
-    blocks: list[Block] = [
+    parts: list[Part] = [
         Heading("How fast"),
         Text(
-            "One picture of 96x96 px, array to array. The first call loads the model. Network alone is one tile "
-            "without conversion; file to file is JPEG to PNG. MP/s are megapixels of input."
+            'One image of 96x96 px, array to array. The first call loads the model. "Network only" is one tile without '
+            'conversion. "File to file" is JPEG to PNG. MP/s are megapixels of input per second.'
         ),
         Table([*headers, *machines], rows),
     ]
     if speed_up:
         picture = plots.lines(speed_up, x_label="threads", y_label="times as fast as one thread", logarithmic=True)
-        blocks.append(Figure("threads", picture, "Speed-up of a call on 96x96 px over one thread."))
-    return blocks
+        parts.append(Illustration("threads", picture, "Speed-up of a call on 96x96 px over one thread."))
+    return parts
 
 
-def engines(results: Results, models: Sequence[ShippedModel]) -> list[Block]:
-    """Every float model against other engines with the same weights."""
-    blocks: list[Block] = []
+def engines(results: Results, models: Sequence[ShippedModel]) -> list[Part]:
+    """Compare float models with other engines that run the same weights."""
+    parts: list[Part] = []
     for model in models:
         races = results.get("engines", model.name).get("races", [])
         if not races:
@@ -83,42 +83,42 @@ def engines(results: Results, models: Sequence[ShippedModel]) -> list[Block]:
         description = (
             f"`{model.name}`, one 96x96 px tile through each engine on all threads, median ms; shorter is better."
         )
-        blocks += [
+        parts += [
             Heading(f"`{model.name}`", 3),
-            Figure(f"engines-{model.name}", plots.bars(medians, ours=(OURS, OURS_INT8), unit="ms"), description),
+            Illustration(f"engines-{model.name}", plots.bars(medians, ours=(OURS, OURS_INT8), unit="ms"), description),
             _engine_table(races),
         ]
-    if not blocks:
+    if not parts:
         return []
     text = (
-        "The same weights through each engine, warm and in turns, each in a process of its own; f32 is forced, and "
-        "what an engine would choose by itself is a row of its own. Ratios are how many times as long as `sr-infer` an "
-        "engine takes, median and quartiles over rounds. Memory is what model and run add to the imported engine. "
-        f"{_MATRIX_NOTE}"
+        "Each engine runs the same weights in its own process; the engines run warm and in turns. Rows use float32, "
+        'except those named int8, fp16 or "as it comes". A ratio is the time of an engine divided by that of '
+        "`sr-infer`, as median and quartiles over rounds. Memory is the amount that model and run add to the imported "
+        f"engine. {_MATRIX_NOTE}"
     )
-    return [Heading("Against other engines"), Text(text), *blocks]
+    return [Heading("Against other engines"), Text(text), *parts]
 
 
-def alternatives(results: Results, models: Sequence[ShippedModel]) -> list[Block]:
-    """What a user would pick instead."""
+def alternatives(results: Results, models: Sequence[ShippedModel]) -> list[Part]:
+    """Compare the cost of other networks."""
     for model in models:
         found = results.get("alternatives", model.name)
         if found:
             timings = timings_from_json(found["race"])
             rows = [_engine_row(timings, name, timings[OURS]) for name in timings if name != OURS]
             return [
-                Heading("What you might pick instead", 3),
+                Heading("Other networks", 3),
                 Text(
-                    f"Cost alone: networks by architecture with random weights at x{model.card.scale}, 96x96 px, all "
-                    f"threads, as times of `{model.name}` in float. FSRCNN works on luma alone."
+                    f"Only the cost is compared: these networks have random weights. They run at x{model.card.scale} "
+                    f"on 96x96 px and all threads. Ratios are to `{model.name}` in float. FSRCNN computes only luma."
                 ),
                 Table(["", "ms", f"times `{model.name}`", "quartiles", "memory MB", "note"], rows, words=("note",)),
             ]
     return []
 
 
-def tiles(results: Results, models: Sequence[ShippedModel]) -> list[Block]:
-    """Time and memory over tile sizes."""
+def tiles(results: Results, models: Sequence[ShippedModel]) -> list[Part]:
+    """Plot time and memory over tile sizes."""
     found = {model.name: results.get("tiles", model.name) for model in models}
     found = {name: sweep for name, sweep in found.items() if sweep}
     if not found:
@@ -133,15 +133,16 @@ def tiles(results: Results, models: Sequence[ShippedModel]) -> list[Block]:
     return [
         Heading("Tile size", 3),
         Text(
-            "One picture cut into ever larger tiles: small ones recompute their surroundings, large ones need memory."
+            "One image is cut into tiles of different sizes. Small tiles recompute their halo, large tiles need more "
+            "memory."
         ),
-        Figure("tiles-time", time_plot, "Time per pixel of the picture over the side of its tiles."),
-        Figure("tiles-memory", memory_plot, "Peak memory added after import over the side of the tiles."),
+        Illustration("tiles-time", time_plot, "Time per pixel of the image over the side of the tiles."),
+        Illustration("tiles-memory", memory_plot, "Peak memory added after import over the side of the tiles."),
     ]
 
 
-def breakdown(results: Results, models: Sequence[ShippedModel]) -> list[Block]:
-    """Where time goes, and the arithmetic beside that of a matrix product."""
+def breakdown(results: Results, models: Sequence[ShippedModel]) -> list[Part]:
+    """Show the parts of a call's time, and its arithmetic rate compared with a matrix product."""
     found = {model.name: results.get("breakdown", model.name) for model in models}
     found = {name: parts for name, parts in found.items() if parts}
     if not found:
@@ -165,15 +166,17 @@ def breakdown(results: Results, models: Sequence[ShippedModel]) -> list[Block]:
         ]
         for name, of in found.items()
     ]
-    description = "Shares of a call on 192x192 px in tiles of 96 px on one thread; at the end the whole time."
+    description = (
+        "Shares of a call on 192x192 px in tiles of 96 px on one thread. The total time is at the end of a bar."
+    )
     return [
         Heading("Where the time goes", 3),
         Text(
-            "The product is that of two 2048x2048 float32 matrices in the same run, one thread, by torch: a yardstick, "
-            "no limit. Arithmetic counts the network's own multiply-accumulates twice."
+            "The matrix product is of two 2048x2048 float32 matrices in torch, on one thread and in the same run. It "
+            "is a reference, not a limit. Each multiply-accumulate of the network counts as two operations."
         ),
         Table(["one thread", "GFLOP/s", "matrix product", "ratio"], rows),
-        Figure("breakdown", plots.stacked(parts, unit="ms"), description),
+        Illustration("breakdown", plots.stacked(parts, unit="ms"), description),
     ]
 
 
@@ -189,7 +192,7 @@ def _engine_table(races: Sequence[Mapping[str, Any]]) -> Table:
         if one is not None and one.times_ms:
             ratio = compute_paired_ratio(one, by_threads[min(by_threads)][OURS])
             alone = [f"{one.latency.median_ms:.0f}", f"{ratio.median:.2f}"]
-        note = _shortened(every.failure) or _difference(every)
+        note = _shorten(every.failure) or _difference(every)
         rows.append([cells[0], *alone, *cells[1:5], note])
     return Table(headers, rows, words=("note",), folded="All figures")
 
@@ -197,7 +200,7 @@ def _engine_table(races: Sequence[Mapping[str, Any]]) -> Table:
 def _engine_row(timings: Mapping[str, Timing], name: str, ours: Timing) -> list[str]:
     timing = timings[name]
     if not timing.times_ms:
-        return [name, "-", "-", "-", "-", _shortened(timing.failure)]
+        return [name, "-", "-", "-", "-", _shorten(timing.failure)]
     ratio = compute_paired_ratio(timing, ours)
     memory = f"{(timing.peak_bytes - timing.imported_bytes) / 1e6:.0f}"
     took_ms = timing.latency.median_ms
@@ -205,7 +208,7 @@ def _engine_row(timings: Mapping[str, Timing], name: str, ours: Timing) -> list[
     return [name, median, f"{ratio.median:.2f}", f"{ratio.low:.2f} to {ratio.high:.2f}", memory, _difference(timing)]
 
 
-def _shortened(failure: str) -> str:
+def _shorten(failure: str) -> str:
     return textwrap.shorten(failure, 90, placeholder=" ...")
 
 

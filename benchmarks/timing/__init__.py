@@ -1,1 +1,1 @@
-"""Fair timing: candidates that take turns, each in its own process; the machine and the results."""
+"""Fair timing of candidates that take turns in their own processes, and the files of results."""

@@ -1,6 +1,6 @@
-"""Our own side of every comparison, as cases of `benchmarks.timing.interleaved` and `sr_infer.measure.peak_memory`.
+"""Cases that run our models, for `benchmarks.timing.interleaved` and `sr_infer.measure.peak_memory`.
 
-Each function prepares and returns the call that is measured.
+Each function prepares and returns the call to measure.
 """
 
 import tempfile
@@ -12,26 +12,26 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from benchmarks.photographs import tile_photograph
 from sr_infer import Upscaler
 from sr_infer.engine.onnxruntime_engine import import_onnxruntime
 from sr_infer.engine.session import shared
 from sr_infer.model_zoo import find
 
-import_onnxruntime()  # at import, as other engines do, so that its memory counts as imported
+import_onnxruntime()  # with this module, as modules of other engines do: its memory counts as imported
 
-Levels = NDArray[np.uint8]
 Call = Callable[[], object]
 
 
 def network(model: str, side_px: int, threads: int) -> Callable[[], NDArray[np.float32]]:
-    """The network of a file alone on one square of noise, as `benchmarks.compared_networks.make_noise` makes it."""
+    """Run only the network, on the square of noise from `benchmarks.compared_networks.make_noise`."""
     session = shared(find(model), threads=threads)
     lr = np.random.default_rng(0).random((1, 3, side_px, side_px), np.float32)
     return lambda: session.run(lr)
 
 
 def networks_at_once(model: str, side_px: int, threads: int) -> Call:
-    """Like `network`, but with one square on each thread and no halo: the full throughput of the processors."""
+    """Run one single-threaded network per thread, each on a square of noise, to measure the full throughput."""
     session = shared(find(model), threads=1)
     lr = np.random.default_rng(0).random((1, 3, side_px, side_px), np.float32)
     pool = ThreadPoolExecutor(threads)
@@ -39,22 +39,22 @@ def networks_at_once(model: str, side_px: int, threads: int) -> Call:
 
 
 def upscaler(model: str, height: int, width: int, threads: int, tile: int | None = None) -> Call:
-    """A whole call, array to array, on a photograph."""
-    picture = photograph(height, width)
+    """Upscale a photograph from array to array."""
+    picture = tile_photograph(height, width)
     one = Upscaler(model, threads=threads, tile=tile)
     one.load()
     return lambda: one(picture)
 
 
 def files(model: str, height: int, width: int, threads: int) -> Call:
-    """From a JPEG file to a PNG file, as the command does."""
+    """Upscale a JPEG file to a PNG file, as the command does."""
     folder = tempfile.TemporaryDirectory(prefix="sr-infer-benchmark-")
     source, target = Path(folder.name) / "photo.jpg", Path(folder.name) / "large.png"
-    Image.fromarray(photograph(height, width)).save(source, quality=95)
+    Image.fromarray(tile_photograph(height, width)).save(source, quality=95)
     one = Upscaler(model, threads=threads)
     one.load()
 
-    def call(folder: object = folder) -> None:  # which is removed with the call
+    def call(folder: object = folder) -> None:  # the folder is removed together with this function
         one.upscale_file(source, target)
         target.unlink()
 
@@ -62,27 +62,16 @@ def files(model: str, height: int, width: int, threads: int) -> Call:
 
 
 def pillow(filter_name: str, scale: int, side_px: int) -> Call:
-    """Pillow's resizing of one square."""
-    picture = Image.fromarray(photograph(side_px, side_px))
+    """Resize a square photograph with a filter of Pillow."""
+    picture = Image.fromarray(tile_photograph(side_px, side_px))
     size = (side_px * scale, side_px * scale)
     return lambda: picture.resize(size, Image.Resampling[filter_name])
 
 
 def matrix_product(side: int, threads: int) -> Call:
-    """The product of two float32 matrices, by the library that torch brings."""
+    """Multiply two square float32 matrices with torch."""
     import torch
 
     torch.set_num_threads(threads)
     a, b = torch.rand(side, side), torch.rand(side, side)
     return lambda: a @ b
-
-
-def photograph(height: int, width: int) -> Levels:
-    """A real image of any size, (H, W, 3): scikit-image's cat, mirrored and repeated to fill it."""
-    from skimage import data
-
-    pixels: Levels = data.chelsea()
-    pixels = np.concatenate([pixels, pixels[:, ::-1]], axis=1)
-    pixels = np.concatenate([pixels, pixels[::-1]])
-    repeats = -(-height // pixels.shape[0]), -(-width // pixels.shape[1])
-    return np.ascontiguousarray(np.tile(pixels, (*repeats, 1))[:height, :width])

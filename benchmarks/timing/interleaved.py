@@ -1,9 +1,9 @@
-"""Time candidates in turns, each in a process of its own, so that a busy machine slows all of them alike.
+"""Time candidates in turns, each in its own process, so that a busy machine slows all of them alike.
 
-A candidate's process imports, prepares, and then waits. When its turn comes, it runs until it is warm and once more,
-timed. The next one starts after its threads sleep. A crash therefore ends one candidate only, thread pools do not
-disturb each other, and each peak memory belongs to one candidate. The process writes JSON, one object a line: its state
-after preparation, the time of every run, and at the end its peak memory.
+The process of a candidate imports, prepares and waits. In its turn it runs untimed until it is warm, and then once
+more, timed. The next turn starts when its threads sleep. A crash therefore ends only one candidate, thread pools do not
+disturb each other, and each peak memory belongs to one candidate. The process writes one JSON object per line: its
+state after preparation, the time of each run, and finally its peak memory.
 """
 
 import json
@@ -28,15 +28,15 @@ _MIN_ROUNDS = 3
 
 @dataclass(frozen=True)
 class Candidate:
-    """One call to time."""
+    """A call to time."""
 
     name: str
     case: Callable[..., object] | str
-    """A function of a module that prepares and returns the call; "package.module:function" if that import is heavy."""
+    """A module's function that prepares and returns the call, or "package.module:function" to import it only there."""
     arguments: tuple[Any, ...]
-    """Arguments of the function; anything that JSON can hold."""
+    """Arguments of the function. JSON must be able to hold them."""
     check: bool = False
-    """Whether the call's result is compared with the reference."""
+    """Whether to compare the result of the call with the reference."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +45,7 @@ class Timing:
 
     name: str
     times_ms: list[float]
-    """A time for each round, without the first call. Empty after a failure."""
+    """One time per round, without the first call. Empty after a failure."""
     first_ms: float = 0.0
     imported_bytes: int = 0
     prepared_bytes: int = 0
@@ -56,7 +56,8 @@ class Timing:
 
     @property
     def latency(self) -> Latency:
-        """
+        """Summary of the times.
+
         Raises:
             SrInferError: the candidate failed.
         """
@@ -77,7 +78,7 @@ class Ratio:
 
 
 def compute_paired_ratio(timing: Timing, reference: Timing) -> Ratio:
-    """How many times as long as the reference a candidate takes, round by round."""
+    """Divide a candidate's times by the reference's times round by round; returns quartiles of the ratios."""
     ratios = [own / other for own, other in zip(timing.times_ms, reference.times_ms, strict=True)]
     low, median, high = statistics.quantiles(ratios, n=4, method="inclusive")
     return Ratio(median, low, high)
@@ -91,14 +92,14 @@ def time_interleaved(
     seconds: float = math.inf,
     reference: Path | None = None,
 ) -> list[Timing]:
-    """Run all candidates in turns, after a first call of each.
+    """Prepare all candidates, call each once, and time them in turns.
 
     Args:
         candidates: the calls to time.
-        threads: value of the usual thread variables. A case that sets threads itself takes them as an argument, too.
-        rounds: at least 3.
-        seconds: no further round starts after this time, but three rounds always run.
-        reference: an .npy file; the results of candidates with `check` are compared with it.
+        threads: value of `OMP_NUM_THREADS` and similar variables. A case that sets threads needs an argument, too.
+        rounds: number of rounds, at least 3.
+        seconds: time after which no further round starts, except that three rounds always run.
+        reference: an .npy file with the expected result of candidates with `check`.
     """
     environment = {**os.environ, **dict.fromkeys(_THREAD_VARIABLES, str(threads))}
     processes = [_Process(candidate, environment, reference if candidate.check else None) for candidate in candidates]
@@ -175,17 +176,17 @@ class _Process:
             return answer
         self._stderr.seek(0)
         lines = self._stderr.read().strip().splitlines()
-        self._failure = lines[-1] if lines else f"its process ended with {self._process.wait()}"
+        self._failure = lines[-1] if lines else f"the process ended with exit code {self._process.wait()}"
         return {}
 
 
 def timings_to_json(timings: Sequence[Timing]) -> list[dict[str, Any]]:
-    """Rows of a result file."""
+    """Convert timings to rows of a result file."""
     return [asdict(timing) for timing in timings]
 
 
 def timings_from_json(rows: Sequence[Mapping[str, Any]]) -> dict[str, Timing]:
-    """Timings by the name of the candidate."""
+    """Read rows of a result file; returns timings by the name of the candidate."""
     return {row["name"]: Timing(**row) for row in rows}
 
 

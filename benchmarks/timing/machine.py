@@ -1,4 +1,4 @@
-"""The machine card: what figures were measured on."""
+"""The machine card: facts about the machine of a measurement."""
 
 import platform
 from importlib.metadata import PackageNotFoundError, version
@@ -10,7 +10,7 @@ PACKAGES = ("sr-infer", "onnxruntime", "numpy", "torch", "openvino", "ncnn", "op
 
 
 def machine_card() -> dict[str, Any]:
-    """Facts by name, each something that JSON can hold."""
+    """Facts about this machine by name, as JSON can hold them."""
     return {
         "cpu": cpu_name(),
         "features": cpu_features(),

@@ -1,4 +1,4 @@
-"""Measured results in the build folder, one JSON file each."""
+"""Store measured results in the build folder, one JSON file per result."""
 
 import json
 from collections.abc import Mapping
@@ -14,13 +14,13 @@ BUILD = Path(__file__).parents[2] / "build" / "benchmarks"
 
 
 class Results:
-    """A folder of `<collector>/<name>.json`."""
+    """A folder of files `<collector>/<name>.json`."""
 
     def __init__(self, folder: Path = BUILD / "results") -> None:
         self.folder = folder
 
     def is_current(self, collector: str, name: str, fingerprint: str) -> bool:
-        """Whether the result exists and was measured on the same file."""
+        """Whether a result with this fingerprint exists."""
         return self._read(collector, name).get("fingerprint") == fingerprint
 
     def keep(self, collector: str, name: str, fingerprint: str, found: Mapping[str, Any]) -> None:
@@ -31,17 +31,17 @@ class Results:
             temporary.write_text(json.dumps(contents, indent=1) + "\n", encoding="utf-8")
 
     def get(self, collector: str, name: str) -> dict[str, Any]:
-        """The measured result; empty if there is none or the measurement was skipped."""
+        """Read a result; returns an empty one if there is none or its measurement was skipped."""
         found: dict[str, Any] = self._read(collector, name).get("found", {})
         return {} if "skipped" in found else found
 
     def quality(self, model: ShippedModel) -> dict[str, dict[str, float]]:
-        """PSNR and SSIM by image set: measured ones, and those of the model's card for other sets."""
+        """PSNR and SSIM by image set. The model's card gives those of sets that were not measured."""
         of_card = {folder: asdict(figures) for folder, figures in model.card.quality.items()}
         return of_card | self.get("quality", model.name)
 
     def machine(self) -> dict[str, Any]:
-        """The card of the machine of the latest result; of this machine if there is none."""
+        """The card of the machine that measured the latest result; of this machine if there is none."""
         paths = sorted(self.folder.glob("*/*.json"), key=lambda path: path.stat().st_mtime)
         card: dict[str, Any] = json.loads(paths[-1].read_text(encoding="utf-8"))["machine"] if paths else machine_card()
         return card

@@ -1,6 +1,6 @@
-"""The process of one candidate of `benchmarks.timing.interleaved`: it prepares, runs on demand and reports its time.
+"""The process of a candidate of `benchmarks.timing.interleaved`: prepare the call, run it on demand, report its time.
 
-Output of libraries goes to standard error; standard output carries one JSON object per line.
+Standard output carries one JSON object per line. The output of libraries goes to standard error.
 """
 
 import importlib
@@ -16,7 +16,7 @@ import numpy as np
 from sr_infer.resources import peak_resident_bytes, reset_peak_resident_bytes, resident_bytes
 
 WARM_UP_S = 0.3
-"""Duration of untimed calls before each timed one. They wake threads and processors that slept between turns."""
+"""Duration of the untimed calls before each timed call. They wake threads and processors."""
 
 
 def main() -> None:
@@ -29,7 +29,7 @@ def main() -> None:
     call = getattr(module, function)(*job["arguments"])
     prepared = resident_bytes()
     reset_peak_resident_bytes()
-    first_ms, result = _timed(call)
+    first_ms, result = _time_call(call)
     difference = float(np.abs(result - np.load(job["reference"])).max()) if job["reference"] else None
     state = {
         "imported_bytes": imported,
@@ -46,13 +46,13 @@ def main() -> None:
         awake_at_s = time.perf_counter() + WARM_UP_S
         while time.perf_counter() < awake_at_s:
             call()
-        took_ms, _ = _timed(call)
+        took_ms, _ = _time_call(call)
         _wait_until_idle()
         print(json.dumps({"ms": took_ms}), file=channel)
 
 
 def _wait_until_idle() -> None:
-    """Wait at most a second until thread pools stop spinning, since they would slow the next candidate."""
+    """Wait up to a second until thread pools stop spinning, because they would slow the next candidate."""
     for _ in range(50):
         before_s = time.process_time()
         time.sleep(0.02)
@@ -60,7 +60,7 @@ def _wait_until_idle() -> None:
             return
 
 
-def _timed(call: Callable[[], Any]) -> tuple[float, Any]:
+def _time_call(call: Callable[[], Any]) -> tuple[float, Any]:
     start = time.perf_counter()
     result = call()
     return (time.perf_counter() - start) * 1e3, result

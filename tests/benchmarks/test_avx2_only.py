@@ -1,4 +1,4 @@
-"""The shipped models on a processor with AVX2 and nothing later, as an Intel Core i5 has it: results, not times."""
+"""Results of the shipped models on a processor with AVX2 but no later instructions, such as an older Intel Core i5."""
 
 import shutil
 import subprocess
@@ -24,8 +24,8 @@ np.save(sr, Upscaler(model, threads=1)(np.load(lr)))
 @pytest.mark.slow
 @pytest.mark.skipif(QEMU is None, reason="needs qemu-user")
 @pytest.mark.parametrize("model", available_models(), ids=lambda model: model.name)
-def test_haswell_computes_what_this_processor_computes(model: ShippedModel, tmp_path: Path) -> None:
-    """Within one level. int8 products that overflow without VNNI instructions would be far off."""
+def test_haswell_returns_the_same_result_as_this_processor(model: ShippedModel, tmp_path: Path) -> None:
+    """Results agree within one level. int8 products that overflow without VNNI would differ far more."""
     with np.load(EXAMPLES / f"{model.name.removesuffix('-int8')}.npz") as example:
         lr = np.ascontiguousarray(example["lr"][:16, :16])
     np.save(tmp_path / "lr.npy", lr)

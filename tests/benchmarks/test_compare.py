@@ -1,4 +1,4 @@
-"""Comparing two runs of pytest-benchmark, on files that it wrote."""
+"""Two runs of pytest-benchmark are compared from their files."""
 
 import json
 import subprocess
@@ -31,7 +31,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return paths
 
 
-def test_what_moved_beyond_the_noise_is_told(runs: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
+def test_changes_beyond_the_noise_are_listed(runs: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(runs["base"]), str(runs["slow"])]) == 0
     time, memory, total = capsys.readouterr().out.splitlines()
     assert "time of test_it.py::test_sleep" in time
@@ -45,7 +45,7 @@ def test_a_small_change_of_memory_is_noise(runs: dict[str, Path], capsys: pytest
     assert "peak memory" not in capsys.readouterr().out
 
 
-def test_files_that_do_not_compare_are_refused(
+def test_files_without_a_common_benchmark_are_refused(
     runs: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "other.json").write_text(json.dumps({"benchmarks": []}))

@@ -1,4 +1,4 @@
-"""The committed tables are complete rows in the right order, and are printed without running anything."""
+"""The committed rows are known and unique, and the tables are printed without a training run."""
 
 import json
 from dataclasses import asdict
@@ -14,7 +14,7 @@ from torch.nn.utils import parametrize
 from benchmarks.evidence import drc, memsr, srp
 from benchmarks.evidence.__main__ import FOLDER, TABLES, main
 from benchmarks.evidence.memsr_figures import main as draw_memsr
-from benchmarks.evidence.plain_starts import Branches, random_plain
+from benchmarks.evidence.plain_starts import Branches, build_random_plain
 from benchmarks.evidence.similarity import linear_cka
 from training.compress.__main__ import SMALL_MEMSR
 from training.compress.memsr.pipeline import read_memsr_recipe
@@ -23,8 +23,8 @@ from training.networks import PlainConfig
 TABLE = FOLDER / "srp.jsonl"
 
 
-def committed(name: str) -> list[dict[str, Any]]:
-    """The lines of a table's file."""
+def read_committed(name: str) -> list[dict[str, Any]]:
+    """Read the lines of a table's file."""
     return [json.loads(line) for line in (FOLDER / f"{name}.jsonl").read_text().splitlines()]
 
 
@@ -40,7 +40,7 @@ def test_the_paper_s_comparison_has_every_method_at_every_ratio() -> None:
 
 @pytest.mark.parametrize("name", TABLES)
 def test_committed_rows_are_known_and_unique(name: str) -> None:
-    rows = [line["row"] for line in committed(name)]
+    rows = [line["row"] for line in read_committed(name)]
     known = [asdict(row) for seed in {row["seed"] for row in rows} for row in TABLES[name].rows(seed)]
     assert all(row in known for row in rows)
     assert len({json.dumps(row) for row in rows}) == len(rows)
@@ -80,7 +80,7 @@ def test_the_table_of_dual_regression_is_printed(capsys: pytest.CaptureFixture[s
     assert main(["drc"]) == 0
     printed = capsys.readouterr().out.splitlines()
     assert printed[0] == "| question | of | tried | parameters | PSNR-Y | seeds |"
-    rows = {(row["question"], row["of"], row["tried"]) for row in (line["row"] for line in committed("drc"))}
+    rows = {(row["question"], row["of"], row["tried"]) for row in (line["row"] for line in read_committed("drc"))}
     assert len(printed) == 2 + len(rows)
 
 
@@ -106,7 +106,7 @@ def test_memsr_asks_every_question_of_the_paper() -> None:
     assert len(asked) == len(memsr.rows(1)) > len(memsr.rows(2))
 
 
-def test_rows_of_memsr_differ_from_the_recipe_in_what_they_are_called_by() -> None:
+def test_each_row_of_memsr_differs_from_the_others() -> None:
     recipe = read_memsr_recipe(SMALL_MEMSR)
     trial = memsr.TRIALS["distillation", "as the recipe"]
     assert (trial.initialisation, trial.distillation) == (recipe.initialisation, recipe.distillation)
@@ -117,16 +117,18 @@ def test_rows_of_memsr_differ_from_the_recipe_in_what_they_are_called_by() -> No
 def test_the_table_of_memsr_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["memsr"]) == 0
     printed = capsys.readouterr().out
-    for row in (line["row"] for line in committed("memsr")):
+    for row in (line["row"] for line in read_committed("memsr")):
         if row["question"] == "found widths":
             assert f"Widths of srpn-lite-x4, {row['tried']}: " in printed
         else:
             assert f"| {row['tried']} |" in printed
 
 
-def test_the_winning_start_is_ahead_of_random_ones_before_and_after_training() -> None:
+def test_the_winning_start_beats_random_starts_before_and_after_training() -> None:
     starts = {
-        line["row"]["tried"]: line["psnr_y_db"] for line in committed("memsr") if line["row"]["question"] == "start"
+        line["row"]["tried"]: line["psnr_y_db"]
+        for line in read_committed("memsr")
+        if line["row"]["question"] == "start"
     }
     winning = starts.pop("winning")
     for random in (curve for name, curve in starts.items() if name.startswith("random")):
@@ -142,7 +144,7 @@ def test_figures_of_memsr_are_drawn(tmp_path: Path) -> None:
         assert len(picture.convert("RGB").getcolors(1 << 24)) > 50
 
 
-def test_similarity_does_not_see_rotation_and_scale_but_sees_other_features() -> None:
+def test_similarity_ignores_rotation_and_scale_but_not_other_features() -> None:
     generator = torch.Generator().manual_seed(0)
     features, others = (torch.randn(2, 6, 20, 20, generator=generator) for _ in range(2))
     turn = torch.linalg.qr(torch.randn(6, 6, generator=generator))[0]
@@ -153,8 +155,8 @@ def test_similarity_does_not_see_rotation_and_scale_but_sees_other_features() ->
     assert 0.3 < linear_cka(features, half) < 0.7
 
 
-def test_branches_train_as_one_convolution_of_their_sum() -> None:
-    layer = random_plain(PlainConfig(scale=2, widths=(4, 4)), "branches", seed=1).body[2]
+def test_branches_compute_the_sum_of_their_convolutions_and_train() -> None:
+    layer = build_random_plain(PlainConfig(scale=2, widths=(4, 4)), "branches", seed=1).body[2]
     kernel, lr = layer.weight.detach().clone(), torch.randn(1, 4, 9, 7)
     branches = Branches(layer)
     parametrize.register_parametrization(layer, "weight", branches)
@@ -166,7 +168,7 @@ def test_branches_train_as_one_convolution_of_their_sum() -> None:
 
 
 @pytest.mark.parametrize(("kind", "deviation"), [("he", (2 / 288) ** 0.5), ("xavier", (2 / 576) ** 0.5)])
-def test_random_starts_have_their_variance(kind: str, deviation: float) -> None:
-    layer = random_plain(PlainConfig(scale=2, widths=(32, 32)), kind, seed=1).body[2]
+def test_random_starts_have_the_expected_variance(kind: str, deviation: float) -> None:
+    layer = build_random_plain(PlainConfig(scale=2, widths=(32, 32)), kind, seed=1).body[2]
     assert layer.weight.std().item() == pytest.approx(deviation, rel=0.05)
     assert not layer.bias.any()

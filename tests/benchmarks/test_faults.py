@@ -1,4 +1,4 @@
-"""The quick half of `python -m benchmarks.faults`: kills, full disks and special targets lose nothing."""
+"""The quick kinds of `python -m benchmarks.faults`: kills, full disks and special targets lose nothing."""
 
 import sys
 
@@ -9,7 +9,7 @@ from benchmarks.faults import KINDS, Kind
 QUICK = [kind for kind in KINDS if kind.quick_cases]
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="signals, FIFOs and limits as Linux has them")
+@pytest.mark.skipif(sys.platform != "linux", reason="needs signals, FIFOs and limits of Linux")
 @pytest.mark.parametrize("kind", QUICK, ids=lambda kind: kind.name)
 def test_nothing_is_lost(kind: Kind) -> None:
     tally = kind.try_cases(kind.quick_cases)

@@ -1,4 +1,4 @@
-"""The report: verdicts on measured rounds, a page that is whole in itself, Markdown whose pictures exist."""
+"""The report judges targets by measured rounds; its page is self-contained, its Markdown has all images."""
 
 import re
 from dataclasses import asdict
@@ -13,7 +13,7 @@ from benchmarks.report.__main__ import document
 from benchmarks.report.document import Verdict, table_from_markdown
 from benchmarks.report.markdown import write_markdown
 from benchmarks.report.page import write_page
-from benchmarks.report.targets import verdicts
+from benchmarks.report.targets import judge_targets
 from benchmarks.timing.interleaved import Timing
 from benchmarks.timing.machine import machine_card
 from benchmarks.timing.results import Results
@@ -38,21 +38,21 @@ def engines(**times_ms: float) -> dict[str, object]:
 
 def test_targets_are_met_or_missed_by_paired_ratios(results: Results, model: ShippedModel) -> None:
     results.keep("engines", model.name, model.sha256, engines(ours=10, plain=12, ncnn=15))
-    speed, plain = (verdict for verdict in verdicts(results, [model]) if verdict.measured.endswith("x"))
+    speed, plain = (verdict for verdict in judge_targets(results, [model]) if verdict.measured.endswith("x"))
     assert (speed.measured, speed.word) == ("1.20x", "missed")
     assert "onnxruntime" in speed.target
     assert (plain.measured, plain.word) == ("1.20x", "met")
     results.keep("engines", model.name, model.sha256, engines(ours=10, plain=30, ncnn=25))
-    assert verdicts(results, [model])[0].measured == "2.50x"
-    assert verdicts(results, [model])[0].met
+    assert judge_targets(results, [model])[0].measured == "2.50x"
+    assert judge_targets(results, [model])[0].met
 
 
-def test_what_was_not_measured_is_said(results: Results, model: ShippedModel) -> None:
-    assert {verdict.word for verdict in verdicts(results, [model])} == {"not measured"}
+def test_a_missing_measurement_is_not_measured(results: Results, model: ShippedModel) -> None:
+    assert {verdict.word for verdict in judge_targets(results, [model])} == {"not measured"}
     assert Verdict("t", "m", False).word == "missed"
 
 
-def test_results_are_taken_again_only_when_the_file_changed(results: Results, model: ShippedModel) -> None:
+def test_a_result_is_current_until_the_file_changes(results: Results, model: ShippedModel) -> None:
     results.keep("large", model.name, model.sha256, {"skipped": "too slow"})
     assert results.is_current("large", model.name, model.sha256)
     assert not results.is_current("large", model.name, "another")
@@ -63,7 +63,7 @@ def test_a_small_budget_computes_more_halo(model: ShippedModel) -> None:
     assert 1 < large.halo_factor(model, None) <= large.halo_factor(model, "300MB") < 2
 
 
-def test_the_report_is_whole(results: Results, model: ShippedModel, tmp_path: Path) -> None:
+def test_the_report_is_complete(results: Results, model: ShippedModel, tmp_path: Path) -> None:
     found = breakdown.measure(model)
     shares = [found[name] for name in found if name.endswith("_ms") and name != "call_ms"]
     assert min(shares) >= 0
@@ -92,7 +92,7 @@ def test_the_report_is_whole(results: Results, model: ShippedModel, tmp_path: Pa
     assert all((tmp_path / picture).is_file() for picture in pictures)
 
 
-def test_tables_of_evidence_are_read_from_their_markdown() -> None:
+def test_a_markdown_table_is_parsed() -> None:
     table = table_from_markdown("| a | b |\n|---|---|\n| 1 |  |")
     assert (table.headers, table.rows) == (["a", "b"], [["1", ""]])
 

@@ -1,4 +1,4 @@
-"""How fast a recipe trains: what is printed, and that waiting is not taken for work."""
+"""The command prints the speed of a recipe, and waiting does not count as work."""
 
 import re
 import time

@@ -1,4 +1,4 @@
-"""Headless Chromium, where there is one."""
+"""Fixtures for tests with headless Chromium; they skip the tests without it."""
 
 import shutil
 import socket
@@ -31,7 +31,7 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture
 def visit(browser: Any) -> Iterator[Any]:
-    """Open a page at a width; afterwards, nothing was asked of any other machine."""
+    """Open pages in a viewport; afterwards, check that no page sent a request to another machine."""
     asked: list[str] = []
     context = browser.new_context()
 
@@ -52,7 +52,7 @@ def visit(browser: Any) -> Iterator[Any]:
 
 @pytest.fixture(scope="session")
 def photographs() -> dict[str, np.ndarray]:
-    """Of 96 px and more, so that they are cut into tiles."""
+    """Photographs that are larger than a tile on at least one side."""
     return {"chelsea": data.chelsea()[90:190, 120:280], "rocket": data.rocket()[120:250, 240:370]}
 
 
@@ -79,4 +79,4 @@ def wait_for_port(port: int) -> None:
             if client.connect_ex(("127.0.0.1", port)) == 0:
                 return
         time.sleep(0.2)
-    raise TimeoutError(f"nobody listens at port {port}")
+    raise TimeoutError(f"expected a server at port {port}, found none after 120 s")

@@ -1,4 +1,4 @@
-"""The static page in a real browser, against the Python runtime."""
+"""The static page in a real browser, compared with the Python runtime."""
 
 import shutil
 import subprocess
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
 TILE_PX = 128
-"""Of the page."""
+"""Tile size of the page."""
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +40,8 @@ def address(dist: Path, free_port: int) -> Iterator[str]:
         server.terminate()
 
 
-def enlarged(page: Any, photograph: np.ndarray, model: str, path: Path) -> np.ndarray:
-    """What the page makes of a photograph, lossless in both directions."""
+def enlarge(page: Any, photograph: np.ndarray, model: str, path: Path) -> np.ndarray:
+    """Enlarge a photograph in the page; upload and download are lossless."""
     Image.fromarray(photograph).save(path)
     page.locator("#file").set_input_files(path)
     page.get_by_text(f"{photograph.shape[1]} x {photograph.shape[0]} px").wait_for()
@@ -57,7 +57,7 @@ def enlarged(page: Any, photograph: np.ndarray, model: str, path: Path) -> np.nd
 
 
 def tab_mb() -> float:
-    """The most memory that one of the browser's page processes has held."""
+    """Largest peak memory of the browser's page processes, in MB."""
     psutil = pytest.importorskip("psutil")
     peaks = [0]
     for process in psutil.Process().children(recursive=True):
@@ -71,24 +71,24 @@ def tab_mb() -> float:
 @pytest.mark.parametrize(
     "model", ["srpn-lite-x2", "srpn-lite-x4", "memsr-plain-m-x4", "drn-s50-x4", "srpn-lite-x4-int8"]
 )
-def test_equals_the_python_runtime_to_one_level(
+def test_the_page_equals_the_python_runtime_to_one_level(
     address: str, visit: Any, photographs: dict[str, np.ndarray], model: str, tmp_path: Path
 ) -> None:
     page = visit(address)
     for name, photograph in photographs.items():
-        large = enlarged(page, photograph, model, tmp_path / f"{name}.png").astype(int)
+        large = enlarge(page, photograph, model, tmp_path / f"{name}.png").astype(int)
         expected = Upscaler(model, tile=TILE_PX, threads=1)(photograph)
         assert np.abs(large - expected).max() <= 1
         assert np.mean(large != expected) < 1e-2
 
 
-def test_transparency_phones_and_what_is_no_picture(
+def test_a_phone_keeps_transparency_and_refuses_a_broken_file(
     address: str, visit: Any, photographs: dict[str, np.ndarray], tmp_path: Path
 ) -> None:
     page = visit(address, PHONE)
     (tmp_path / "broken.png").write_bytes(b"not a picture")
     page.locator("#file").set_input_files(tmp_path / "broken.png")
-    page.get_by_text("This is not a picture").wait_for()
+    page.get_by_text("The browser cannot show this image").wait_for()
     assert page.locator("#start").is_disabled()
 
     alpha = np.full((40, 50, 1), 255, np.uint8)

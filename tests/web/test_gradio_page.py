@@ -1,4 +1,4 @@
-"""`sr-infer web` as a visitor sees it: from upload to download."""
+"""`sr-infer web` in a browser, from upload to download."""
 
 import json
 import os
@@ -27,7 +27,7 @@ ROOT = Path(sr_infer.__file__).parents[1]
 
 @pytest.fixture
 def server(free_port: int, tmp_path: Path) -> Iterator[tuple[str, subprocess.Popen[bytes], Path]]:
-    """Address, process, and the folder for its temporary files."""
+    """Start a server; yields its address, its process and the folder of its temporary files."""
     folder = tmp_path / "temporary"
     folder.mkdir()
     command = [sys.executable, "-m", "sr_infer", "web", "--port", str(free_port), "--max-upload", "1MB"]
@@ -76,7 +76,7 @@ def test_from_upload_to_download(
     assert list(folder.iterdir()) == [], "no temporary file is left"
 
 
-def test_a_picture_that_is_none_is_refused_in_words(
+def test_a_broken_file_is_refused_with_a_message(
     server: tuple[str, subprocess.Popen[bytes], Path], visit: Any, tmp_path: Path
 ) -> None:
     (tmp_path / "broken.png").write_bytes(b"not a picture")

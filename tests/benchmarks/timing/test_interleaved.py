@@ -1,4 +1,4 @@
-"""Candidates that take turns in real processes."""
+"""Candidates take turns in real processes."""
 
 import ast
 import os
@@ -29,7 +29,7 @@ def printing() -> Callable[[], object]:
     return lambda: (print("noise of a library"), np.ones((2, 2)))[1]
 
 
-def test_candidates_are_timed_checked_and_survive_each_other(tmp_path: Path) -> None:
+def test_candidates_are_timed_and_checked_and_a_crash_ends_only_one(tmp_path: Path) -> None:
     np.save(tmp_path / "reference.npy", np.full((2, 2), 0.75))
     short, long, dead, absent, checked = time_interleaved(
         [
@@ -51,7 +51,7 @@ def test_candidates_are_timed_checked_and_survive_each_other(tmp_path: Path) -> 
     assert short.peak_bytes >= short.imported_bytes > 1e6
 
 
-def test_ratios_are_taken_round_by_round() -> None:
+def test_ratios_are_computed_round_by_round() -> None:
     slow = Timing(name="slow", times_ms=[20.0, 200.0, 40.0])
     fast = Timing(name="fast", times_ms=[10.0, 100.0, 20.0])
     ratio = compute_paired_ratio(slow, fast)
@@ -65,7 +65,7 @@ def test_noise_has_the_channels_of_its_network() -> None:
 
 @pytest.mark.parametrize("peer", PEERS, ids=lambda peer: peer.name)
 def test_the_case_of_a_peer_is_a_function_of_its_module(peer: Peer) -> None:
-    """Read from the source, since the engine may not be installed."""
+    """The test reads the source, because the engine may not be installed."""
     module, _, function = peer.case.partition(":")
     source = (ROOT / module.replace(".", "/")).with_suffix(".py").read_text(encoding="utf-8")
     assert function in {node.name for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)}
