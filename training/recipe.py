@@ -55,6 +55,7 @@ class TrainingOptions:
     teacher_share: float = 0.0
     """Share of the targets that a teacher's self-ensemble gives, for a last stage."""
     precision: Literal["bf16", "float32"] = "bf16"
+    """Precision of the loss and its gradients. Processors without AVX-512 compute in float32 in any case."""
     validate_every: int = 500
     """Steps between two validations, each followed by a checkpoint."""
     seed: int = 1

@@ -73,8 +73,9 @@ class WeightUpdater:
 
     @contextmanager
     def autocast(self) -> Iterator[None]:
-        """The recipe's precision."""
-        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.options.precision == "bf16"):
+        """The recipe's precision, or float32 where the device only emulates bf16."""
+        is_bf16 = self.options.precision == "bf16" and computes_in_bf16(self.device)
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=is_bf16):
             yield
 
     def compute_loss(self, pyramid: Sequence[Tensor]) -> Tensor:
@@ -132,3 +133,11 @@ class WeightUpdater:
     def _compute_loss_for_graph(self, pyramid: Sequence[Tensor]) -> Tensor:
         with self.autocast():  # entered while recording, so that the graph reuses no weights that were cast before
             return self.compute_loss(pyramid)
+
+
+def computes_in_bf16(device: torch.device) -> bool:
+    """Whether bf16 is faster than float32 on a device.
+
+    x86 processors without AVX-512 emulate it: a convolution took 9.5 times as long as in float32 on one with AVX2.
+    """
+    return device.type != "cpu" or torch.backends.cpu.get_cpu_capability() not in ("DEFAULT", "AVX2")
