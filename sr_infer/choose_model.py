@@ -1,147 +1,92 @@
-"""Whether a picture wants the clean network of a scale or the photo one, by its codec and a sample of its luma."""
+"""Choose a model for `model="auto"`: the scale by the size that is wanted, then the clean network or the photo one.
 
-from dataclasses import dataclass
+The photo network is for images that a lossy encoder wrote. The header of a JPEG or WebP file says so. For all others a
+sample of the luma is searched for the 8x8 grid of a JPEG, since a PNG is often a saved JPEG.
+"""
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFile
 
-from sr_infer.choice_weights import WEIGHTS, Weights
+from sr_infer.colour import GREY_WEIGHTS
+from sr_infer.image_io.codec import Codec
 
-BLOCK_PX = 32
-"""Side of each of the blocks that are looked at; they begin at multiples of 8 px, as those of a JPEG do."""
-BLOCKS_A_SIDE = 4
-"""So many blocks across and down, evenly over the picture."""
-LIGHT_JPEG = 97
-"""From this quality on a JPEG file is judged by its pixels, as if it were a PNG."""
-QUARTERS = 4
-TRACES = 1 + 3 * QUARTERS
-LEAST_SIDE_PX = 16
-"""Of a picture that shows anything."""
-GRID_FULL = 0.15
-GRID_SEEN = 0.6
-"""Share of GRID_FULL from which on a reason speaks of a grid."""
-_HIGH = (4, 5, 6, 7)
-"""Frequencies of an 8x8 DCT that a JPEG encoder mostly makes zero."""
-_NEAR_ZERO = 0.7
-"""Levels up to which a DCT coefficient counts as zero; rounding to 8 bits moves it by 0.3 on average."""
-_STANDARD_LUMA_SUM = 3688
-"""Of the 64 entries of the luma table in ITU-T T.81, table K.1, which is that of libjpeg's quality 50."""
+AUTO = "auto"
+"""Name that stands for the model which `choose_model` returns."""
+CLEAN_MODELS = {2: "srpn-lite-x2-int8", 3: "srpn-lite-x3-int8", 4: "srpn-lite-x4-int8"}
+"""Scale -> model for clean images."""
+PHOTO_MODELS = {4: "srpn-lite-x4-photo-int8"}
+"""Scale -> model for images that a lossy encoder wrote, with the architecture and cost of the clean one."""
 
-
-Traces = NDArray[np.float32]
-"""(13,): how much more often high frequencies vanish on one 8x8 grid than on the others (0 without a JPEG, 1 from 0.15
-on), then for each quarter of the blocks, from flat to busy: log of their squared first differences, of second over
-first differences (white noise and aliasing raise it, blur lowers it), and of diagonal over second differences (white
-noise raises it)."""
+_LIGHT_JPEG_QUALITY = 97
+"""From this quality on a JPEG is judged by its pixels, as a PNG is."""
+_BLOCK_PX = 32
+"""Side of the blocks that are sampled; they begin at multiples of 8 px, as those of a JPEG do."""
+_BLOCKS_PER_SIDE = 4
+_MIN_SIDE_PX = 16
+"""Smaller images show no grid."""
+_MIN_GRID = 0.13
+"""Strength from which on a grid is taken for that of a JPEG; see `grid_strength`."""
+_HIGH_FREQUENCIES = (4, 5, 6, 7)
+"""Frequencies of an 8x8 DCT that JPEG encoders mostly quantise to zero."""
+_NEAR_ZERO_LEVELS = 0.7
+"""DCT coefficients below this count as zero; rounding to 8 bits moves them by 0.3 on average."""
+_WHITE = {"uint8": 255.0, "uint16": 65535.0, "float32": 1.0}
 
 
-@dataclass(frozen=True)
-class Choice:
-    """Which kind of network, and why."""
-
-    photo: bool
-    reason: str
+def choose_scale(factor: float) -> int:
+    """The smallest scale that reaches a factor, output side over input side; the largest scale if none does."""
+    return min((scale for scale in CLEAN_MODELS if scale >= factor), default=max(CLEAN_MODELS))
 
 
-def choose(pixels: NDArray[np.uint8], *, jpeg_quality: int | None = None, lossy_webp: bool = False) -> Choice:
-    """The network that is likely to give the higher PSNR.
+def choose_model(pixels: NDArray[Any], codec: Codec, scale: int) -> tuple[str, str]:
+    """Name of the model for an image, and the reason for it.
 
     Args:
-        pixels: (H, W) or (H, W, 3) uint8.
-        jpeg_quality: of the file they came from, as `read_codec` gives it.
-        lossy_webp: whether they came from a lossy WebP.
+        pixels: (H, W, C), C 1 to 4: grey, grey and alpha, RGB, RGBA; uint8, uint16, or float32 in [0, 1].
+        codec: what the file's header says of its encoder.
+        scale: a key of `CLEAN_MODELS`.
     """
-    if jpeg_quality is not None and jpeg_quality < LIGHT_JPEG:
-        return Choice(True, f"JPEG of quality {jpeg_quality}")
-    if lossy_webp:
-        return Choice(True, "lossy WebP")
-    traces = find_traces(pixels)
-    likelihood = photo_likelihood(traces)
-    grid = "on a JPEG grid" if traces[0] > GRID_SEEN else "on no JPEG grid"
-    return Choice(likelihood >= 0.5, f"degraded with a likelihood of {likelihood:.0%}, {grid}")
+    if scale not in PHOTO_MODELS:
+        return CLEAN_MODELS[scale], f"there is no photo model of scale {scale}"
+    if codec.jpeg_quality is not None and codec.jpeg_quality < _LIGHT_JPEG_QUALITY:
+        return PHOTO_MODELS[scale], f"JPEG of quality {codec.jpeg_quality}"
+    if codec.is_lossy_webp:
+        return PHOTO_MODELS[scale], "lossy WebP"
+    if grid_strength(pixels) > _MIN_GRID:
+        return PHOTO_MODELS[scale], "the pixels show the grid of a JPEG"
+    return CLEAN_MODELS[scale], "no sign of a lossy encoder"
 
 
-def read_codec(image: Image.Image) -> tuple[int | None, bool]:
-    """Quality of a JPEG (1..100, as libjpeg counts it) or None, and whether this is a lossy WebP; nothing is decoded.
+def grid_strength(pixels: NDArray[Any]) -> float:
+    """How much more often high DCT frequencies vanish on one 8x8 grid than on the others: 0 without a JPEG, up to 1.
 
     Args:
-        image: as `PIL.Image.open` gives it.
+        pixels: as in `choose_model`.
     """
-    tables: dict[int, list[int]] = getattr(image, "quantization", {}) if image.format == "JPEG" else {}
-    if tables:
-        return _quality(sum(tables[min(tables)])), False
-    if image.format == "WEBP" and isinstance(image, ImageFile.ImageFile) and image.fp is not None:
-        position = image.fp.tell()
-        image.fp.seek(0)
-        head = image.fp.read(4096)
-        image.fp.seek(position)
-        return None, b"VP8 " in head
-    return None, False
+    blocks = _sample_luma(pixels)
+    return _grid(blocks) if blocks.shape[1] >= _MIN_SIDE_PX else 0.0
 
 
-def find_traces(pixels: NDArray[np.uint8]) -> Traces:
-    """What a picture shows of its past, by a sample of its luma.
-
-    Args:
-        pixels: (H, W) or (H, W, 3) uint8.
-    """
-    blocks = _sample(pixels)
-    if blocks.shape[1] < LEAST_SIDE_PX:
-        return np.zeros(TRACES, np.float32)
-    first, second, diagonal = _squared_differences(blocks)
-    traces = [min(_grid(blocks), GRID_FULL) / GRID_FULL]
-    for quarter in np.array_split(np.argsort(first), QUARTERS):
-        if len(quarter) == 0:
-            return np.zeros(TRACES, np.float32)
-        a, b, c = (differences[quarter].mean() for differences in (first, second, diagonal))
-        traces += [np.log(a + 1), np.log((b + 0.5) / (a + 0.5)), np.log((c + 1) / (b + 0.5))]
-    return np.array(traces, np.float32)
-
-
-def photo_likelihood(traces: Traces, weights: Weights = WEIGHTS) -> float:
-    """0..1, by a network of one hidden layer; `python -m benchmarks.tune_choice` finds its weights."""
-    into, into_bias, out, out_bias = weights
-    hidden = np.tanh(np.array(into) @ traces + np.array(into_bias))
-    return float(1 / (1 + np.exp(-(np.array(out) @ hidden + out_bias))))
-
-
-def _sample(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Luma of the blocks, (N, side, side)."""
-    h, w = pixels.shape[:2]
-    side = min(BLOCK_PX, h, w)
-    tops, lefts = (np.unique(np.linspace(0, length - side, BLOCKS_A_SIDE).astype(int) // 8 * 8) for length in (h, w))
-    blocks = np.stack([pixels[top : top + side, left : left + side] for top in tops for left in lefts])
-    if blocks.ndim == 3:
-        return blocks.astype(np.float32)
-    return blocks.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
-
-
-def _squared_differences(blocks: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
-    """Means over each block, (N,): first differences over 2 px and second ones, both axes added; second of second."""
-    first, second = np.zeros(len(blocks), np.float32), np.zeros(len(blocks), np.float32)
-    for moved in (blocks, blocks.swapaxes(1, 2)):
-        first += ((moved[:, 2:] - moved[:, :-2]) ** 2).mean((1, 2))
-        second += (_second(moved) ** 2).mean((1, 2))
-    return first, second, (_second(_second(blocks).swapaxes(1, 2)) ** 2).mean((1, 2))
-
-
-def _second(blocks: NDArray[np.float32]) -> NDArray[np.float32]:
-    return blocks[:, :-2] - 2 * blocks[:, 1:-1] + blocks[:, 2:]
+def _sample_luma(pixels: NDArray[Any]) -> NDArray[np.float32]:
+    """Luma of blocks that are spread evenly over an image, in 8-bit levels: (N, side, side)."""
+    colour = pixels[..., : 1 if pixels.shape[2] < 3 else 3]
+    h, w = colour.shape[:2]
+    side = min(_BLOCK_PX, h, w)
+    tops, lefts = (np.unique(np.linspace(0, length - side, _BLOCKS_PER_SIDE).astype(int) // 8 * 8) for length in (h, w))
+    blocks = np.stack([colour[top : top + side, left : left + side] for top in tops for left in lefts])
+    levels = blocks.astype(np.float32) * np.float32(255 / _WHITE[pixels.dtype.name])
+    luma: NDArray[np.float32] = levels[..., 0] if levels.shape[3] == 1 else levels @ GREY_WEIGHTS
+    return luma
 
 
 def _grid(blocks: NDArray[np.float32]) -> float:
-    k, n = np.array(_HIGH)[:, None], np.arange(8)
+    k, n = np.array(_HIGH_FREQUENCIES)[:, None], np.arange(8)
     basis = (np.cos((2 * n + 1) * k * np.pi / 16) / 2).astype(np.float32)
     windows = np.lib.stride_tricks.sliding_window_view(blocks, 8, axis=1) @ basis.T
     coefficients = np.lib.stride_tricks.sliding_window_view(windows, 8, axis=2) @ basis.T
-    zero = (np.abs(coefficients) < _NEAR_ZERO).mean((0, 3, 4))
+    zero = (np.abs(coefficients) < _NEAR_ZERO_LEVELS).mean((0, 3, 4))
     size = zero.shape[0] // 8 * 8
     phases = zero[:size, :size].reshape(size // 8, 8, size // 8, 8).mean((0, 2)).ravel()
     return float(phases.max() - np.median(phases))
-
-
-def _quality(luma_sum: int) -> int:
-    """Inverse of libjpeg's `jpeg_quality_scaling`."""
-    percent = 100 * luma_sum / _STANDARD_LUMA_SUM
-    return round(min(100, max(1, 5000 / percent if percent > 100 else (200 - percent) / 2)))

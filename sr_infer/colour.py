@@ -21,7 +21,7 @@ _YCBCR_OFFSET = np.array([16, 128, 128], np.float32).reshape(3, 1, 1) / np.float
 _RGB = np.linalg.inv(_YCBCR.astype(np.float64)).astype(np.float32)
 _GREY_GAIN = np.float32(219 / 255)
 _GREY_OFFSET = np.float32(16 / 255)
-_GREY_WEIGHTS = np.array([0.299, 0.587, 0.114], np.float32)
+GREY_WEIGHTS = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 def peak(dtype: np.dtype[Any]) -> int:
@@ -77,7 +77,7 @@ def from_network(
     elif len(planes) == 1:
         planes = (planes - _GREY_OFFSET) / _GREY_GAIN
     elif channels == 1:
-        planes = np.tensordot(_GREY_WEIGHTS, planes, axes=1)[None]
+        planes = np.tensordot(GREY_WEIGHTS, planes, axes=1)[None]
     pixels = np.empty((*planes.shape[1:], len(planes)), dtype)
     for channel, plane in enumerate(planes):
         pixels[..., channel] = _quantise(plane, dtype)

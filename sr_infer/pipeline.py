@@ -1,6 +1,6 @@
 """Upscale one image: header, plan, decode, run, merge; in memory, or in bands from TIFF to TIFF."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -32,6 +32,7 @@ def upscale_image(
     *,
     encoding: Encoding | None,
     progress: Progress | None,
+    choose: Callable[[Picture], Path] | None = None,
 ) -> tuple[Picture, Image.Image | Pixels]:
     """Upscale an image in memory. An image that does not fit is refused before it is decoded.
 
@@ -42,6 +43,8 @@ def upscale_image(
         output_size: size of the result.
         encoding: how the result will be encoded; None if it is returned as it is.
         progress: called after each tile.
+        choose: returns the file of the network to use instead of `model`, once the image is decoded; the two have the
+            same cost.
 
     Returns:
         The LR image and the result.
@@ -53,7 +56,8 @@ def upscale_image(
         plan = _plan(model, options, header.layout, output_size, encoding)
         picture = header.decode()
     layout = picture.layout
-    if layout != header.layout:
+    planned_for, model = model, choose(picture) if choose else model
+    if layout != header.layout or model != planned_for:
         plan = _plan(model, options, layout, output_size, encoding)
     scale = session.shared(model, threads=1).card.scale
     tiles = _run(model, options, picture, plan, progress)

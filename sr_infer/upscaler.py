@@ -1,5 +1,6 @@
 """`Upscaler`: one model with options, for images in memory, encoded bytes and files. `upscale`: all in one call."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from os import PathLike
@@ -10,11 +11,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sr_infer import atomic_file, model_zoo, pipeline
+from sr_infer.choose_model import AUTO, CLEAN_MODELS, choose_model, choose_scale
 from sr_infer.engine import session
 from sr_infer.errors import OutputError
 from sr_infer.image_io import reader, writer
 from sr_infer.image_io.formats import DEFAULT_QUALITY, TIFF
-from sr_infer.image_io.reader import MAX_PIXELS, ImageInput, ImageOutput
+from sr_infer.image_io.pillow_modes import Pixels
+from sr_infer.image_io.reader import MAX_PIXELS, Header, ImageInput, ImageOutput, Picture
 from sr_infer.image_io.tiff_reader import TiffRows
 from sr_infer.image_io.writer import Encoding
 from sr_infer.model_card import ModelCard
@@ -24,6 +27,8 @@ from sr_infer.tiling.tile_runner import Progress
 SameType = TypeVar("SameType", bytes, Image.Image, NDArray[Any])
 """Input types that are returned as the same type."""
 _P = ParamSpec("_P")
+
+_log = logging.getLogger(__name__)
 
 _BANDED_PIXELS = 16_000_000
 """TIFF files with more pixels are read and written in bands of rows."""
@@ -39,7 +44,7 @@ class Upscaler(Options):
             upscaler.upscale_file(path, path.with_suffix(".png"))
 
     Args:
-        model: name of a shipped model, or path of an .onnx file, which is stored as an absolute path.
+        model: name of a shipped model, "auto", or path of an .onnx file, which is stored as an absolute path.
         tile, halo, max_memory, max_pixels, threads, alpha, edges, ensemble: as in `sr_infer.upscale`.
 
     Raises:
@@ -51,14 +56,17 @@ class Upscaler(Options):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.model == AUTO:
+            return
         path = model_zoo.find(self.model)
         if path.parent != model_zoo.MODELS_FOLDER:
             object.__setattr__(self, "model", path.absolute())
 
     @property
     def _path(self) -> Path:
-        """File of the model; it is looked up again on a machine to which an upscaler is sent."""
-        return model_zoo.find(self.model)
+        """File of the model; it is looked up again on a machine to which an upscaler is sent. For "auto", the clean
+        model of the largest scale."""
+        return model_zoo.find(CLEAN_MODELS[max(CLEAN_MODELS)] if self.model == AUTO else self.model)
 
     @property
     def card(self) -> ModelCard:
@@ -111,9 +119,7 @@ class Upscaler(Options):
             return self.upscale_bytes(image, scale=scale, width=width, height=height, progress=progress)
         output_size = OutputSize(scale=scale, width=width, height=height)
         header = reader.open_image(image, max_pixels=self.max_pixels)
-        picture, result = pipeline.upscale_image(
-            self._path, self, header, output_size, encoding=None, progress=progress
-        )
+        picture, result = self._upscale(header, output_size, None, progress)
         return reader.to_caller_type(result, image, picture.metadata)
 
     def upscale_file(
@@ -163,9 +169,7 @@ class Upscaler(Options):
         header = reader.open_image(source, max_pixels=self.max_pixels)
         file_format = file_format or writer.format_of_bytes(header.file_format, None)
         encoding = Encoding(file_format=file_format, quality=quality)
-        picture, result = pipeline.upscale_image(
-            self._path, self, header, output_size, encoding=encoding, progress=progress
-        )
+        picture, result = self._upscale(header, output_size, encoding, progress)
         writer.write(result, target, picture.metadata, file_format=file_format, quality=quality, like=source)
 
     def upscale_bytes(
@@ -196,10 +200,26 @@ class Upscaler(Options):
         header = reader.open_image(data, max_pixels=self.max_pixels)
         file_format = writer.format_of_bytes(header.file_format, extension)
         encoding = Encoding(file_format=file_format, quality=quality, in_memory=True)
-        picture, result = pipeline.upscale_image(
-            self._path, self, header, output_size, encoding=encoding, progress=progress
-        )
+        picture, result = self._upscale(header, output_size, encoding, progress)
         return writer.encode(result, file_format, picture.metadata, quality=quality)
+
+    def _upscale(
+        self, header: Header, output_size: OutputSize, encoding: Encoding | None, progress: Progress | None
+    ) -> tuple[Picture, Image.Image | Pixels]:
+        if self.model != AUTO:
+            return pipeline.upscale_image(self._path, self, header, output_size, encoding=encoding, progress=progress)
+        size_hw = header.layout.size_hw
+        scale = choose_scale(output_size.of(size_hw, max(CLEAN_MODELS))[0] / size_hw[0])
+
+        def choose(picture: Picture) -> Path:
+            name, reason = choose_model(picture.pixels, header.codec, scale)
+            _log.info("%s: %s", name, reason)
+            return model_zoo.find(name)
+
+        clean = model_zoo.find(CLEAN_MODELS[scale])
+        return pipeline.upscale_image(
+            clean, self, header, output_size, encoding=encoding, progress=progress, choose=choose
+        )
 
 
 class _ReturnsSameType(Protocol[_P]):
@@ -244,7 +264,9 @@ def upscale(
     Args:
         image: path, encoded bytes, binary file object, Pillow image, or array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4)
             of uint8, uint16 or float32 in [0, 1]. Channels are grey, RGB or RGBA.
-        model: name of a shipped model (see `sr_infer.available_models`), or path of an .onnx file.
+        model: name of a shipped model (see `sr_infer.available_models`), path of an .onnx file, or "auto". That takes
+            the SRPN-Lite network of the smallest scale that reaches the output, and at x4 the photo network if the
+            image shows JPEG, noise or another degradation; the choice and its reason are logged.
         tile: side of the tiles in LR px, without halo, at least 1; None lets the memory budget choose.
         halo: overlap of neighbouring tiles. "8bit" changes no 8-bit value by more than 1, compared with the whole image
             in one piece (images with 16 bits or floats get "exact"). "exact" equals the whole image. A number is an

@@ -29,6 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     signal.signal(signal.SIGTERM, _terminate)
     logging.captureWarnings(True)
     logging.basicConfig(format="sr-infer: %(message)s")
+    logging.getLogger("sr_infer.upscaler").setLevel(logging.INFO)  # which model "auto" took, and why
     for decoder in ("py.warnings", "tifffile"):  # their complaints about damaged files are followed by our own error
         logging.getLogger(decoder).setLevel(logging.CRITICAL)
     arguments = sys.argv[1:] if arguments is None else arguments

@@ -29,6 +29,7 @@ from PIL import Image, UnidentifiedImageError
 from sr_infer import memory
 from sr_infer.errors import ImageError, SrInferError
 from sr_infer.image_io import formats, high_bit_depth, jpeg2000, left_out, png_chunks
+from sr_infer.image_io.codec import NO_CODEC, Codec, read_codec
 from sr_infer.image_io.formats import Format
 from sr_infer.image_io.metadata import Metadata, orientation
 from sr_infer.image_io.pillow_modes import Pixels, has_pillow_mode, pixel_mode, pixels_of
@@ -108,6 +109,7 @@ class Header:
     orientation after the pixels."""
     file_format: Format
     _decode: Callable[[], Picture]
+    codec: Codec = NO_CODEC
     _files: ExitStack = field(default_factory=ExitStack)
 
     def decode(self) -> Picture:
@@ -310,7 +312,8 @@ def _pillow_header(image: Image.Image, name: str) -> Header:
                 pixels=_upright(pixels, orientation(image)), metadata=replace(metadata, icc_profile=icc_profile)
             )
 
-    return Header(Layout(_upright_size_hw(image), channels, dtype), formats.by_name(image.format), decode)
+    layout = Layout(_upright_size_hw(image), channels, dtype)
+    return Header(layout, formats.by_name(image.format), decode, read_codec(image))
 
 
 def _file_header(file: BinaryIO, name: str, max_pixels: int) -> Header:

@@ -1,16 +1,21 @@
-"""Which kind of network a picture gets."""
+"""`model="auto"`: the scale by the size, the photo network for what a lossy encoder wrote."""
 
 import io
-import time
+import logging
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 from skimage import data
 
-from sr_infer.choose_model import choose, find_traces, read_codec
+import sr_infer
+from sr_infer import Upscaler
+from sr_infer.choose_model import choose_model, choose_scale, grid_strength
+from sr_infer.image_io.codec import NO_CODEC, Codec, read_codec
 from sr_infer.resize import downscale
 
+CLEAN, PHOTO = "srpn-lite-x4-int8", "srpn-lite-x4-photo-int8"
 PHOTOGRAPHS = {name: getattr(data, name)() for name in ("astronaut", "chelsea", "coffee", "rocket")}
 
 
@@ -23,70 +28,63 @@ def encoded(pixels: np.ndarray, kind: str, **settings: object) -> Image.Image:
 
 @pytest.fixture(params=PHOTOGRAPHS)
 def small(request: pytest.FixtureRequest) -> np.ndarray:
-    """A clean LR picture, a quarter of a photograph's size."""
+    """A clean LR image, a quarter of a photograph's size."""
     return downscale(PHOTOGRAPHS[request.param], 4)
 
 
 @pytest.mark.parametrize("quality", [20, 50, 75, 90, 95])
 def test_the_quality_of_a_jpeg_is_read_from_its_tables(quality: int, small: np.ndarray) -> None:
-    found, _ = read_codec(encoded(small, "JPEG", quality=quality))
+    found = read_codec(encoded(small, "JPEG", quality=quality)).jpeg_quality
     assert found is not None
     assert abs(found - quality) <= 1
-    assert choose(small, jpeg_quality=found).photo
-    assert choose(small, jpeg_quality=found).reason == f"JPEG of quality {found}"
+    assert choose_model(small, Codec(jpeg_quality=found), 4) == (PHOTO, f"JPEG of quality {found}")
 
 
 def test_lossy_webp_is_told_from_lossless(small: np.ndarray) -> None:
     lossy, lossless = (encoded(small, "WEBP", lossless=lossless) for lossless in (False, True))
-    assert read_codec(lossy) == (None, True)
-    assert read_codec(lossless) == (None, False)
+    assert read_codec(lossy).is_lossy_webp
+    assert read_codec(lossless) == NO_CODEC
     assert np.asarray(lossless).shape == small.shape, "the file can still be decoded"
-    assert choose(small, lossy_webp=True).photo
-
-
-def test_other_files_have_no_codec_to_speak_of(small: np.ndarray) -> None:
-    assert read_codec(encoded(small, "PNG")) == (None, False)
-    assert read_codec(Image.fromarray(small)) == (None, False)
+    assert choose_model(small, read_codec(lossy), 4)[0] == PHOTO
 
 
 @pytest.mark.parametrize("quality", [50, 75, 90, 95])
-def test_a_png_that_was_a_jpeg_shows_its_grid(quality: int, small: np.ndarray) -> None:
-    assert find_traces(small)[0] < 0.6
+def test_a_png_that_was_a_jpeg_shows_its_grid_wherever_it_begins(quality: int, small: np.ndarray) -> None:
     saved = np.asarray(encoded(small, "JPEG", quality=quality))
-    assert find_traces(saved)[0] > 0.9
-    assert find_traces(saved[3:, 5:])[0] > 0.9, "wherever it begins"
-    assert choose(saved).photo
-    assert choose(saved).reason.endswith("on a JPEG grid")
+    for pixels in (saved, saved[3:, 5:], saved.astype(np.uint16) * 257, (saved / 255).astype(np.float32)):
+        assert choose_model(pixels, NO_CODEC, 4)[0] == PHOTO
 
 
-def test_noise_and_aliasing_get_the_photo_network(small: np.ndarray) -> None:
-    noisy = (small + np.random.default_rng(0).normal(0, 10, small.shape)).clip(0, 255).astype(np.uint8)
-    assert choose(noisy).photo
-    assert choose(PHOTOGRAPHS["astronaut"][::4, ::4]).photo
+def test_clean_images_get_the_clean_network(small: np.ndarray) -> None:
+    assert choose_model(small, NO_CODEC, 4)[0] == CLEAN
+    assert choose_model(small[..., :1], NO_CODEC, 4)[0] == CLEAN
 
 
-@pytest.mark.parametrize("name", ["astronaut", "chelsea"])
-def test_soft_clean_pictures_get_the_clean_network(name: str) -> None:
-    """At half their size, where nothing is left of the JPEG files that some of them come from."""
-    assert not choose(downscale(PHOTOGRAPHS[name], 2)).photo
+@pytest.mark.parametrize("shape", [(1, 1, 1), (2, 300, 2), (15, 15, 3), (32, 9, 4), (40, 33, 3)])
+def test_images_of_any_size_get_an_answer(shape: tuple[int, ...]) -> None:
+    assert choose_model(np.random.default_rng(0).integers(0, 256, shape, np.uint8), NO_CODEC, 4)[0] == CLEAN
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (2, 300), (15, 15, 3), (32, 9, 3), (40, 33)])
-def test_pictures_of_any_size_get_an_answer(shape: tuple[int, ...]) -> None:
-    pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
-    assert "degraded" in choose(pixels).reason
+def test_flat_images_show_no_grid() -> None:
+    assert grid_strength(np.full((64, 64, 3), 255, np.uint8)) == 0
 
 
-def test_flat_pictures_get_an_answer() -> None:
-    assert np.isfinite(find_traces(np.full((64, 64, 3), 255, np.uint8))).all()
+def test_the_scale_is_the_smallest_that_suffices() -> None:
+    assert [choose_scale(factor) for factor in (0.5, 2, 2.1, 3, 3.5, 4, 7)] == [2, 2, 3, 3, 4, 4, 4]
+    assert choose_model(np.zeros((8, 8, 3), np.uint8), Codec(jpeg_quality=50), 2)[0] == "srpn-lite-x2-int8"
 
 
-def test_large_pictures_cost_no_more_than_small_ones() -> None:
-    large = np.random.default_rng(0).integers(0, 256, (3000, 4000, 3), np.uint8)
-    find_traces(large)
-    costs_s = []
-    for _ in range(5):
-        before = time.process_time()
-        find_traces(large)
-        costs_s.append(time.process_time() - before)
-    assert min(costs_s) < 0.01
+def test_auto_equals_the_network_that_it_names(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, logger="sr_infer.upscaler")
+    clean = downscale(data.chelsea()[:160, :200], 4)
+    Image.fromarray(clean).save(tmp_path / "a.jpg", quality=75)
+    Image.fromarray(clean).save(tmp_path / "a.png")
+    auto = Upscaler("auto")
+    for name, model in (("a.jpg", PHOTO), ("a.png", CLEAN)):
+        caplog.clear()
+        assert np.array_equal(auto(tmp_path / name), sr_infer.upscale(tmp_path / name, model))
+        assert caplog.messages[0].startswith(f"{model}: ")
+    assert np.array_equal(auto(clean, scale=2), sr_infer.upscale(clean, "srpn-lite-x2-int8"))
+    auto.upscale_file(tmp_path / "a.jpg", tmp_path / "auto.png")
+    Upscaler(PHOTO).upscale_file(tmp_path / "a.jpg", tmp_path / "photo.png")
+    assert (tmp_path / "auto.png").read_bytes() == (tmp_path / "photo.png").read_bytes()
