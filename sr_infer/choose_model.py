@@ -77,8 +77,8 @@ def _sample_luma(pixels: NDArray[Any]) -> NDArray[np.float32]:
     tops, lefts = (np.unique(np.linspace(0, length - side, _BLOCKS_PER_SIDE).astype(int) // 8 * 8) for length in (h, w))
     blocks = np.stack([colour[top : top + side, left : left + side] for top in tops for left in lefts])
     levels = blocks.astype(np.float32) * np.float32(255 / _WHITE[pixels.dtype.name])
-    luma: NDArray[np.float32] = levels[..., 0] if levels.shape[3] == 1 else levels @ GREY_WEIGHTS
-    return luma
+    luma = levels[..., 0] if levels.shape[3] == 1 else levels @ GREY_WEIGHTS
+    return np.asarray(luma, np.float32)
 
 
 def _grid(blocks: NDArray[np.float32]) -> float:
