@@ -467,7 +467,7 @@ def test_tensors_without_the_axes_of_a_kernel(tmp_path: Path) -> None:
 def test_dual_networks_are_refused_with_advice(tmp_path: Path) -> None:
     one = {"dual_module.0.0.weight": torch.zeros(16, 3, 3, 3), "dual_module.1.weight": torch.zeros(3, 16, 3, 3)}
     torch.save([one, one], tmp_path / "dual_model_best.pt")
-    with pytest.raises(ModelError, match=r"a list of 2 networks.*give the file of the primal network"):
+    with pytest.raises(ModelError, match=r"a list of 2 networks.*pass the file of the primal network"):
         read_checkpoint(tmp_path / "dual_model_best.pt")
 
 
