@@ -1,7 +1,8 @@
 """Every command and example of the README and the docs runs, and every link between their pages leads somewhere.
 
 A block is run if its kind is `python` or `sh`. Kinds with a second word are slow: `sh slow` needs minutes, `sh extras`
-and `python extras` need optional packages. Blocks of no kind are not run. All blocks of a page share a folder.
+and `python extras` need optional packages. `sh hours` and blocks of no kind are not run. All blocks of a page share a
+folder.
 """
 
 import os
@@ -34,7 +35,7 @@ def pages_with(kinds: str) -> list[Path]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """What the pages take for granted: a photograph, a folder of photographs, the recipes."""
+    """What the pages take for granted: a photograph, a folder of photographs, the recipes, the weights."""
     Image.fromarray(data.chelsea()[:60, :80]).save(tmp_path / "photo.jpg")
     (tmp_path / "photos").mkdir()
     for index in range(60):
@@ -42,6 +43,7 @@ def folder(tmp_path: Path) -> Path:
         Image.fromarray(data.coffee()[top : top + 100, index : index + 100]).save(tmp_path / "photos" / f"{index}.png")
     (tmp_path / "training").mkdir()
     (tmp_path / "training" / "recipes").symlink_to(ROOT / "training" / "recipes")
+    (tmp_path / "weights").symlink_to(ROOT / "weights")
     return tmp_path
 
 
@@ -51,7 +53,7 @@ def run_blocks(page: Path, kinds: str, folder: Path) -> None:
         if kind.startswith("python"):
             subprocess.run([sys.executable, "-c", text], cwd=folder, check=True)
             continue
-        for line in text.splitlines():
+        for line in text.replace("\\\n", "").splitlines():
             if line.startswith("make "):
                 subprocess.run([*shlex.split(line, comments=True), "--dry-run"], cwd=ROOT, check=True)
             elif line and line not in INSTALLS:

@@ -59,7 +59,8 @@ def document(results: Results, models: Sequence[ShippedModel]) -> list[Part]:
                 "python -m benchmarks.collect --quality Set5 Set14",
                 "python -m benchmarks.report",
                 "python -m benchmarks.contribute",
-            ]
+            ],
+            takes_hours=True,
         ),
     ]
 

@@ -70,6 +70,8 @@ class Commands:
     """Command lines for a shell."""
 
     lines: Sequence[str]
+    takes_hours: bool = False
+    """Whether it is too long for a test of the page."""
 
 
 Part = Heading | Text | Table | Illustration | Verdicts | Commands

@@ -30,8 +30,8 @@ def _render(part: Part, images: Path) -> str:
             return text
         case Illustration(description=description):
             return f"![{description}]({(images / part.file_name).as_posix()})\n\n{description}"
-        case Commands(lines):
-            return "\n".join(["```sh", *lines, "```"])
+        case Commands(lines, takes_hours):
+            return "\n".join(["```sh hours" if takes_hours else "```sh", *lines, "```"])
         case Verdicts(rows):
             cells = [[row.target, row.measured, f"**{row.word}**", row.note] for row in rows]
             return _table(["target", "measured", "", "note"], cells, words=("", "measured", "note"))

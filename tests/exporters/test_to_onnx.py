@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from mmap import PAGESIZE
 from pathlib import Path
 
 import numpy as np
@@ -70,7 +71,7 @@ def test_halo_is_the_kernels_reach(exported: Callable[[str], Exported]) -> None:
 
 def test_a_window_too_small_to_be_seen_in_memory_counts_its_input(exported: Callable[[str], Exported]) -> None:
     path = exported("plain-x3").path
-    assert min(bytes_per_px(path, side_px=4) for _ in range(4)) == 12, "some runs touch a page of something else"
+    assert 12 <= min(bytes_per_px(path, side_px=4) for _ in range(4)) <= 12 + PAGESIZE / 4**2
 
 
 def test_another_process_prints_the_card_and_measures_quality(tmp_path: Path) -> None:

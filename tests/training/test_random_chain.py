@@ -130,6 +130,14 @@ def test_a_bank_gives_degraded_patches_of_the_same_place(photographs: list[np.nd
     assert flat.diff(n=2, dim=2).abs().max() <= 2, "linear up to rounding"
 
 
+def test_degradations_keep_their_precision_where_training_casts_to_bf16(photographs: list[np.ndarray]) -> None:
+    bank = DegradedBank(photographs, divisors=(2, 1), lr_patch_px=16, chain=chain(blurred=1), device=CPU)
+    plain = bank.draw(2, torch.Generator().manual_seed(3))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        cast = bank.draw(2, torch.Generator().manual_seed(3))
+    assert all(map(torch.equal, plain, cast))
+
+
 def test_borders_of_a_patch_come_from_its_surroundings() -> None:
     """A blurred ramp stays a ramp up to the last pixel; with the mirrored borders of a blur it would flatten there."""
     ramp = np.repeat((2 * np.arange(96, dtype=np.uint8))[None, :, None], 96, axis=0).repeat(3, axis=2)

@@ -74,7 +74,7 @@ def trace_channel_groups(
     """Trace `network` and group its filters.
 
     Args:
-        network: any of ours; DRN is traced with its images of all resolutions.
+        network: any; one with a method `pyramid`, like ours, is traced with its images of all resolutions.
         tied: convolutions by module name that must lose the same filters, in addition to what the graph shows.
         kept: convolutions that lose none. Those that write the picture never do.
         upsamplers: whether filters in front of a PixelShuffle, the tail of the papers' networks, may be pruned too.
@@ -84,7 +84,7 @@ def trace_channel_groups(
             is no convolution of the network or has another number of filters.
     """
     tracer = _Tracer()
-    tracer.traced_func_name = "pyramid"
+    tracer.traced_func_name = "pyramid" if hasattr(network, "pyramid") else "forward"
     channels = _Channels()
     inputs: dict[str, list[int]] = {}
     outputs: dict[str, list[int]] = {}

@@ -57,7 +57,10 @@ class DegradedBank:
         """
         seeds = torch.randint(2**62, (batch,), generator=generator)[share].tolist()
         (hr,) = self._hr.draw(batch, generator, share=share)
-        pyramids = [self._pyramid(patch.permute(1, 2, 0).numpy(), seed) for patch, seed in zip(hr, seeds, strict=True)]
+        with torch.autocast("cpu", enabled=False):
+            pyramids = [
+                self._pyramid(patch.permute(1, 2, 0).numpy(), seed) for patch, seed in zip(hr, seeds, strict=True)
+            ]
         return [
             torch.from_numpy(np.stack(level)).permute(0, 3, 1, 2).to(self.device)
             for level in zip(*pyramids, strict=True)

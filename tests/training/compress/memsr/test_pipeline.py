@@ -125,7 +125,7 @@ def test_a_finished_student_is_trained_on(
     assert begins is not None
     with (run / "training" / "log.csv").open() as file:
         ended = float(list(csv.DictReader(file))[-1]["validation_psnr_y_db"])
-    assert abs(float(begins[1]) - ended) < 0.02  # its weights were rounded to float16 in between
+    assert abs(float(begins[1]) - ended) < 0.03  # weights rounded to float16 in between, PSNR-Y to two decimals
     _, config, _, header = load_network(tmp_path / "run" / "tiny-plain-x2.safetensors")
     assert config.widths == (16,) * 6
     assert header["history"]["started_from"] == "tiny-plain-x2 after 30 steps, itself from tiny-teacher-x2, made plain"
