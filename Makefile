@@ -1,6 +1,8 @@
 # `make demo` and `make test` need Python >= 3.11 and nothing else.
 # `make test FILES=tests/sr_infer/test_pipe.py` runs only these tests, with slow ones left out.
+# WORKERS processes run them side by side, each with one thread of torch: two are faster than one with two threads.
 FILES ?=
+WORKERS ?= 2
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -17,7 +19,7 @@ demo: $(VENV)/demo.installed
 
 ## make test [FILES=...]   tests without the slow ones; FILES names test files or folders, all by default
 test: $(VENV)/dev.installed
-	$(BIN)/python -m pytest -m "not slow" $(FILES)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" --numprocesses $(WORKERS) --dist worksteal $(FILES)
 
 ## make test-all           every test, other engines and community checkpoints among them
 test-all: $(VENV)/all.installed $(VENV)/peers.installed

@@ -1,5 +1,5 @@
 """`python -m training.adapt RECIPE.toml --from WEIGHTS --data DIR --real DIR`: adapt a trained network to LR pictures
-that no HR picture is known of (DRN, algorithm 2 and eq. 9).
+without HR pictures (DRN, algorithm 2 and eq. 9).
 """
 
 import argparse
@@ -36,7 +36,7 @@ class Adaptation:
     """
 
     name: str
-    """Is appended to that of the weights."""
+    """Appended to the note of the weights."""
     rho: float
     """Share of LR pictures without HR ones in a batch."""
     training: TrainingOptions
@@ -62,7 +62,7 @@ def read_adaptation(path: Path) -> Adaptation:
 class AdaptationTrainer(Trainer):
     """`sum 1[x is paired] L_P(P(x), y) + lambda L_D(D(P(x)), x)` over a batch of both kinds.
 
-    For an unpaired x, D goes all the way down from each image that P gives, since the steps between are not known.
+    For an unpaired x, D goes from each image of P down to the LR size, since the images between are not known.
     """
 
     def __init__(

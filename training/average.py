@@ -1,8 +1,8 @@
 """`python -m training.average A.safetensors B.safetensors ... --output X.safetensors`: the mean of several weights.
 
-Those of runs that began with the same weights lie in one basin, and their mean is often better than each of them
-(Wortsman et al., "Model soups", ICML 2022). `python -m training.evaluate` tells; whatever is taken, validation pictures
-decide, not those of a benchmark.
+Runs that began with the same weights end in one basin, and their mean is often better than each of them
+(Wortsman et al., "Model soups", ICML 2022). Compare them with `python -m training.evaluate`, on validation pictures and
+not on a benchmark.
 """
 
 import argparse

@@ -18,7 +18,7 @@ HEADER_KEY = "sr_infer"
 
 
 def find_weights(name: str) -> Path:
-    """The file that a command's argument means: a bare name is the result of a run here, or is kept in `weights`."""
+    """The file that a command's argument names; a bare name is looked up in `runs`, then in `weights`."""
     path = Path(name)
     if path.suffix or path.name != name:
         return path
@@ -64,7 +64,7 @@ def is_ours(path: Path) -> bool:
 
 
 def save_network(path: Path, network: nn.Module, recipe: Mapping[str, Any], history: Mapping[str, Any]) -> None:
-    """Write a network's weights in float16 with what rebuilds it.
+    """Write a network's weights in float16, with the tables that rebuild it.
 
     Args:
         path: the .safetensors file.
@@ -94,7 +94,7 @@ def load_network(path: Path) -> tuple[str, NetworkConfig, Network, dict[str, Any
 
 
 def load_matching(network: nn.Module, path: Path, *, scale: int | None = None) -> list[str]:
-    """Start `network` from the tensors of `path` that have its names and shapes; returns the names left as they were.
+    """Start `network` from the tensors of `path` that have its names and shapes; returns the names left out.
 
     Where a layer is wider than the stored one, and the stored network's scale is `scale`, the stored channels become
     its first and read nothing of the new ones. The network then computes what the stored one did, unless it
@@ -118,7 +118,7 @@ def load_matching(network: nn.Module, path: Path, *, scale: int | None = None) -
 
 
 def _widened(stored: Tensor, own: Tensor) -> Tensor:
-    """`own` with `stored` as its first channels, or `stored` where it is not a narrower form of it."""
+    """`own` with `stored` as its first channels, or `stored` if it is no narrower form of `own`."""
     comparable = stored.ndim == own.ndim and stored.shape[2:] == own.shape[2:]
     if stored.shape == own.shape or not comparable or any(s > o for s, o in zip(stored.shape, own.shape, strict=True)):
         return stored
@@ -129,12 +129,12 @@ def _widened(stored: Tensor, own: Tensor) -> Tensor:
 
 
 def dual_path(weights: Path) -> Path:
-    """Where the dual networks of these weights lie, if they had any."""
+    """The file of the dual networks beside these weights."""
     return weights.with_name(f"{weights.stem}-dual.safetensors")
 
 
 def provenance(weights: Path, *, with_earlier: bool = True) -> str:
-    """The name of weights, how long they were trained, and `with_earlier` what they started from in turn."""
+    """Name and number of steps of some weights; `with_earlier` adds the weights that they started from."""
     _, header = load_tensors(weights)
     history = header.get("history", {})
     earlier = history.get("started_from") if with_earlier else ""

@@ -1,4 +1,4 @@
-"""What every training command does around its work: log to stderr, report errors in one line, end on a signal."""
+"""The frame of every training command: log to stderr, report errors in one line, stop on a signal."""
 
 import logging
 import signal

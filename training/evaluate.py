@@ -23,7 +23,7 @@ Upscale = Callable[[Pixels], Pixels]
 
 
 class Pair(NamedTuple):
-    """A picture's name, and itself as LR (h, w, 3) and HR (scale h, scale w, 3), uint8; (h, w) if it is grey."""
+    """A picture's name, its LR form (h, w, 3) and its HR form (scale h, scale w, 3), uint8; (h, w) if it is grey."""
 
     name: str
     lr: Pixels
@@ -107,7 +107,7 @@ def mean_score(scores: list[Score]) -> Score:
 
 
 def load_upscaler(model: str, scale: int) -> Upscale:
-    """What `--model` names: "bicubic", a .safetensors file of ours, or an .onnx file or shipped model's name.
+    """Load what `--model` names: "bicubic", a .safetensors file of ours, an .onnx file, or a shipped model.
 
     Raises:
         SrInferError: the model cannot be loaded, or its scale is another.
@@ -138,7 +138,7 @@ def _check_scale(model: str, has: int, wanted: int) -> None:
 
 
 def through_rgb(upscale: Upscale) -> Upscale:
-    """Let grey pictures go through an RGB network as three equal channels and come back as their luma."""
+    """Run grey pictures through an RGB network as three equal channels; the result is its luma."""
 
     def upscale_any(lr: Pixels) -> Pixels:
         if lr.ndim == 3:

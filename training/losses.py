@@ -1,4 +1,4 @@
-"""The losses: L1 or L2 on every image that the network gives, and DRN's dual regression for any network."""
+"""The losses: L1 or L2 on every output image of the network, and DRN's dual regression for any network."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -16,10 +16,10 @@ Distance = Literal["l1", "l2"]
 class ReconstructionLoss(nn.Module):
     """`sum_k L1(P_k(x), y_k) + dual_weight * sum_k L1(D_k(P_k(x)), y_(k-1))` (DRN eq. 1, at every scale step).
 
-    k runs over the images that the network gives, coarse to fine: 1x, 2x, .. for DRN, one image for all others. Each
-    dual network D_k starts from the primal image of its own scale, not from the step above it, and is learnt along.
-    Beside a network with one image there is one, which takes all steps. L1 is the mean absolute difference, or, with
-    the distance "l2", the mean squared one.
+    k runs over the network's output images, coarse to fine: 1x, 2x, .. for DRN, one image for all others. Each
+    dual network D_k starts from the primal image of its own scale, not from the step above it, and is trained as well.
+    A network with one image has one dual network that takes all steps. L1 is the mean absolute difference, or, with the
+    distance "l2", the mean squared one.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class ReconstructionLoss(nn.Module):
         self.dual_weight = dual_weight
         self.dual_on_hr = dual_on_hr
         self.downscale_factors = config.downscale_factors
-        """How much smaller than the HR picture the network's input and each target are."""
+        """Factors by which the network's input and each target are smaller than the HR picture."""
         self.duals = nn.ModuleList()
         if dual:
             pairs = zip(self.downscale_factors, self.downscale_factors[1:], strict=False)
@@ -65,12 +65,12 @@ class ReconstructionLoss(nn.Module):
         return self.primal(images, pyramid) + self.dual(network, images, pyramid)
 
     def primal(self, images: Sequence[Tensor], pyramid: Sequence[Tensor]) -> Tensor:
-        """The distance summed over the network's images."""
+        """The distance, summed over the network's images."""
         pairs = zip(reversed(images), reversed(pyramid), strict=False)
         return torch.stack([self.distance(image.float(), target) for image, target in pairs]).sum()
 
     def dual(self, network: Network, images: Sequence[Tensor], pyramid: Sequence[Tensor]) -> Tensor | float:
-        """Lambda times what the dual networks miss; 0 without any."""
+        """Lambda times the error of the dual networks; 0 without any."""
         if not self.duals:
             return 0.0
         steps = zip(self.duals, images[-len(self.duals) :], pyramid, strict=False)
@@ -81,7 +81,7 @@ class ReconstructionLoss(nn.Module):
         return self.dual_weight * missed
 
     def shrink(self, image: Tensor, steps: int) -> Tensor:
-        """D all the way: the image behind so many scale steps back to the network's input size."""
+        """D of all steps: an image that many scale steps up, back to the network's input size."""
         for dual in reversed(self.duals[:steps]):
             image = dual(image)
         return image.float()

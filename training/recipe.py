@@ -1,4 +1,4 @@
-"""A recipe: one TOML file that says which network is trained, and how."""
+"""A recipe: one TOML file that describes a network and its training."""
 
 import tomllib
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ class TrainingOptions:
 
     steps: int
     batch: int = 16
-    """Patches a step, over all processes together."""
+    """Patches in a step, over all processes together."""
     lr_patch_px: int = 48
     """Side of a patch at the low resolution."""
     degradation: Degradation = "bicubic"
@@ -41,19 +41,19 @@ class TrainingOptions:
     """Steps over which the rate rises from 0 (one-cycle has its own rise)."""
     betas: tuple[float, float] = (0.9, 0.999)
     clip_norm: float = 0.0
-    """Largest norm of the whole gradient; 0 leaves it alone."""
+    """Largest norm of the whole gradient; 0 does not clip."""
     ema_decay: float = 0.999
-    """Of the averaged weights, which are what is validated and kept."""
+    """Decay of the moving average of the weights, which is validated and saved."""
     distance: Distance = "l1"
-    """Between images in the loss; the mean squared one ("l2") for a last stage at a low rate raises PSNR."""
+    """Distance between images in the loss. The mean squared one ("l2") raises PSNR in a last stage at a low rate."""
     dual: Dual = False
-    """Whether dual networks shrink the result back and are learnt along (DRN eq. 1), or a fixed bicubic one does."""
+    """Whether dual networks shrink the result back and are trained as well (DRN eq. 1), or a fixed bicubic one does."""
     dual_weight: float = 0.1
-    """Lambda, the weight of what the dual networks miss."""
+    """Lambda, the weight of the dual networks' error."""
     dual_on_hr: bool = False
-    """Whether HR pictures are shrunk and upscaled again, too (table 7); doubles the work."""
+    """Whether HR pictures are shrunk and upscaled as well (table 7); doubles the work."""
     teacher_share: float = 0.0
-    """Share of the targets that a teacher's self-ensemble gives, for a last stage."""
+    """Share of a teacher's self-ensemble in the targets, for a last stage."""
     precision: Literal["bf16", "float32"] = "bf16"
     """Precision of the loss and its gradients. Processors without AVX-512 compute in float32 in any case."""
     validate_every: int = 500
@@ -106,7 +106,7 @@ class Recipe:
     tables: Mapping[str, Any]
     """`name`, `[network]`, `[training]`, perhaps `[degradations]`, and perhaps a `note` for the model card."""
     degradations: RandomChain | None = None
-    """What LR patches go through, drawn anew for each; without it `degradation` of `[training]` makes them once."""
+    """Random degradations, drawn anew for each LR patch. Without it, `degradation` of `[training]` makes them once."""
 
 
 def read_recipe(path: Path) -> Recipe:

@@ -11,7 +11,7 @@ _T = TypeVar("_T")
 
 
 def read_settings(cls: type[_T], values: Mapping[str, Any], *, where: str) -> _T:
-    """Make a `cls` of `values`; lists become tuples, and what the dataclass itself refuses is passed on.
+    """Make a `cls` of `values`; lists become tuples, and errors of the dataclass itself are passed on.
 
     Args:
         cls: a dataclass.
@@ -40,13 +40,13 @@ def read_settings(cls: type[_T], values: Mapping[str, Any], *, where: str) -> _T
 
 
 def check_table(values: Any, *, where: str) -> None:
-    """Raises OptionError for what is no mapping."""
+    """Raises OptionError if the value is no mapping."""
     if not isinstance(values, Mapping):
         raise OptionError(f"{where}: expected a table, got {values!r}")
 
 
 def _is_of(value: Any, hint: Any) -> bool:
-    """Whether a value is of a kind. Whole numbers are floats, too; which of some literals it is, the class says."""
+    """Whether a value is of a kind. Whole numbers count as floats; the class itself checks literals."""
     kinds = get_args(hint)
     if isinstance(hint, UnionType) or get_origin(hint) is Union:
         return any(_is_of(value, kind) for kind in kinds)

@@ -1,6 +1,7 @@
 """Two runs of pytest-benchmark are compared from their files."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -23,11 +24,14 @@ def test_memory(benchmark):
 def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("runs")
     paths = {}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_XDIST")}
     for name, seconds, peak_bytes in (("base", 0.01, 1000), ("same", 0.01, 1010), ("slow", 0.04, 1500)):
         (folder / "test_it.py").write_text(BENCHMARK.format(seconds=seconds, peak_bytes=peak_bytes))
         paths[name] = folder / f"{name}.json"
         options = ["-q", "-p", "no:cacheprovider", f"--benchmark-json={paths[name]}"]
-        subprocess.run([sys.executable, "-m", "pytest", *options, "test_it.py"], cwd=folder, check=True)
+        subprocess.run(
+            [sys.executable, "-m", "pytest", *options, "test_it.py"], cwd=folder, env=environment, check=True
+        )
     return paths
 
 

@@ -1,9 +1,9 @@
-"""Which filters of a network fall together, read from its traced graph (SRP, section 3.2: free and constrained layers).
+"""Groups of filters that must be removed together, from the traced graph (SRP, section 3.2: free and constrained).
 
 Every filter starts as a channel of its own, and the channels are followed through the graph. Where two tensors are
 added or multiplied, channels at the same place become one: none of them can be removed without the other. PixelShuffle
-makes one channel of factor^2, a concatenation puts channels behind each other, a convolution takes channels in and
-begins new ones. Layers that write the same channels form a group: alone it is free, with others it is tied.
+makes one channel of factor^2, a concatenation appends channels, a convolution reads channels and writes new ones.
+Layers that write the same channels form a group: alone it is free, with others it is tied.
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,7 +16,7 @@ from sr_infer.errors import OptionError
 from training.networks.blocks import MeanShift
 
 CHANNEL_BY_CHANNEL = {"relu", "ReLU", "leaky_relu", "LeakyReLU", "sigmoid", "mean", "interpolate"}
-"""Operations of the networks that leave the channels what they are."""
+"""Operations that treat every channel by itself."""
 ELEMENTWISE = {"add", "mul"}
 
 
@@ -34,17 +34,17 @@ class Group:
 
 @dataclass(frozen=True)
 class ChannelGroups:
-    """What `trace_channel_groups` found. Channels are numbers that mean nothing but "the same" or "another"."""
+    """The result of `trace_channel_groups`. Channels are numbers; equal numbers mean the same channel."""
 
     inputs: dict[str, Tensor]
     """The channel of each input of each convolution, by module name, in the order of the graph; int64."""
     outputs: dict[str, Tensor]
-    """The channel of each of its filters."""
+    """The channel of each filter of each convolution."""
     groups: tuple[Group, ...]
     """What may be pruned."""
 
     def filters(self, channels: Iterable[int]) -> dict[str, Tensor]:
-        """Indices of the filters that write these channels, for every layer that has such; int64, ascending."""
+        """Indices of the filters that write these channels, for every layer that has any; int64, ascending."""
         wanted = torch.tensor(sorted(channels), dtype=torch.long)
         found = {layer: torch.isin(written, wanted).nonzero()[:, 0] for layer, written in self.outputs.items()}
         return {layer: filters for layer, filters in found.items() if len(filters)}

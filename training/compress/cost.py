@@ -1,4 +1,4 @@
-"""What a network costs as a function of its inner widths, fast enough to be asked at every step of a search."""
+"""The cost of a network as a function of its inner widths, fast enough for every step of a search."""
 
 import json
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from training.networks.blocks import convolution_of
 from training.networks.cost import count_parameters
 
 LR_SIZE_HW = (96, 96)
-"""For which DRN's papers count."""
+"""The LR size for which DRN's papers count."""
 
 Unit = Literal["macs", "parameters", "ms"]
 
@@ -33,7 +33,7 @@ class Cost(Protocol):
         """With these inner widths."""
 
     def expected(self, candidates: Sequence[Sequence[int]], probabilities: Sequence[Tensor]) -> Tensor:
-        """With inner widths drawn from `candidates`; differentiable."""
+        """Expected cost when inner widths are drawn from `candidates`; differentiable."""
 
 
 class CountedCost:

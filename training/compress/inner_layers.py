@@ -1,7 +1,6 @@
-"""Layers whose width nothing outside them sees: written by one convolution and read by one other, and by no more.
-
-These are what DRN's compression narrows: inside a step down, inside an attention block, behind an upsampler's
-PixelShuffle. Trunks, tails and the attention itself keep their width.
+"""Inner layers: channels that one convolution writes and one other reads, and nothing else. DRN's compression narrows
+these: inside a step down, inside an attention block, after an upsampler's PixelShuffle. Trunks, tails and the attention
+itself keep their width.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What a run looked like: how SRP's penalty parts filters (the paper's figure 3), how a channel search settles."""
+"""Plots of a run: the filters under SRP's penalty (the paper's figure 3), and the course of a channel search."""
 
 import logging
 from collections.abc import Sequence

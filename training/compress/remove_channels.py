@@ -1,4 +1,4 @@
-"""Filters out of a network for good: what is left is an ordinary network of the same architecture."""
+"""Remove filters from a network; the result is an ordinary network of the same architecture."""
 
 from collections.abc import Iterable
 
@@ -20,7 +20,7 @@ def remove_channels(network: Network, channel_groups: ChannelGroups, removed: It
         removed: channels of `channel_groups`.
 
     Raises:
-        OptionError: the architecture's configuration cannot say the widths that are left.
+        OptionError: the architecture's configuration cannot express the remaining widths.
     """
     gone = torch.tensor(sorted(removed), dtype=torch.long)
     tensors = network.state_dict()

@@ -1,4 +1,4 @@
-"""`python -m training.data DIR`: what a folder of HR pictures holds, what is broken, and how it is split."""
+"""`python -m training.data DIR`: what is in a folder of HR pictures: sizes, broken files, training and validation."""
 
 import argparse
 import sys
@@ -74,7 +74,7 @@ def _report(root: Path, benchmarks: list[Path]) -> str:
 
 
 def _record(weights: Path, finding: str) -> None:
-    """Add the finding to the history in the header of `weights`, from where the exporter takes it into the card."""
+    """Add the finding to the history in the header of `weights`, from which the exporter copies it into the card."""
     tensors, header = load_tensors(weights)
     header.setdefault("history", {})["benchmark_check"] = finding
     save_tensors(weights, tensors, header)

@@ -1,4 +1,4 @@
-"""Fixed degradations with names, on which networks for photographs are watched and measured."""
+"""Named, fixed degradations that measure networks for photographs."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -20,7 +20,7 @@ from training.data.degradation_parts import (
 )
 
 SEED = 1
-"""Of the noise, the same for every picture."""
+"""Seed of the noise, the same for every picture."""
 Finish = Callable[[Pixels], Pixels]
 
 
@@ -77,7 +77,7 @@ VALIDATED: Sequence[str] = (
     "JPEG 75",
     "noise 5",
 )
-"""What a run with random degradations is watched by."""
+"""The conditions that validate a run with random degradations."""
 
 
 def degrade_by_name(hr: Pixels, scale: int, condition: str) -> Pixels:

@@ -1,6 +1,6 @@
-"""What happens to a picture before a user holds it, one pure function each: shrinking, blur, noise, sharpening, codecs.
+"""Degradations as pure functions: shrinking, blur, noise, sharpening, codecs.
 
-All take and return (H, W, 3) uint8 RGB. Sizes of blurs are in pixels of the picture that is given.
+All take and return (H, W, 3) uint8 RGB. Sizes of blurs are in pixels of the given picture.
 """
 
 import io
@@ -39,7 +39,7 @@ OPENCV_CUBIC = -0.75
 
 
 def shrink(picture: Pixels, size_hw: tuple[int, int], kernel: Kernel) -> Pixels:
-    """Resize to (h, w, 3), pixel centres aligned as all these tools align them.
+    """Resize to (h, w, 3), with aligned pixel centres, as all these tools do.
 
     Args:
         picture: (H, W, 3) uint8.
@@ -90,7 +90,7 @@ def add_camera_noise(picture: Pixels, shot: float, read: float, rng: np.random.G
         picture: (H, W, 3) uint8, taken for sRGB (IEC 61966-2-1).
         shot: variance per unit of light, where white is 1; 1e-4 is a clean picture, 1e-2 a very noisy one.
         read: variance in the dark.
-        rng: what is drawn from.
+        rng: source of randomness.
     """
     light = _srgb_to_light()[picture]
     light += rng.standard_normal(light.shape, np.float32) * np.sqrt(shot * light + read)
@@ -100,19 +100,19 @@ def add_camera_noise(picture: Pixels, shot: float, read: float, rng: np.random.G
 
 
 def add_gaussian_noise(picture: Pixels, sigma: float, rng: np.random.Generator) -> Pixels:
-    """White noise of `sigma` 8-bit levels, each channel on its own, as papers on noise add it."""
+    """White noise of `sigma` 8-bit levels, independent in each channel, as in papers on denoising."""
     return _to_levels(picture + sigma * rng.standard_normal(picture.shape, np.float32))
 
 
 def smooth_chroma(picture: Pixels, radius_px: float) -> Pixels:
-    """Colour noise taken out as cameras do it: Cb and Cr through Pillow's GaussianBlur, Y untouched."""
+    """Remove colour noise as cameras do: blur Cb and Cr by Pillow's GaussianBlur, keep Y."""
     y, cb, cr = Image.fromarray(picture).convert("YCbCr").split()
     smooth = ImageFilter.GaussianBlur(radius_px)
     return np.asarray(Image.merge("YCbCr", (y, cb.filter(smooth), cr.filter(smooth))).convert("RGB"))
 
 
 def halve_chroma(picture: Pixels) -> Pixels:
-    """4:2:0 without any other loss, as video has it: Cb and Cr averaged over 2x2 px, then enlarged linearly."""
+    """4:2:0 without any other loss, as in video: average Cb and Cr over 2x2 px, then enlarge them linearly."""
     y, *chroma = Image.fromarray(picture).convert("YCbCr").split()
     half = (-(-y.width // 2), -(-y.height // 2))
     cb, cr = (plane.resize(half, Image.Resampling.BOX).resize(y.size, Image.Resampling.BILINEAR) for plane in chroma)
@@ -150,7 +150,7 @@ def _srgb_to_light() -> NDArray[np.float32]:
 
 @cache
 def _interpolation(in_size: int, out_size: int, cubic: bool) -> NDArray[np.float32]:
-    """Weights (out_size, in_size) of an axis whose result is interpolated where its pixels' centres lie."""
+    """Weights (out_size, in_size) that interpolate an axis at the centres of the result's pixels."""
     centre = (np.arange(out_size) + 0.5) * in_size / out_size - 0.5
     first = np.floor(centre).astype(np.intp)
     part = centre - first

@@ -1,4 +1,4 @@
-"""How LR pictures come to be: bicubic as in the benchmarks, and the other ways that DRN adapts to (section 4.4)."""
+"""Make LR pictures: bicubic as in the benchmarks, and the other degradations that DRN adapts to (section 4.4)."""
 
 import io
 from typing import Literal, get_args

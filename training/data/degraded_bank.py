@@ -1,4 +1,4 @@
-"""Patches whose LR side is degraded anew whenever they are drawn."""
+"""Patches that are degraded anew at every draw."""
 
 from collections.abc import Iterable
 
@@ -33,8 +33,7 @@ class DegradedBank:
             divisors: what the HR picture is shrunk by for each resolution, the largest (the network's input) first;
                 those between are shrunk by MATLAB's bicubic.
             lr_patch_px: side of a patch at the lowest resolution.
-            chain: what is done to it.
-            device: where the patches come out; the pictures stay in main memory.
+            chain: degradations of the LR patches. device: of the patches; the pictures stay in main memory.
 
         Raises:
             ImageError: there is no picture.
@@ -44,7 +43,7 @@ class DegradedBank:
         self._hr = PatchBank(pictures, divisors=(1,), lr_patch_px=side_px, device=torch.device("cpu"))
 
     def __len__(self) -> int:
-        """How many pictures were given."""
+        """Number of pictures."""
         return len(self._hr)
 
     def draw(self, batch: int, generator: torch.Generator, *, share: slice = slice(None)) -> list[Tensor]:
@@ -76,5 +75,5 @@ class DegradedBank:
 
 
 def least_side_px(scale: int, lr_patch_px: int) -> int:
-    """Of an HR picture of which patches can be cut."""
+    """Smallest side of an HR picture that patches can be cut from, in px."""
     return scale * (lr_patch_px + 2 * MARGIN_PX)

@@ -1,4 +1,4 @@
-"""Near-duplicates by perceptual hash: does a training set hold a benchmark's pictures?"""
+"""Near-duplicates by perceptual hash, to find a benchmark's pictures in a training set."""
 
 import numpy as np
 from numpy.typing import NDArray

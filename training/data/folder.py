@@ -1,4 +1,4 @@
-"""A folder tree of HR pictures: what is in it, what is broken, and which pictures are kept for validation."""
+"""A folder tree of HR pictures: find, check and read them, and keep some for validation."""
 
 import csv
 import hashlib
@@ -23,7 +23,7 @@ MODES = ("1", "L", "P", "RGB", "CMYK", "YCbCr")
 _IS_LR = re.compile(r"(^|_)LR(_|$)")
 """Names of folders with LR pictures, as in the layout of DIV2K and of benchmarks."""
 VALIDATION_SHARE = 40
-"""One source picture in so many is kept for validation."""
+"""One source picture in this many is kept for validation."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""All pictures of a set in memory as uint8, at every resolution the loss needs; patches are gathered from there."""
+"""All pictures of a set in memory as uint8, at every resolution of the loss, and random patches of them."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -33,7 +33,7 @@ class PatchBank:
             pictures: (H, W, 3) uint8 RGB, each side at least `divisors[0] * lr_patch_px`.
             divisors: what the HR picture is shrunk by for each resolution, the largest (the network's input) first.
             lr_patch_px: side of a patch at the lowest resolution.
-            device: where the pictures live and the patches come out.
+            device: of the pictures and the patches.
             degradation: of the lowest resolution; those between it and HR are bicubic.
             shrunk: factors below 1 by which copies of the pictures are shrunk first; too small ones are left out.
 
@@ -63,7 +63,7 @@ class PatchBank:
         self._positions = (self._sizes - lr_patch_px + 1).prod(1).cumsum(0)
 
     def __len__(self) -> int:
-        """How many pictures were given."""
+        """Number of pictures."""
         return self._pictures
 
     def draw(self, batch: int, generator: torch.Generator, *, share: slice = slice(None)) -> list[Tensor]:

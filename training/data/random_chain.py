@@ -40,13 +40,13 @@ class RandomChain:
     order: tuple[str, ...] = ("blur", "shrink", "noise", "sharpen", "compress")
     """All five parts in the order in which they are applied."""
     clean: float = 0.2
-    """Share of patches that are shrunk by MATLAB's bicubic, with nothing else done to them."""
+    """Share of patches that MATLAB's bicubic shrinks, without any other degradation."""
     flat: float = 0.0
     """Share of patches that are one colour or a linear ramp, before the chain."""
     kernels: Shares = (("matlab-bicubic", 1.0),)
-    """What shrinks, with the share of each."""
+    """Kernels for shrinking, with the share of each."""
     two_steps: float = 0.0
-    """Share that is shrunk by one kernel to some size in between, and by another one from there."""
+    """Share that is shrunk in two steps, by one kernel to a size in between and by another one from there."""
     blurred: float = 0.0
     blur_sigma_px: Range = (0.2, 0.6)
     """In pixels of the small picture, each axis on its own, direction at random."""
@@ -57,21 +57,21 @@ class RandomChain:
     noise_sigma: Range = (1.0, 10.0)
     """Of Gaussian noise, in 8-bit levels."""
     smoothed: float = 0.5
-    """Share of camera noise of which the colour part is taken out again."""
+    """Share of camera noise without its colour part."""
     sharpened: float = 0.0
     sharpen_radius_px: Range = (0.5, 1.5)
     sharpen_percent: Range = (30, 120)
     codecs: Shares = (("none", 1.0),)
     """"none", "jpeg", "webp" or "chroma" (4:2:0 without any other loss), with the share of each."""
     quality: Range = (40, 98)
-    """Of JPEG and WebP, where it is not light."""
+    """Range of the quality of JPEG and WebP, unless it is light."""
     light: float = 0.0
     """Share of compressions that are light."""
     light_quality: Range = (93, 98)
     subsampling: Shares = (("4:2:0", 1.0),)
-    """Of JPEG, with the share of each."""
+    """Chroma subsampling of JPEG, with the share of each."""
     twice: float = 0.0
-    """Share of JPEGs that were another JPEG before, with its own quality and grid."""
+    """Share of JPEGs that are compressed twice, with a quality and grid for each."""
 
     def __post_init__(self) -> None:
         if sorted(self.order) != sorted(get_args(Part)):
@@ -100,13 +100,12 @@ class RandomChain:
 
 
 def degrade_randomly(hr: Pixels, scale: int, chain: RandomChain, rng: np.random.Generator) -> Pixels:
-    """The LR picture of an HR one, by what is drawn from `rng`; the same state gives the same picture.
+    """Draw a degradation from `rng` and apply it; the same state gives the same picture.
 
     Args:
         hr: (scale h, scale w, 3) uint8.
         scale: at least 1.
-        chain: what may happen, and how often.
-        rng: what is drawn from.
+        chain: degradations and their shares. rng: source of randomness.
 
     Returns:
         (h, w, 3) uint8.

@@ -1,4 +1,4 @@
-"""`checkpoint.safetensors` of a run: weights, moving average, optimiser, hooks, and how far the run is."""
+"""`checkpoint.safetensors` of a run: weights, moving average, optimiser, hooks and progress."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,5 +1,5 @@
-"""A step's loss and gradients as one CUDA graph: starting hundreds of small kernels one by one takes Python longer than
-they take the GPU.
+"""A step's loss and gradients as one CUDA graph: Python needs longer to start hundreds of small kernels than the GPU
+needs to run them.
 """
 
 from collections.abc import Callable, Iterable, Sequence

@@ -1,4 +1,4 @@
-"""Signals that wait for what must not be cut in two."""
+"""Delay signals during writes that must not be interrupted."""
 
 import signal
 import threading
@@ -9,7 +9,7 @@ from types import FrameType
 
 @contextmanager
 def defer_signals() -> Iterator[None]:
-    """Deliver SIGINT and SIGTERM at the end of the block; they are sent to the main thread, others hold nothing."""
+    """Deliver SIGINT and SIGTERM at the end of the block. Does nothing outside the main thread."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

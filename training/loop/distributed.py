@@ -1,4 +1,4 @@
-"""The device of a run, and what its processes do together under torchrun: each takes its share of every batch."""
+"""The device of a run, and its processes under torchrun: each takes its share of every batch."""
 
 import os
 from collections.abc import Iterable
@@ -34,8 +34,8 @@ def join_processes() -> torch.device | None:
     """Under torchrun, join the process group and return this process's device; None when run alone."""
     if "LOCAL_RANK" not in os.environ:
         return None
-    # Optimizers import it. Behind the process group it would keep that and its threads beyond the interpreter's end,
-    # where they now and then abort.
+    # Optimizers import it. Imported after the process group, it would keep the group's threads alive beyond the end of
+    # the interpreter, where they abort now and then.
     import torch._dynamo
 
     if torch.cuda.is_available():
@@ -48,14 +48,14 @@ def join_processes() -> torch.device | None:
 
 
 class Processes:
-    """All that train one network; a single one without torchrun."""
+    """All processes that train one network; a single one without torchrun."""
 
     def __init__(self) -> None:
         self.count = dist.get_world_size() if dist.is_initialized() else 1
         self.rank = dist.get_rank() if dist.is_initialized() else 0
 
     def share_of(self, batch: int) -> slice:
-        """The part of a batch that is this process's.
+        """This process's part of a batch.
 
         Raises:
             OptionError: the batch does not divide among the processes.
@@ -66,7 +66,7 @@ class Processes:
         return slice(self.rank * each, (self.rank + 1) * each)
 
     def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
-        """In one message: a network has hundreds of small ones."""
+        """Average gradients in one message, since a network has hundreds of small tensors."""
         if self.count == 1:
             return
         gradients = [p.grad for p in parameters if p.grad is not None]
@@ -76,7 +76,7 @@ class Processes:
             gradient.copy_(part.view_as(gradient))
 
     def mean(self, value: Tensor) -> Tensor:
-        """Over the processes; `value` becomes their sum."""
+        """Sum `value` over the processes, in place."""
         if self.count > 1:
             dist.all_reduce(value)
         return value / self.count

@@ -1,4 +1,4 @@
-"""Dual networks for weights that were trained before: read from beside the weights, or learnt against them."""
+"""Dual networks for weights of an earlier run: read from the file beside them, or trained against them."""
 
 import logging
 from collections.abc import Callable
@@ -23,7 +23,7 @@ def warm_up_dual_networks(
     seed: int,
     processes: Processes,
 ) -> None:
-    """Load `<weights>-dual.safetensors`, or learn the dual networks for `STEPS` steps while the network stays fixed.
+    """Load `<weights>-dual.safetensors`, or train the dual networks for `STEPS` steps while the network stays fixed.
 
     Nothing happens if the dual networks have no parameters.
 

@@ -1,4 +1,4 @@
-"""What a compression does around every update of the weights."""
+"""Hooks that a compression runs around every update of the weights."""
 
 from collections.abc import Mapping
 from typing import Protocol
@@ -13,7 +13,7 @@ class StepHook(Protocol):
         """Change the gradients."""
 
     def after_update(self, step: int, learning_rate: float) -> None:
-        """Change the weights, or learn something beside them."""
+        """Change the weights, or train other parameters."""
 
     def state(self) -> dict[str, Tensor]:
         """The tensors that a checkpoint must keep."""

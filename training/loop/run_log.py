@@ -1,4 +1,4 @@
-"""What a run tells of itself at every validation: a line of log, and a row of `log.csv`."""
+"""The training log: a line and a row of `log.csv` for every validation."""
 
 import csv
 import logging
@@ -11,7 +11,7 @@ ALARMING_FALL_DB = 1.0
 
 
 class RunLog:
-    """The log of one run; goes on in a file that is there."""
+    """The log of one run; it appends to an existing file."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -21,7 +21,7 @@ class RunLog:
     def write(
         self, *, step: int, progress: float, learning_rate: float, loss: float, psnr_y_db: float, elapsed_s: float
     ) -> None:
-        """Say how far the run is, and warn where it has diverged.
+        """Log the progress, and warn if the run has diverged.
 
         Args:
             step: steps done.

@@ -19,7 +19,7 @@ def check_run_manifest(out: Path, settings: Mapping[str, Any], *, resume: bool) 
 
     Args:
         out: the run's folder.
-        settings: everything that decides the result, as JSON can hold it.
+        settings: everything that decides the result, as JSON values.
         resume: continue a run that is there.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Learning rates as pure functions of how far a run is."""
+"""Learning rates as pure functions of a run's progress."""
 
 from math import cos, pi
 
@@ -11,7 +11,7 @@ def learning_rate(settings: TrainingOptions, *, step: int, progress: float) -> f
     Args:
         settings: rates and the schedule's name.
         step: steps done so far, for the warm-up.
-        progress: 0 at the start, 1 at the end of the run, whether steps or minutes end it.
+        progress: 0 at the start of the run, 1 at its end, by steps or minutes.
     """
     high, low = settings.learning_rate, settings.final_learning_rate
     if settings.schedule == "one-cycle":  # Smith 2018, with torch's shape: 30 % up from high / 25, then down

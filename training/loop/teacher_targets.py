@@ -1,7 +1,7 @@
-"""Targets from a trained network: what it makes of a patch that is turned at random, turned back.
+"""Targets from a trained network: its result for a randomly turned patch, turned back.
 
 Over many steps they average to the network's geometric self-ensemble (Timofte et al., CVPR 2016, section 3.4), which is
-better than the network, and holds nothing that an LR picture does not tell: gradients have little noise.
+better than the network. It holds nothing that the LR picture lacks, so gradients have little noise.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,7 +18,7 @@ class SelfEnsemble:
     def __init__(self, teacher: Network, share: float) -> None:
         """
         Args:
-            teacher: of the student's scale and value range; stays as it is.
+            teacher: of the student's scale and value range; it is not trained.
             share: above 0, at most 1.
         """
         self.share = share

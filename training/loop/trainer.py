@@ -41,7 +41,7 @@ LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What ends a run before the recipe's steps do; the learning rate reaches its floor there."""
+    """Limits that end a run before the recipe's steps; the learning rate reaches its floor there."""
 
     steps: int | None = None
     minutes: float | None = None
@@ -83,7 +83,7 @@ class Trainer:
         self.updater = WeightUpdater(self.network, self.loss, self.settings, self.processes, device)
         self.ema = self.updater.ema
         self.hooks = self.updater.hooks
-        """Compressions add themselves here, by the prefix of their state in the checkpoint."""
+        """Hooks of compressions, by the prefix of their state in the checkpoint."""
         self.self_ensemble: SelfEnsemble | None = None
         self.step = 0
         self.elapsed_s = 0.0
@@ -133,7 +133,7 @@ class Trainer:
         return max(self.step / self.last_step, by_minutes)
 
     def start_from(self, weights: Path) -> None:
-        """Take over the fitting tensors of earlier weights (another scale, a narrower network), with a new schedule."""
+        """Load the fitting tensors of earlier weights (another scale, a narrower network), and start a new schedule."""
         fresh = load_matching(self.network, weights, scale=self.recipe.network.scale)
         self.ema.load_state_dict(self.network.state_dict())
         self.started_from = provenance(weights)
@@ -160,7 +160,7 @@ class Trainer:
         self.taught_by = provenance(teacher, with_earlier=False)
 
     def use_loss(self, loss: nn.Module) -> None:
-        """Train with a loss around this trainer's; its own parameters are learnt as well."""
+        """Train with a loss that wraps this trainer's; its own parameters are trained as well."""
         self.updater.use_loss(loss)
 
     def compile(self) -> None:
@@ -202,7 +202,7 @@ class Trainer:
 
         Learnt dual networks go into `<name>-dual.safetensors`.
 
-        KeyboardInterrupt leaves a checkpoint from which `resume` goes on, and is passed on.
+        On KeyboardInterrupt, write a checkpoint for `resume` and raise it again.
 
         Raises:
             RunError: loss or weights are no longer finite; the last checkpoint is kept.
@@ -267,7 +267,7 @@ class Trainer:
             )
 
     def _seconds_since(self, start: float) -> float:
-        """The same in all processes where it decides on rates and on the end."""
+        """Equal in all processes where it decides on rates and on the end."""
         seconds = time.monotonic() - start
         return self.processes.agree_on(seconds) if self.limits.minutes else seconds
 
@@ -313,7 +313,7 @@ class Trainer:
         return self.updater.autocast()
 
     def history(self) -> dict[str, object]:
-        """What was done so far, for the model card."""
+        """The history of the run, for the model card."""
         return {
             "steps": self.step,
             "batch": self.settings.batch,
@@ -358,5 +358,5 @@ class Trainer:
 
 
 def peak_memory_bytes(device: torch.device) -> int:
-    """The most that tensors took on a GPU, or this process on a CPU, so far."""
+    """Peak memory so far: of tensors on a GPU, or of this process on a CPU."""
     return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else peak_resident_bytes()

@@ -1,4 +1,4 @@
-"""What a run is watched by: luma PSNR on the middle of a few pictures that it does not learn from."""
+"""Validation during training: PSNR-Y on the middle of a few pictures that are not trained on."""
 
 import logging
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ LOG = logging.getLogger(__name__)
 Pixels = NDArray[np.uint8]
 PICTURES = 24
 SIDE_PX = 256
-"""Of the middle part that is looked at."""
+"""Largest side of the middle part, in px."""
 
 
 def validation_pictures(folder: Folder, *, multiple: int) -> list[Pixels]:
@@ -36,13 +36,13 @@ def validation_pictures(folder: Folder, *, multiple: int) -> list[Pixels]:
 
 
 def mean_psnr_y_db(network: Network, pictures: Sequence[Pixels], degradation: Degradation) -> float:
-    """Over HR pictures, of which the network upscales LR ones that are made so."""
+    """Mean PSNR-Y over HR pictures, upscaled from LR ones of this degradation."""
     scale = network.config.scale
     return mean(psnr_y(upscale_pixels(network, degrade(hr, scale, degradation)), hr, border=scale) for hr in pictures)
 
 
 def mean_psnr_y_of_conditions_db(network: Network, pictures: Sequence[Pixels]) -> float:
-    """Over HR pictures and the fixed degradations VALIDATED, each condition logged as well."""
+    """Mean PSNR-Y over HR pictures and the degradations VALIDATED; logs each of them."""
     scale = network.config.scale
     each = {
         name: mean(

@@ -24,7 +24,7 @@ class WeightUpdater:
         """
         Args:
             network: the network to train, on `device`.
-            loss: from the network and a batch to one number, on `device`; its parameters are learnt as well.
+            loss: from the network and a batch to one number, on `device`; its own parameters are trained as well.
             options: precision, betas, clip_norm and ema_decay are used here.
             processes: share the batch; their gradients are averaged.
             device: where to compute.
@@ -34,7 +34,7 @@ class WeightUpdater:
         self.parameters = [p for p in (*network.parameters(), *loss.parameters()) if p.requires_grad]
         self.optimizer = torch.optim.Adam(self.parameters, lr=0.0, betas=options.betas, fused=True)
         self.hooks: dict[str, StepHook] = {}
-        """By the prefix of their state in the checkpoint."""
+        """Hooks by the prefix of their state in the checkpoint."""
         self._compiled_loss: Callable[..., Tensor] | None = None
         self._cuda_graph: CudaGraphGradients | None = None
 
@@ -54,7 +54,7 @@ class WeightUpdater:
         return self._cuda_graph is not None
 
     def use_loss(self, loss: nn.Module) -> None:
-        """Minimise another loss from now on; its own parameters are learnt as well."""
+        """Minimise another loss from now on; its own parameters are trained as well."""
         self.loss = loss.to(self.device)
         known = set(self.parameters)
         own = [p for p in loss.parameters() if p.requires_grad and p not in known]

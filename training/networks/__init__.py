@@ -1,4 +1,4 @@
-"""The networks, each one file to be held beside its paper, and the table that finds them by name."""
+"""The networks, one file each to compare with its paper, and the table that finds them by name."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -61,5 +61,5 @@ def read_config(values: Mapping[str, Any], *, where: str) -> tuple[str, NetworkC
 
 
 def build_network(architecture: str, config: NetworkConfig) -> Network:
-    """A network with fresh weights; takes and gives (N, 3, H, W) RGB in 0 .. `config.value_range`."""
+    """A network with fresh weights, from and to (N, 3, H, W) RGB in 0 .. `config.value_range`."""
     return ARCHITECTURES[architecture][1](config)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""The few layers that several networks share."""
+"""Layers that several networks share."""
 
 from collections.abc import Mapping
 
@@ -22,9 +22,9 @@ def convolution_of(network: nn.Module, name: str) -> nn.Conv2d:
 
 
 class MeanShift(nn.Module):
-    """A fixed per-pixel colour transform, `weight @ rgb + bias`, in its own precision whatever the autocast.
+    """A fixed per-pixel colour transform, `weight @ rgb + bias`, in its own precision, also under autocast.
 
-    The papers subtract the training set's mean in front of the first convolution and add it behind the last. It is
+    The papers subtract the training set's mean before the first convolution and add it after the last. It is
     fixed here; released weights, which trained it by accident, may hold other values.
     """
 
@@ -53,7 +53,7 @@ class ResidualBlock(nn.Module):
 
 
 UPSAMPLING_FACTORS = {2: (2,), 3: (3,), 4: (2, 2)}
-"""PixelShuffles that EDSR's upsampler does at each scale."""
+"""PixelShuffles of EDSR's upsampler at each scale."""
 
 
 class Upsampler(nn.Sequential):
@@ -67,6 +67,6 @@ class Upsampler(nn.Sequential):
 
 
 def upsampler_widths(name: str, scale: int, shapes: Mapping[str, torch.Size]) -> tuple[int, ...]:
-    """Channels behind each PixelShuffle of the `Upsampler` that is called `name` in tensors of these shapes."""
+    """Channels after each PixelShuffle of the `Upsampler` called `name` in tensors of these shapes."""
     factors = UPSAMPLING_FACTORS[scale]
     return tuple(shapes[f"{name}.{2 * step}.weight"][0] // factor**2 for step, factor in enumerate(factors))

@@ -1,6 +1,7 @@
 """DRN, the dual regression network (Guo et al., "Towards Lightweight Super-Resolution with Dual Regression Learning",
-arXiv 2207.07929): a U-net that goes down from the bicubic picture and up again through channel-attention blocks, with
-an image at every resolution. The compressed networks S30, S50 and S70 differ from DRN-S by their inner widths alone.
+arXiv 2207.07929): a U-net that goes down from the bicubic picture and up through channel-attention blocks, with an
+output image at every resolution. The compressed networks S30, S50 and S70 differ from DRN-S by their inner widths
+alone.
 """
 
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ from training.networks.widths import fill_widths
 
 @dataclass(frozen=True, kw_only=True)
 class DRNConfig:
-    """DRN-S x4 by default. An empty width list means dense: each inner layer as wide as what surrounds it.
+    """DRN-S x4 by default. An empty width list means dense: each inner layer is as wide as the layers around it.
 
     Raises:
         OptionError: a scale other than 2, 4, 8, or lists of the wrong length.
@@ -32,13 +33,13 @@ class DRNConfig:
     block_widths: tuple[tuple[int, ...], ...] = ()
     """Inner widths of each stage's blocks, coarsest stage first."""
     upsampler_widths: tuple[int, ...] = ()
-    """Channels behind each stage's PixelShuffle."""
+    """Channels after each stage's PixelShuffle."""
     level_widths: tuple[int, ...] = ()
     """Channels at each resolution on the way down, finest first."""
     stage_widths: tuple[int, ...] = ()
-    """Channels that each stage gives, coarsest stage first."""
+    """Output channels of each stage, coarsest stage first."""
     attention_widths: tuple[tuple[int, ...], ...] = ()
-    """Channels inside each block's attention, coarsest stage first; dense means a 16th of what the stage works at."""
+    """Channels inside each block's attention, coarsest stage first; dense means a 16th of the stage's channels."""
     negative_slope: float = 0.2
     value_range: float = 255.0
 
@@ -78,17 +79,17 @@ class DRNConfig:
 
     @property
     def downscale_factors(self) -> tuple[int, ...]:
-        """How much smaller than the HR picture the input and each target are, the input first."""
+        """Factors by which the input and each target are smaller than the HR picture, the input first."""
         return tuple(2**step for step in range(self.steps, -1, -1))
 
     @property
     def dual_features(self) -> int:
-        """Inner channels of the dual networks that are trained with this network."""
+        """Inner channels of this network's dual networks."""
         return self.features
 
     @property
     def trunk_widths(self) -> tuple[int, ...]:
-        """Channels that each stage works at, coarsest first."""
+        """Channels of each stage, coarsest first."""
         joined = zip(self.stage_widths, self.level_widths[-2::-1], strict=True)
         return (self.level_widths[-1], *(stage + level for stage, level in joined))[: self.steps]
 
@@ -126,7 +127,7 @@ class DRN(nn.Module):
         return self.add_mean(self.tails[-1](self._features(lr)[-1]))
 
     def pyramid(self, lr: Tensor) -> list[Tensor]:
-        """The images of every resolution, 1x, 2x, .. scale; the last is what `forward` gives."""
+        """The images of every resolution, 1x, 2x, .. scale; the last is the result of `forward`."""
         return [self.add_mean(tail(x)) for tail, x in zip(self.tails, self._features(lr), strict=True)]
 
     def _features(self, lr: Tensor) -> list[Tensor]:
@@ -146,7 +147,7 @@ class DRN(nn.Module):
 
 
 class DualStep(nn.Sequential):
-    """The dual network of one step: an image of `stride` times the size back to the smaller one (section 3.1)."""
+    """The dual network of one step: from an image of `stride` times the size to the smaller one (section 3.1)."""
 
     def __init__(self, features: int, stride: int = 2) -> None:
         super().__init__(

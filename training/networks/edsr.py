@@ -1,4 +1,4 @@
-"""EDSR (Lim et al., CVPRW 2017), and with the other tail SRPN-Lite (Zhang et al., "Learning Efficient Image
+"""EDSR (Lim et al., CVPRW 2017) and, with the other tail, SRPN-Lite (Zhang et al., "Learning Efficient Image
 Super-Resolution Networks via Structure-Regularized Pruning", ICLR 2022): 16 residual blocks of 45 channels.
 """
 
@@ -32,7 +32,7 @@ class EDSRConfig(SingleImageConfig):
     tail: Literal["upsampler", "shuffle"] = "upsampler"
     """EDSR's upsampler and convolution, or SRPN-Lite's single convolution and PixelShuffle."""
     upsampler_widths: tuple[int, ...] = ()
-    """Channels behind each PixelShuffle of EDSR's upsampler; empty means `width`."""
+    """Channels after each PixelShuffle of EDSR's upsampler; empty means `width`."""
     residual_scale: float = 1.0
     value_range: float = 255.0
 

@@ -1,4 +1,4 @@
-"""What training asks of every network and of its configuration; a network with one image takes it from here."""
+"""What training needs of every network and its configuration; base classes for networks with one output image."""
 
 from torch import Tensor, nn
 
@@ -10,12 +10,12 @@ class SingleImageConfig:
 
     @property
     def downscale_factors(self) -> tuple[int, ...]:
-        """How much smaller than the HR picture the input and each target are, the input first."""
+        """Factors by which the input and each target are smaller than the HR picture, the input first."""
         return (self.scale, 1)
 
     @property
     def dual_features(self) -> int:
-        """Inner channels of the dual networks that are trained with this network."""
+        """Inner channels of this network's dual networks."""
         return 16
 
 

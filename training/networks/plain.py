@@ -1,6 +1,6 @@
 """The plain network of MemSR (Wu, Lee, Ma, "MemSR: Training Memory-efficient Lightweight Model for Image
-Super-Resolution", ICML 2022): a chain of 3x3 convolutions without any skip, so that two feature maps at a time are all
-the memory it needs.
+Super-Resolution", ICML 2022): a chain of 3x3 convolutions without skips, so that it needs memory for two feature maps
+only.
 """
 
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ class PlainConfig(SingleImageConfig):
     widths: tuple[int, ...] = (64,) * 34
     """Output channels of each convolution before the tail."""
     activation: Literal["every", "second"] = "every"
-    """ReLU behind every convolution (the paper), or behind every second one, none behind the last (its code)."""
+    """ReLU after every convolution (the paper), or after every second one and not after the last (its code)."""
     value_range: float = 255.0
 
     def __post_init__(self) -> None:
@@ -63,14 +63,14 @@ class Plain(SingleImageNetwork):
 
     @property
     def convolutions(self) -> list[nn.Conv2d]:
-        """In the order of computing, the tail's last."""
+        """In the order of computation, the tail's last."""
         return [module for module in (*self.body, self.tail[0]) if isinstance(module, nn.Conv2d)]
 
     def forward(self, lr: Tensor) -> Tensor:
         return self.add_mean(self.tail(self.body(self.sub_mean(lr))))
 
     def features(self, lr: Tensor) -> list[Tensor]:
-        """What each layer before the tail gives, (N, width, H, W), behind its ReLU if it has one."""
+        """The output of each layer before the tail, (N, width, H, W), after its ReLU if it has one."""
         x, features = self.sub_mean(lr), list[Tensor]()
         for module in self.body:
             x = module(x)

@@ -1,10 +1,11 @@
-"""MemSR's plain network as it is trained: with a channel of ones instead of biases, around features that stay centred.
+"""MemSR's plain network in the form that is trained: a channel of ones instead of biases, and centred features.
 
     h_(i+1) = max(W_i * [ones, h_i], -floor_(i+1))
 
 computes what convolution, bias and ReLU compute of g = h + floor, so `plain` gives a `Plain` network, one channel
-wider, that does exactly the same on every border. Why not train that one: features that a winning initialisation shifts
-far into the positive are nearly constant, and every step of Adam along the constant moves all layers behind.
+wider, that does exactly the same on every border. `Plain` itself trains badly: a winning initialisation shifts its
+features far into the positive, where they are nearly constant, and every step of Adam along the constant moves all
+later layers.
 """
 
 from dataclasses import asdict, dataclass
@@ -68,7 +69,7 @@ class OnesPlain(SingleImageNetwork):
     @classmethod
     @torch.no_grad()
     def centred(cls, network: Plain, lr: Tensor) -> "OnesPlain":
-        """What `plain` gave, to be trained further: the same function, around the features' means on these pictures.
+        """The inverse of `plain`, for further training: the same function, around the features' means on `lr`.
 
         Args:
             network: the first channel of each layer but the tail is the ones.
@@ -105,7 +106,7 @@ class OnesPlain(SingleImageNetwork):
         return self.add_mean(self.tail(self.features(lr)[-1]))
 
     def features(self, lr: Tensor) -> list[Tensor]:
-        """What each layer before the tail gives, (N, width, H, W), centred, behind its floor if it has one."""
+        """The output of each layer before the tail, (N, width, H, W), centred, after its floor if it has one."""
         x, features = self.sub_mean(lr), []
         for layer, activation in zip(self.layers, self.activations, strict=True):
             x = activation(layer(x))
@@ -124,15 +125,15 @@ class OnesPlain(SingleImageNetwork):
         """The same function as convolutions, biases and ReLU; the first channel of each layer is the ones.
 
         Args:
-            for_half: give weights that float16 holds. What rounding does to the kernels is then no longer exact, but
-                the large constants that nearly cancel are.
+            for_half: give weights that float16 holds. The kernels are then rounded, but the large constants that nearly
+                cancel stay exact.
         """
         first, *others = self._kernels(for_half=for_half)
         *layers, tail = (_constants_for_half(kernel) if for_half else kernel for kernel in others)
         return self._assembled([making_ones(first), *map(making_ones, layers), tail])
 
     def collapsed(self) -> Plain:
-        """Biases in place of the ones, which is wrong within a pixel of the border, layer by layer."""
+        """Biases in place of the ones; each layer is wrong within a pixel of the border."""
         first, *others = self._kernels(for_half=False)
         return self._assembled([first, *map(without_ones, others)])
 
@@ -160,7 +161,7 @@ class OnesPlain(SingleImageNetwork):
 
 
 def _constants_for_half(kernel: Convolution) -> Convolution:
-    """Bias and kernel on the ones in half precision, the centre of the latter making up for what the others lose."""
+    """Bias and kernel on the ones in half precision; the kernel's centre corrects the rounding of the other values."""
     ones = kernel.weight[:, 0].double()
     constant = kernel.bias.double() + ones.sum(dim=(1, 2))
     bias, ones = constant.half().double(), ones.half().double()

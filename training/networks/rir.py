@@ -31,7 +31,7 @@ class RIRConfig(SingleImageConfig):
     inner_widths: tuple[tuple[int, ...], ...] = ()
     """Channels inside each block of each group; empty means `width` in all."""
     upsampler_widths: tuple[int, ...] = ()
-    """Channels behind each PixelShuffle of the upsampler; empty means `width`."""
+    """Channels after each PixelShuffle of the upsampler; empty means `width`."""
     value_range: float = 255.0
 
     def __post_init__(self) -> None:

@@ -1,4 +1,4 @@
-"""SRResNet (Ledig et al., CVPR 2017) in the form that is trained today: without batch normalisation, leaky ReLU, and
+"""SRResNet (Ledig et al., CVPR 2017) in today's form: without batch normalisation, leaky ReLU, and
 the bilinear picture added at the end ("MSRResNet" of ESRGAN, Wang et al., ECCVW 2018). 1,517,571 parameters at x4.
 """
 
@@ -28,9 +28,9 @@ class SRResNetConfig(SingleImageConfig):
     inner_widths: tuple[int, ...] = ()
     """Channels inside each block; empty means `width` in all."""
     upsampler_widths: tuple[int, ...] = ()
-    """Channels behind each PixelShuffle of the upsampler; empty means `width`."""
+    """Channels after each PixelShuffle of the upsampler; empty means `width`."""
     last_width: int = 0
-    """Channels of the convolution behind the upsampler; 0 means `width`."""
+    """Channels of the convolution after the upsampler; 0 means `width`."""
     value_range: float = 1.0
 
     def __post_init__(self) -> None:

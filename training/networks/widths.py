@@ -1,4 +1,4 @@
-"""Width lists of configurations: an empty one means dense, and every one has the length that the network needs."""
+"""Check width lists of configurations; an empty list means dense."""
 
 from typing import Any
 

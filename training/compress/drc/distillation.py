@@ -1,5 +1,5 @@
-"""Fine-tuning beside a larger DRN, as the authors' code does it: the features in front of the last tail agree in their
-mean over the channels, so that both networks may have widths of their own.
+"""Fine-tuning with a larger DRN as teacher, as in the authors' code. The loss compares the channel means of the
+features before the last tail, so the two networks may have different widths.
 """
 
 from collections.abc import Sequence
@@ -13,13 +13,13 @@ from training.networks import DRN
 
 
 class TailDistillation(nn.Module):
-    """`loss + weight * MSE(mean over channels of what the last tail reads, of the teacher's)`."""
+    """`loss + weight * MSE` between the channel means of the last tail's input and of the teacher's."""
 
     def __init__(self, loss: ReconstructionLoss, teacher: DRN, weight: float) -> None:
         """
         Args:
             loss: what the student learns otherwise.
-            teacher: a DRN of the same scale; stays as it is, and out of the state.
+            teacher: a DRN of the same scale; it is neither trained nor saved.
             weight: 1 in the authors' code.
         """
         super().__init__()

@@ -38,7 +38,7 @@ RECORDED_POINTS = 200
 
 
 class DualRegressionCompression:
-    """One run in the folder `out`, from dense weights `drn-s-x4` to `drn-s50-x4.safetensors` where the ratio is 0.5.
+    """One run in the folder `out`, for example from the weights `drn-s-x4` to `drn-s50-x4.safetensors` with ratio 0.5.
 
     It leaves `search/` with `curve.csv` and `curve.png`, `widths.toml`, `pruning/`, `pruned.safetensors`, the
     fine-tuned weights with `log.csv`, and `stages.jsonl` with a line for every stage that is done.
@@ -81,7 +81,7 @@ class DualRegressionCompression:
             recipe.widths.projected(narrowest, self.cost)
 
     def describe(self) -> str:
-        """What may be narrowed to what, and the dense size."""
+        """The layers that may become narrower, their candidates, and the dense size."""
         kinds = Counter((width, self.recipe.widths.candidates(width)) for width in self.inner.widths)
         lines = [
             f"{count} layers of {width} channels, to {', '.join(map(str, to))}" for (width, to), count in kinds.items()
@@ -100,7 +100,7 @@ class DualRegressionCompression:
             folder: pictures to learn from.
             device: where.
             limits: of each training; its steps also bound the batches of a pruning step.
-            resume: go on from where a run in `out` was stopped.
+            resume: continue the run in `out`.
 
         Raises:
             OptionError: `out` holds a run and `resume` is not set.
@@ -237,7 +237,7 @@ class DualRegressionCompression:
 
     @contextmanager
     def _stage(self, name: str) -> Iterator[dict[str, Any]]:
-        """Times a stage and, once it is done, adds a line with what it recorded to `stages.jsonl`."""
+        """Times a stage and adds a line with its record to `stages.jsonl` when it is done."""
         LOG.info("%s ...", name)
         start = time.monotonic()
         record: dict[str, Any] = {"stage": name}

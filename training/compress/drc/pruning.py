@@ -1,8 +1,8 @@
-"""Channel pruning with dual regression (DRN, eq. 5), and what the paper compares it with (table 3).
+"""Channel pruning with dual regression (DRN, eq. 5), and the methods of the paper's table 3.
 
-Layer by layer, the convolution that reads an inner layer starts without inputs. Again and again the inputs whose
-weights have the largest gradient of `L_M + gamma L_DR` come back, with their trained weights, and all that are back
-learn for a while. L_M is the squared error of what the convolution gives against the dense network.
+Layer by layer, the convolution that reads an inner layer starts without inputs. The inputs whose weights have the
+largest gradient of `L_M + gamma L_DR` return step by step with their trained weights. After each step the returned
+inputs are trained for some batches. L_M is the squared error of the convolution's output against the dense network's.
 """
 
 import logging
@@ -46,9 +46,9 @@ class Pruning:
     gamma: float = 1.0
     """Weight of the dual regression loss; with 0 the features alone are compared."""
     channels_per_step: int = 1
-    """How many channels come back at once."""
+    """Channels that return in one step."""
     batches: int = 10
-    """Batches that a gradient is summed over, and that the chosen channels then learn from."""
+    """Batches over which a gradient is summed, and on which the chosen channels are then trained."""
     batch: int = 16
     lr_patch_px: int = 48
     learning_rate: float = 5e-5
@@ -69,7 +69,7 @@ class Pruning:
 
 
 class ChannelPruning:
-    """One pass through all inner layers; its state behind each layer is in `checkpoint`."""
+    """One pass through all inner layers; `checkpoint` holds the state after each layer."""
 
     def __init__(
         self,
@@ -85,12 +85,12 @@ class ChannelPruning:
     ) -> None:
         """
         Args:
-            dense: what the layers are compared with; stays as it is.
+            dense: the network to compare with; it is not changed.
             pruned: a copy of it, whose weights are changed.
             inner: layers of both.
             widths: channels to leave in each.
             settings: how.
-            loss: L_DR with its dual networks, which stay as they are.
+            loss: L_DR with its dual networks, which are not trained.
             batches: pictures at `loss.divisors` each.
             checkpoint: the file of the state.
         """
@@ -102,7 +102,7 @@ class ChannelPruning:
         self.kept: list[list[int]] = []
 
     def run(self) -> Network:
-        """Prune what is not pruned yet; returns the narrow network.
+        """Prune the layers that are left; returns the narrow network.
 
         Raises:
             RunError: the checkpoint belongs to another run, or masking and removing do not agree.
@@ -232,7 +232,7 @@ def _drop_inputs(reader: nn.Conv2d, kept: list[int]) -> None:
 
 @contextmanager
 def _output_of(network: Network, layer: str) -> Iterator[list[Tensor]]:
-    """What this layer gives inside."""
+    """The output of this layer."""
     outputs: list[Tensor] = []
     hook = network.get_submodule(layer).register_forward_hook(lambda _, __, output: outputs.append(output))
     try:

@@ -19,12 +19,12 @@ class DRCRecipe:
     widths: WidthsOptions
     alpha: AlphaOptions
     search: TrainingOptions
-    """Of the weights during the search."""
+    """Training of the weights during the search."""
     pruning: Pruning
     fine_tuning: TrainingOptions
-    """Its dual settings are those of the pruning, too."""
+    """Training after the pruning. Its dual settings apply to the pruning as well."""
     distillation_weight: float = 1.0
-    """Of a teacher, if one is given."""
+    """Weight of the teacher's loss, if there is a teacher."""
 
 
 def read_drc_recipe(path: Path) -> DRCRecipe:

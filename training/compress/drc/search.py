@@ -2,7 +2,7 @@
 
 A layer that gets c(v) channels with probability p_v gives `sum_v p_v conv(X[first c(v)])`. Convolutions are linear, so
 that is one convolution whose inputs are scaled: channel k by the probability that it is among those kept. Weights and
-probabilities are learnt in turns, on two halves of the pictures.
+probabilities are learnt alternately, on two halves of the pictures.
 """
 
 from collections.abc import Mapping, Sequence
@@ -36,13 +36,13 @@ class AlphaOptions:
     start_spread: float = 0.0
     """Standard deviation of alpha at first: 0 in the paper, 1e-3 in the authors' code."""
     order: Literal["l1", "first"] = "l1"
-    """Which channels count as the first: those with the largest weights in the layer that reads them, as the authors'
-    code has it, or those that are stored first (eq. 3), which in a trained network are as good as random."""
+    """Which channels count as the first. "l1": those with the largest weights in the reading layer, as in the authors'
+    code. "first": those stored first (eq. 3); in a trained network their order is random."""
     unrolled: bool = False
-    """Learn alpha for weights that are one step ahead (DARTS), exactly. The authors' code means to, but its second
-    order is nearly 0 by mistake, so the first order that the paper describes is the default. Three times the memory."""
+    """Learn alpha for weights one step ahead (DARTS), exactly, for three times the memory. In the authors' code a
+    mistake makes the second-order term nearly 0, so the default is the first order that the paper describes."""
     cost_weight: float = 0.0
-    """Adds so much times the expected share of the dense cost to the loss of alpha; the paper has no such term."""
+    """Weight of the expected share of the dense cost in alpha's loss; the paper has no such term."""
     seed: int = 1
 
     def __post_init__(self) -> None:
@@ -53,7 +53,7 @@ class AlphaOptions:
 
 
 class ChannelSearch:
-    """The trainer's companion: it scales the channels of `trainer.network` and of its average, and learns alpha.
+    """A hook of the trainer that scales the channels of `trainer.network` and of its average, and learns alpha.
 
     `record` has rows of step, alpha's loss, expected share of the dense cost, share within the budget, mean entropy.
     """
@@ -95,7 +95,7 @@ class ChannelSearch:
                 self._scale_inputs(network, layer, index)
 
     def before_update(self, step: int) -> None:
-        """Nothing: the weights learn from the training loss alone."""
+        """Does nothing: the weights learn from the training loss alone."""
 
     def after_update(self, step: int, learning_rate: float) -> None:
         generator = torch.Generator().manual_seed(-1 - self.settings.seed * 1_000_003 - step)
@@ -111,7 +111,7 @@ class ChannelSearch:
             self.record.append((step, loss.item(), share.item(), within, entropy.item()))
 
     def probabilities(self) -> list[Tensor]:
-        """Of the candidates, for each layer."""
+        """Probabilities of the candidates, for each layer."""
         return [alpha.softmax(dim=0) for alpha in self.alphas]
 
     def chosen(self) -> tuple[int, ...]:
@@ -161,7 +161,7 @@ class ChannelSearch:
         is_kept = (places[:, None] < counts).double()
 
         def scale(reader: nn.Conv2d, inputs: tuple[Tensor]) -> tuple[Tensor]:
-            # float64: where all widths do equally well, alpha's gradient is a difference of equal numbers, and Adam
+            # float64: where all widths are equally good, alpha's gradient is a difference of equal numbers, and Adam
             # makes a step even of their rounding errors.
             kept = (is_kept * self.alphas[index].double().softmax(dim=0)).sum(dim=1)
             if self.settings.order == "l1":
@@ -179,7 +179,7 @@ def preferences(candidates: Sequence[Sequence[int]], alphas: Sequence[Tensor]) -
 
 
 class _Stepped(nn.Module):
-    """Network and loss as one module, whose weights can be put in other places."""
+    """Network and loss as one module, so that `functional_call` can replace all weights."""
 
     def __init__(self, network: nn.Module, loss: nn.Module) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Which inner widths a compressed DRN may have, how they are brought within the budget, and the file they are kept in
+"""Candidate inner widths of a compressed DRN, their choice within a budget, and the file that holds them
 (arXiv 2207.07929).
 """
 
@@ -27,7 +27,7 @@ class WidthsOptions:
     """
 
     ratio: float = 0.5
-    """r: what is left costs at most 1 - r of the dense network."""
+    """r: the result costs at most 1 - r of the dense network."""
     by: Literal["search", "uniform"] = "search"
     """Channel number search, or `c - floor(c r)` of the c channels of every layer, whatever the other settings are."""
     factors: tuple[float, ...] = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
@@ -37,9 +37,9 @@ class WidthsOptions:
     """Searched widths are rounded to a multiple of this, but not to 0. The authors' code has 4; onnxruntime on AVX-512
     is as fast with the next multiple of 16."""
     budget: Unit = "macs"
-    """What `ratio` is of: multiply-accumulates, parameters, or milliseconds in `latency_table`."""
+    """The cost that `ratio` bounds: multiply-accumulates, parameters, or milliseconds in `latency_table`."""
     fill: bool = True
-    """Widen what is cheapest to widen when the search asks for less than the budget; the paper does not."""
+    """Widen the layers that are cheapest to widen if the search stays below the budget; the paper does not."""
     latency_table: str = ""
     """JSON of `python -m benchmarks.layer_latency`, beside the recipe."""
 
@@ -62,7 +62,7 @@ class WidthsOptions:
         return tuple(sorted({self._rounded(width, factor * (1 - self.ratio)) for factor in self.factors}))
 
     def _rounded(self, width: int, share: float) -> int:
-        """As the authors do it: down to a whole number, then to the multiple, down from the middle."""
+        """Round as the authors do: down to a whole number, then to the nearest multiple, ties down."""
         whole, rest = divmod(int(round(width * share, 9)), self.multiple)
         return min(width, max(1, whole + (2 * rest > self.multiple)) * self.multiple)
 
@@ -74,8 +74,9 @@ class WidthsOptions:
         return int(round(width * self.ratio, 9))
 
     def projected(self, preferences: Sequence[dict[int, float]], cost: Cost) -> tuple[int, ...]:
-        """The preferred width of each layer, narrowed where it costs least preference for what it saves, until the
-        budget is kept; with `fill` then widened, where it gains most for what it costs, as far as the budget allows.
+        """Start from the preferred width of each layer. Narrow the layer that loses the least preference for its saving
+        until the budget is kept. With `fill`, then widen the layer that gains the most for its cost while the budget
+        allows.
 
         Args:
             preferences: log probability of each candidate, for every layer.
@@ -133,7 +134,7 @@ def _changes(preferences: Sequence[dict[int, float]], widths: list[int], cost: C
 
 
 def write_widths(path: Path, network: Network, inner: InnerLayers, widths: Sequence[int]) -> None:
-    """Write TOML: inner width by the writer's module name, and what the network then has.
+    """Write TOML: inner widths by the writer's module name, and the network's size as a comment.
 
     Raises:
         OutputError: the file cannot be written.

@@ -1,14 +1,13 @@
-"""MemSR's conversion: a residual teacher as the plain network that computes the same (sec. 3.2).
-
-A skip becomes channels that are carried beside the body. With x0 behind the head, x before a block and h inside it, the
-layers of a teacher of n blocks hold
+"""MemSR's conversion: a residual teacher as a plain network with the same output (sec. 3.2). A skip becomes channels
+that are carried beside the body. With x0 behind the head, x before a block and h inside it, the layers of a teacher of
+n blocks hold
 
     x0,   (cat(h, x, x0), cat(x, x0)) for each block,   x0 + the last convolution of x
 
 so a teacher of 16 blocks and 64 channels becomes the widths 64, (192, 128) x 16, 64: the global skip x0 travels beside
-every block until the last layer adds it, and the teacher's tail stays a tail. What is carried must not be cut off by
-ReLU, so a constant C is added to it, which the next layer takes away again through its kernel on a channel of ones:
-exactly, on the border too.
+every block until the last layer adds it, and the teacher's tail stays a tail. ReLU must not cut carried channels off,
+so a constant C is added to them. The next layer subtracts it through its kernel on a channel of ones, exactly, also on
+the border.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -52,7 +51,7 @@ def check_teacher(network: nn.Module) -> EDSR:
 def teacher_layers(teacher: EDSR) -> list[Convolution]:
     """The kernels of the equivalent plain network, each on a channel of ones and the features of the layer before.
 
-    The last one is the tail's. They make the features before ReLU, without C.
+    The last one is the tail's. They compute the features before ReLU, without C.
     """
     width, scale = teacher.config.width, teacher.config.residual_scale
     blocks, last, tail = _body_and_tail(teacher)
@@ -72,12 +71,12 @@ def teacher_layers(teacher: EDSR) -> list[Convolution]:
 
 
 def rectified_channels(teacher: EDSR) -> list[int]:
-    """How many of the leading channels of each layer the teacher itself passes through ReLU; the others are carried."""
+    """The number of leading channels of each layer that pass through ReLU in the teacher; the others are carried."""
     return [0, *(count for inner in teacher.config.inner_widths for count in (inner, 0)), 0]
 
 
 def teacher_features(teacher: EDSR, lr: Tensor) -> Iterator[Tensor]:
-    """The features of each layer of the plain network, (N, channels, H, W), behind ReLU and without C.
+    """The features of each layer of the plain network, (N, channels, H, W), after ReLU and without C.
 
     They are computed by the teacher itself, at its own cost.
     """

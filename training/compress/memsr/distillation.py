@@ -1,4 +1,4 @@
-"""MemSR's initialisation-aware distillation (eq. 12-14): the student's features keep standing for the teacher's."""
+"""MemSR's initialisation-aware distillation (eq. 12-14): it keeps the student's features close to the teacher's."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,11 +23,11 @@ class Distillation:
     """
 
     weight: float = 0.3
-    """Of the features' error at the start; 0 trains without distillation."""
+    """Weight of the features' error at the start; 0 trains without distillation."""
     decay: float = 1e-5
-    """What is left of the weight at the end."""
+    """Share of the weight at the end of the run."""
     bridges: bool = True
-    """Whether bridges begin as the initialisation's, or at random."""
+    """Whether bridges begin as in the initialisation, or at random."""
 
     def __post_init__(self) -> None:
         if self.weight < 0 or not 0 < self.decay <= 1:
@@ -37,7 +37,7 @@ class Distillation:
 class DistillationLoss(nn.Module):
     """`loss + weight decay^t * mean over layers of MSE(bridge(student's features), teacher's features)`, t from 0 to 1.
 
-    The bridges are learnt along.
+    The bridges are trained as well.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class DistillationLoss(nn.Module):
         """
         Args:
             loss: what the student learns otherwise.
-            teacher: stays as it is, and out of the state.
+            teacher: it is neither trained nor saved.
             bridges: from the student's features to the teacher's, layer by layer.
             settings: weight and decay.
             progress: how far the run is, t: one number, which the run changes.

@@ -1,6 +1,6 @@
 """MemSR's winning initialisation (alg. 1): a narrow plain network that begins close to its residual teacher.
 
-Layer by layer, the student's features g stand for the teacher's features f through a bridge, f ~ M g + b. The paper
+Layer by layer, a bridge maps the student's features g to the teacher's features f, f ~ M g + b. The paper
 takes for M the principal directions of f on real patches, shifts g so far that ReLU leaves nearly all of it alone, and
 gets the student's kernel by least squares from the teacher's:
 
@@ -10,11 +10,10 @@ whose solution is X = M^T (W' - b), since the columns of M are orthonormal.
 
 Two settings depart from it, both towards a student that is closer to its teacher before any training:
 
-- `directions = "rectified"`: what the teacher itself passes through ReLU keeps its axes, as many channels as fill half
-  of the student, so that ReLU does to them what it does in the teacher. Only what is carried is turned into principal
-  directions, and shifted.
-- `bridges = "fitted"`: M and b are fitted to the features that the student really has, errors of the layers before
-  included, and not to those it would have without any.
+- `directions = "rectified"`: channels that pass through ReLU in the teacher keep their axes, up to half of the
+  student's width, so that ReLU acts on them as in the teacher. Only carried channels are turned into principal
+  directions and shifted.
+- `bridges = "fitted"`: M and b are fitted to the student's actual features, which include the errors of earlier layers.
 """
 
 from collections.abc import Sequence
@@ -32,7 +31,7 @@ from training.networks.convolution_algebra import Convolution, identity, keeping
 
 PATCHES_AT_ONCE = 8
 RIDGE = 1e-6
-"""Of the mean variance, added to every variance when bridges are fitted."""
+"""Ridge added to every variance when bridges are fitted, as a share of the mean variance."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,8 +49,8 @@ class Initialisation:
     shift: float = 3.0
     """How far below their mean ReLU cuts features, in means of their negative values; 0 cuts at the mean."""
     ones: bool = True
-    """Whether a channel of each layer stays the ones, so that the student is trained around centred features and knows
-    the border; else it is trained as convolution, bias and ReLU, and kernels on the ones become biases."""
+    """Whether each layer keeps a channel of ones, so that the student is trained around centred features and is exact
+    on the border. Otherwise it is trained as convolution, bias and ReLU, and kernels on the ones become biases."""
     tail: bool = True
     """Whether the tail begins as the teacher's (table 10)."""
 
@@ -87,9 +86,9 @@ def winning_initialisation(
 ) -> InitialStudent:
     """A student as deep as the converted teacher.
 
-    Channels that the teacher gives no direction for begin with random kernels, and nothing reads them, unless bridges
-    are fitted: then they help from the start. The last layer of a student with widths by theta is as wide as the
-    teacher, as in the reference code.
+    Channels beyond the teacher's directions begin with random kernels. Nothing reads them unless bridges are fitted;
+    then they help from the start. The last layer of a student with widths by theta is as wide as the teacher, as in the
+    reference code.
 
     Memory grows with the patches and one layer's features, not with the depth.
 
@@ -163,8 +162,8 @@ def _directions(
         features: of the teacher in one layer.
         mean: of these.
         covariance: of these.
-        readers: kernels of the next layer on what the teacher rectifies, if that is to keep its axes.
-        channels: the most that there may be.
+        readers: kernels of the next layer on the rectified channels, if these keep their axes.
+        channels: largest number of rows.
         shift: see `Initialisation`.
     """
     if readers is None:
@@ -259,7 +258,7 @@ def _with_spare_channels(kernel: Convolution, spare: int, generator: torch.Gener
 
 
 def _random(outputs: int, like: Convolution, generator: torch.Generator) -> Convolution:
-    """So many filters with He's random weights on the features and nothing on the ones."""
+    """Filters with He's random weights on the features and zeros on the ones."""
     weight = torch.randn(outputs, *like.weight.shape[1:], generator=generator)
     weight *= (2 / like.weight[0, 1:].numel()) ** 0.5
     weight[:, 0] = 0

@@ -1,5 +1,5 @@
 """MemSR (Wu, Lee, Ma, "MemSR: Training Memory-efficient Lightweight Model for Image Super-Resolution", ICML 2022): a
-plain network without skips, begun from a residual teacher and trained beside it.
+plain network without skips, initialised from a residual teacher and trained with it.
 """
 
 import logging
@@ -39,7 +39,7 @@ STUDENTS = {
     "plain-x014": (16, 0, 0.14),
     "plain-x005": (16, 0, 0.05),
 }
-"""The paper's students: blocks of the teacher that makes their depth, and width or theta."""
+"""The paper's students: the teacher's number of blocks, which sets the depth, and width or theta."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +88,7 @@ class PlainStudent:
             recipe: how.
             teacher: its weights.
             out: the run's folder.
-            student: what an earlier run gave, to be trained further; None makes a new one.
+            student: result of an earlier run to train further; None makes a new one.
 
         Raises:
             ModelNotFoundError, ModelError: there are no such weights, or they are no teacher's.
@@ -119,7 +119,7 @@ class PlainStudent:
             folder: pictures to train on.
             device: where to train; the initialisation is made on the CPU.
             limits: of the training.
-            resume: go on from where a run in `out` was stopped.
+            resume: continue the run in `out`.
 
         Raises:
             OptionError: `out` holds a run and `resume` is not set.
@@ -164,7 +164,7 @@ class PlainStudent:
         device: torch.device,
         limits: Limits,
     ) -> Trainer:
-        """The training in `out/training`, about to begin with this network and these bridges."""
+        """The trainer of `out/training` that starts with this network and these bridges."""
         trainer = Trainer(self._trainer_recipe(network), folder, self.out / "training", device=device, limits=limits)
         trainer.network.load_state_dict(network.state_dict())
         trainer.ema.load_state_dict(network.state_dict())
@@ -176,7 +176,7 @@ class PlainStudent:
         return trainer
 
     def initialise(self, folder: Folder) -> InitialStudent:
-        """The student before its training, made from patches of as many pictures; reports C and what it would cut off.
+        """The student before its training, made from one patch each of several pictures. Logs C and the share it cuts.
 
         Raises:
             ImageError: no picture of the folder can be used.

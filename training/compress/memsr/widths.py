@@ -1,4 +1,4 @@
-"""What a MemSR student looks like: one width for all layers, or what the teacher's features need (sec. 3.5)."""
+"""The widths of a MemSR student: one for all layers, or by the rank of the teacher's features (sec. 3.5)."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -22,11 +22,11 @@ class Student:
     width: int = 0
     """Channels of every layer."""
     theta: float = 0.0
-    """Largest relative error of a layer's features, as its width is chosen by."""
+    """Largest relative error of a layer's features; it decides the width."""
     multiple_of: int = 16
     """Widths found by theta are rounded up to it: onnxruntime takes as long for 49 channels as for 64."""
     activation: Literal["every", "second"] = "every"
-    """Where it has ReLU, see `PlainConfig`."""
+    """Which layers have ReLU, see `PlainConfig`."""
 
     def __post_init__(self) -> None:
         if (self.width > 0) == (self.theta > 0):

@@ -21,14 +21,14 @@ class GrowthOptions:
     """
 
     increment: float = 1e-4
-    """Delta, by which alpha grows."""
+    """Delta, the increment of alpha."""
     every: int = 20
-    """T, the steps after which it does."""
+    """T, the steps between two increments."""
     ceiling: float = 0.5
-    """Tau, where it stops; 0 removes the filters at once, without regularisation."""
+    """Tau, the largest alpha; 0 removes the filters at once, without regularisation."""
     through: Literal["adam", "decoupled"] = "adam"
-    """alpha W goes into the gradient and through Adam's normalisation, as the authors' code does it, or learning rate x
-    alpha W, at most W, off the weights after Adam's step (Loshchilov and Hutter, ICLR 2019)."""
+    """"adam" adds alpha W to the gradient, as the authors' code does. "decoupled" subtracts learning rate x alpha W, at
+    most W, after Adam's step (Loshchilov and Hutter, ICLR 2019)."""
 
     def __post_init__(self) -> None:
         if self.increment <= 0 or self.ceiling < 0 or self.every < 1:
@@ -38,16 +38,16 @@ class GrowthOptions:
 
     @property
     def steps(self) -> int:
-        """Steps until alpha stands at the ceiling."""
+        """Steps until alpha reaches the ceiling."""
         return self.every * ceil(round(self.ceiling / self.increment, 6))
 
     def alpha(self, step: int) -> float:
-        """The strength of the penalty at a step, from 0 up."""
+        """Alpha at a step; it starts at 0."""
         return min(self.ceiling, step // self.every * self.increment)
 
 
 class GrowingPenalty:
-    """`0.5 alpha ||W||^2` on chosen filters and their biases; the others are never touched.
+    """`0.5 alpha ||W||^2` on chosen filters and their biases, and on no others.
 
     The trainer calls it around every update and keeps its state in the checkpoint. It records the mean |W| of chosen
     and other filters of the watched layers as it goes: `record` has rows of step, then chosen and other mean of each.
@@ -64,7 +64,7 @@ class GrowingPenalty:
     ) -> None:
         """
         Args:
-            network: whose parameters are driven.
+            network: the network to regularise.
             chosen: filter indices by the module name of their convolution, int64.
             growth: how strong, when.
             watched: layers among `chosen` that the record follows.

@@ -29,10 +29,8 @@ RECORDED_POINTS = 200
 
 @dataclass(frozen=True, kw_only=True)
 class SRPRecipe:
-    """How to prune; the network comes from the dense weights.
-
-    Raises:
-        OptionError: the regularised steps end before the penalty stands at its ceiling.
+    """How to prune; the network comes from the dense weights. Raises: OptionError: the regularised steps end before the
+    penalty reaches its ceiling.
     """
 
     name: str
@@ -72,7 +70,7 @@ class StructuredPruning:
     """
 
     def __init__(self, recipe: SRPRecipe, dense: Path, out: Path) -> None:
-        """Load the dense network, trace it and choose what goes.
+        """Load the dense network, trace it and choose the filters to remove.
 
         Raises:
             ModelNotFoundError, ModelError: there are no such weights.
@@ -103,7 +101,7 @@ class StructuredPruning:
             folder: pictures to train on.
             device: where to train.
             limits: of the regularised training and of the fine-tuning, each.
-            resume: go on from where a run in `out` was stopped.
+            resume: continue the run in `out`.
 
         Raises:
             OptionError: `out` holds a run and `resume` is not set.
@@ -144,7 +142,7 @@ class StructuredPruning:
         return remove_channels(network, self.channel_groups, self.removed), trainer.step
 
     def _watched_layers(self) -> dict[str, str]:
-        """A free and a tied layer from the middle of the network, where there are such."""
+        """A free and a tied layer from the middle of the network, if there are any."""
         layers: dict[str, list[str]] = {}
         for group in self.channel_groups.groups:
             layers.setdefault("tied" if group.is_tied else "free", []).extend(group.layers)

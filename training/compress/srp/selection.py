@@ -16,7 +16,7 @@ from training.networks.cost import count_macs
 
 HR_720P_PX = 1280 * 720
 RATIO_STEPS = 1000
-"""A target in multiply-accumulates is met by the least ratio in steps of 1 / RATIO_STEPS."""
+"""A target in multiply-accumulates is reached by the smallest sufficient ratio, in steps of 1 / RATIO_STEPS."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,13 +35,13 @@ class Selection:
     """Most multiply-accumulates, in 10^9, for an HR picture of 1280x720, biases not counted; every group loses the same
     share."""
     multiple: int = 1
-    """What is left is rounded up to a multiple of this; 8 or 16 suit the vector units of CPUs."""
+    """Remaining widths are rounded up to a multiple of this; 8 or 16 suit the vector units of CPUs."""
     tied_by: Literal["random", "norm"] = "random"
     """Tied groups lose a random set, as in the paper, or the channels whose filters are smallest together."""
     seed: int = 1
     """Of the random sets."""
     upsamplers: bool = False
-    """Whether filters in front of a PixelShuffle go as well; the paper keeps them."""
+    """Whether filters before a PixelShuffle may be removed as well; the paper keeps them."""
     tied: tuple[tuple[str, ...], ...] = ()
     """Layers, by module name, to tie in addition to what the graph shows."""
     kept: tuple[str, ...] = ()
@@ -86,7 +86,7 @@ def select_channels(network: Network, channel_groups: ChannelGroups, selection: 
 
 
 def removed_count(channels: int, ratio: float) -> int:
-    """How many of so many channels go; one always stays."""
+    """How many of a group's channels to remove; at least one stays."""
     return min(ceil(round(ratio * channels, 9)), channels - 1)
 
 
