@@ -1,7 +1,7 @@
 """Choose a model for `model="auto"`: the scale by the size that is wanted, then the clean network or the photo one.
 
-The photo network is for images that a lossy encoder wrote. The header of a JPEG or WebP file says so. For all others a
-sample of the luma is searched for the 8x8 grid of a JPEG, since a PNG is often a saved JPEG.
+The photo network is for degraded images. The header of a JPEG or WebP file says that a lossy encoder wrote it. For all
+others a sample of the luma decides: a PNG is often a saved JPEG, and noise or aliasing change the spectrum.
 """
 
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sr_infer.colour import GREY_WEIGHTS
+from sr_infer.degradation_signs import grid_strength, sample_luma, spectrum
 from sr_infer.image_io.codec import Codec
 
 AUTO = "auto"
@@ -17,22 +17,15 @@ AUTO = "auto"
 CLEAN_MODELS = {2: "srpn-lite-x2-int8", 3: "srpn-lite-x3-int8", 4: "srpn-lite-x4-int8"}
 """Scale -> model for clean images."""
 PHOTO_MODELS = {4: "srpn-lite-x4-photo-int8"}
-"""Scale -> model for images that a lossy encoder wrote, with the architecture and cost of the clean one."""
+"""Scale -> model for degraded images, with the architecture and cost of the clean one."""
 
 _LIGHT_JPEG_QUALITY = 97
 """From this quality on a JPEG is judged by its pixels, as a PNG is."""
-_BLOCK_PX = 32
-"""Side of the blocks that are sampled; they begin at multiples of 8 px, as those of a JPEG do."""
-_BLOCKS_PER_SIDE = 4
-_MIN_SIDE_PX = 16
-"""Smaller images show no grid."""
-_MIN_GRID = 0.13
-"""Strength from which on a grid is taken for that of a JPEG; see `grid_strength`."""
-_HIGH_FREQUENCIES = (4, 5, 6, 7)
-"""Frequencies of an 8x8 DCT that JPEG encoders mostly quantise to zero."""
-_NEAR_ZERO_LEVELS = 0.7
-"""DCT coefficients below this count as zero; rounding to 8 bits moves them by 0.3 on average."""
-_WHITE = {"uint8": 255.0, "uint16": 65535.0, "float32": 1.0}
+MIN_GRID = 0.1
+"""Strength from which on a grid is taken for that of a JPEG."""
+_SPECTRUM_WEIGHTS = np.array([0.45, 0.61, 0.59, -1.82, -2.5, -2.7, 6.2, -0.33, 0.49, -0.85, 0.89, -0.14, -1.12, 0.73])
+_SPECTRUM_BIAS = 1.33
+"""Logistic regression on `spectrum`, above 0 where the photo network is better; by `benchmarks.auto_choice --fit`."""
 
 
 def choose_scale(factor: float) -> int:
@@ -50,43 +43,20 @@ def choose_model(pixels: NDArray[Any], codec: Codec, scale: int) -> tuple[str, s
     """
     if scale not in PHOTO_MODELS:
         return CLEAN_MODELS[scale], f"there is no photo model of scale {scale}"
+    sign = _sign_of_degradation(pixels, codec)
+    return (CLEAN_MODELS[scale], "no sign of degradation") if sign is None else (PHOTO_MODELS[scale], sign)
+
+
+def _sign_of_degradation(pixels: NDArray[Any], codec: Codec) -> str | None:
     if codec.jpeg_quality is not None and codec.jpeg_quality < _LIGHT_JPEG_QUALITY:
-        return PHOTO_MODELS[scale], f"JPEG of quality {codec.jpeg_quality}"
+        return f"JPEG of quality {codec.jpeg_quality}"
     if codec.is_lossy_webp:
-        return PHOTO_MODELS[scale], "lossy WebP"
-    if grid_strength(pixels) > _MIN_GRID:
-        return PHOTO_MODELS[scale], "the pixels show the grid of a JPEG"
-    return CLEAN_MODELS[scale], "no sign of a lossy encoder"
-
-
-def grid_strength(pixels: NDArray[Any]) -> float:
-    """How much more often high DCT frequencies vanish on one 8x8 grid than on the others: 0 without a JPEG, up to 1.
-
-    Args:
-        pixels: as in `choose_model`.
-    """
-    blocks = _sample_luma(pixels)
-    return _grid(blocks) if blocks.shape[1] >= _MIN_SIDE_PX else 0.0
-
-
-def _sample_luma(pixels: NDArray[Any]) -> NDArray[np.float32]:
-    """Luma of blocks that are spread evenly over an image, in 8-bit levels: (N, side, side)."""
-    colour = pixels[..., : 1 if pixels.shape[2] < 3 else 3]
-    h, w = colour.shape[:2]
-    side = min(_BLOCK_PX, h, w)
-    tops, lefts = (np.unique(np.linspace(0, length - side, _BLOCKS_PER_SIDE).astype(int) // 8 * 8) for length in (h, w))
-    blocks = np.stack([colour[top : top + side, left : left + side] for top in tops for left in lefts])
-    levels = blocks.astype(np.float32) * np.float32(255 / _WHITE[pixels.dtype.name])
-    luma = levels[..., 0] if levels.shape[3] == 1 else levels @ GREY_WEIGHTS
-    return np.asarray(luma, np.float32)
-
-
-def _grid(blocks: NDArray[np.float32]) -> float:
-    k, n = np.array(_HIGH_FREQUENCIES)[:, None], np.arange(8)
-    basis = (np.cos((2 * n + 1) * k * np.pi / 16) / 2).astype(np.float32)
-    windows = np.lib.stride_tricks.sliding_window_view(blocks, 8, axis=1) @ basis.T
-    coefficients = np.lib.stride_tricks.sliding_window_view(windows, 8, axis=2) @ basis.T
-    zero = (np.abs(coefficients) < _NEAR_ZERO_LEVELS).mean((0, 3, 4))
-    size = zero.shape[0] // 8 * 8
-    phases = zero[:size, :size].reshape(size // 8, 8, size // 8, 8).mean((0, 2)).ravel()
-    return float(phases.max() - np.median(phases))
+        return "lossy WebP"
+    luma = sample_luma(pixels)
+    if luma is None:
+        return None
+    if grid_strength(luma) > MIN_GRID:
+        return "the pixels show the grid of a JPEG"
+    if spectrum(luma) @ _SPECTRUM_WEIGHTS + _SPECTRUM_BIAS > 0:
+        return "the spectrum is that of a noisy, aliased or sharpened image"
+    return None

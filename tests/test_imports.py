@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGES = ("sr_infer", "exporters", "training", "benchmarks")
 
 RUNTIME_LEVELS = (
-    ("errors", "resources", "memory", "atomic_file", "colour", "resize", "metrics", "model_card"),
+    ("errors", "resources", "memory", "atomic_file", "colour", "resize", "metrics", "model_card", "degradation_signs"),
     ("image_io", "engine"),
     ("model_zoo", "options", "choose_model"),
     ("tiling",),

@@ -1,4 +1,4 @@
-"""`model="auto"`: the scale by the size, the photo network for what a lossy encoder wrote."""
+"""`model="auto"`: the scale by the size, the photo network for degraded images."""
 
 import io
 import logging
@@ -11,9 +11,11 @@ from skimage import data
 
 import sr_infer
 from sr_infer import Upscaler
-from sr_infer.choose_model import choose_model, choose_scale, grid_strength
+from sr_infer.choose_model import choose_model, choose_scale
+from sr_infer.degradation_signs import grid_strength, sample_luma
 from sr_infer.image_io.codec import NO_CODEC, Codec, read_codec
 from sr_infer.resize import downscale
+from training.data.conditions import degrade_by_name
 
 CLEAN, PHOTO = "srpn-lite-x4-int8", "srpn-lite-x4-photo-int8"
 PHOTOGRAPHS = {name: getattr(data, name)() for name in ("astronaut", "chelsea", "coffee", "rocket")}
@@ -55,18 +57,34 @@ def test_a_png_that_was_a_jpeg_shows_its_grid_wherever_it_begins(quality: int, s
         assert choose_model(pixels, NO_CODEC, 4)[0] == PHOTO
 
 
-def test_clean_images_get_the_clean_network(small: np.ndarray) -> None:
+@pytest.mark.parametrize("name", ["astronaut", "chelsea", "coffee"])
+def test_clean_images_get_the_clean_network(name: str) -> None:
+    small = downscale(PHOTOGRAPHS[name], 4)
     assert choose_model(small, NO_CODEC, 4)[0] == CLEAN
     assert choose_model(small[..., :1], NO_CODEC, 4)[0] == CLEAN
+    assert choose_model(np.dstack([small, small[..., :1]]), NO_CODEC, 4)[0] == CLEAN
+
+
+@pytest.mark.parametrize("condition", ["area", "cubic, no antialias", "linear, no antialias", "noise 5", "noise 10"])
+@pytest.mark.parametrize("name", PHOTOGRAPHS)
+def test_noise_aliasing_and_averaging_show_in_the_spectrum(name: str, condition: str) -> None:
+    degraded = degrade_by_name(PHOTOGRAPHS[name], 4, condition)
+    for pixels in (degraded, degraded.astype(np.uint16) * 257, (degraded / 255).astype(np.float32)):
+        assert choose_model(pixels, NO_CODEC, 4)[0] == PHOTO
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (2, 300, 2), (15, 15, 3), (32, 9, 4), (40, 33, 3)])
 def test_images_of_any_size_get_an_answer(shape: tuple[int, ...]) -> None:
-    assert choose_model(np.random.default_rng(0).integers(0, 256, shape, np.uint8), NO_CODEC, 4)[0] == CLEAN
+    noise = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    assert choose_model(noise, NO_CODEC, 4)[0] == (PHOTO if min(shape[:2]) >= 16 else CLEAN)
 
 
 def test_flat_images_show_no_grid() -> None:
-    assert grid_strength(np.full((64, 64, 3), 255, np.uint8)) == 0
+    white = np.full((64, 64, 3), 255, np.uint8)
+    luma = sample_luma(white)
+    assert luma is not None
+    assert grid_strength(luma) == 0
+    assert choose_model(white, NO_CODEC, 4)[0] == CLEAN
 
 
 def test_the_scale_is_the_smallest_that_suffices() -> None:
@@ -76,7 +94,7 @@ def test_the_scale_is_the_smallest_that_suffices() -> None:
 
 def test_auto_equals_the_network_that_it_names(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, logger="sr_infer.upscaler")
-    clean = downscale(data.chelsea()[:160, :200], 4)
+    clean = downscale(data.chelsea()[:160, :320], 4)
     Image.fromarray(clean).save(tmp_path / "a.jpg", quality=75)
     Image.fromarray(clean).save(tmp_path / "a.png")
     auto = Upscaler("auto")
