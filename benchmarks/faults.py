@@ -83,19 +83,16 @@ def scratch() -> Iterator[Path]:
 
 def photograph(path: Path, *, times: int = 1) -> Path:
     """Save a photograph of 451x300 px, repeated `times` times in both directions; returns its path."""
-    Image.fromarray(np.tile(load_photograph("chelsea"), (times, times, 1))).save(path)
+    strips = {"compression": "tiff_deflate"} if path.suffix == ".tif" else {}  # Pillow writes one strip without it
+    Image.fromarray(np.tile(load_photograph("chelsea"), (times, times, 1))).save(path, **strips)
     return path
 
 
 def _check_target(tally: Tally, target: Path, old: bytes) -> None:
     """Record a loss unless the target is the old file or a complete new image, without part files beside it."""
     content = target.read_bytes()
-    if content != old:
-        try:
-            with Image.open(target) as image:
-                image.load()
-        except OSError as error:
-            tally.lost.append(f"{target.name}: {error}")
+    if content != old and not _is_whole(target):
+        tally.lost.append(f"{target.name} is neither the old file nor a whole image")
     tally.lost += [f"{part.name} is left over" for part in target.parent.glob(".*.part")]
 
 
@@ -103,7 +100,7 @@ def stop_while_writing(cases: int, stop: signal.Signals, *, suffix: str = ".png"
     """Send a signal at a random moment before, while or after the result replaces an older file."""
     tally, rng = Tally(), np.random.default_rng(int(stop))
     with scratch() as folder:
-        source = photograph(folder / f"in{suffix}", times=times)
+        source, small = photograph(folder / f"in{suffix}", times=times), photograph(folder / "small.png")
         target = folder / f"out{suffix}"
         start = time.monotonic()
         run("upscale", source, "-o", target, "-m", MODEL)
@@ -117,7 +114,7 @@ def stop_while_writing(cases: int, stop: signal.Signals, *, suffix: str = ".png"
                 out, error = process.communicate(timeout=_LIMIT_S)
             tally.count(subprocess.CompletedProcess(line, process.returncode, out, error), f"{stop.name} {case}")
             if stop == signal.SIGKILL:  # the next run in the folder deletes the part file of a killed run
-                run("upscale", source, "-o", folder / f"other{suffix}", "-m", MODEL, "--width", "8")
+                run("upscale", small, "-o", folder / "other.png", "-m", MODEL)
             _check_target(tally, target, old)
     return tally
 
@@ -157,6 +154,80 @@ def full_disk(cases: int) -> Tally:
             if done.returncode == 0:
                 tally.lost.append(f"{limit_kb} kB: the command reports success")
     return tally
+
+
+def full_disk_in_folder(cases: int) -> Tally:
+    """Fill a disk in the middle of a folder run, make room, and run again with `--skip-existing`."""
+    tally = Tally()
+    for case in range(cases):
+        with scratch() as folder, small_disk(folder / "disk", 1 << 20) as grow:
+            if grow is None:
+                tally.notes.append("not tried: this process may not mount a disk")
+                return tally
+            sources, disk = folder / "in", folder / "disk"
+            sources.mkdir()
+            for number in range(8):
+                photograph(sources / f"{number}.png")
+            line = ["upscale", sources, "-o", disk, "-m", MODEL, "--skip-existing", "--jobs", str(1 + case)]
+            full = run(*line)
+            tally.count(full, f"full, {1 + case} jobs")
+            made = len(list(disk.glob("*.png")))
+            if full.returncode != 1 or not 0 < made < 8:
+                tally.lost.append(f"exit code {full.returncode} and {made} results on a disk for some of 8")
+            tally.lost += [f"{part.name} is left over" for part in disk.glob(".*.part")]
+            grow(16 << 20)
+            again = run(*line)
+            tally.count(again, f"again, {1 + case} jobs")
+            whole = [path for path in disk.glob("*.png") if _is_whole(path)]
+            if again.returncode or len(whole) != 8:
+                tally.lost.append(f"{len(whole)} of 8 results after a second run with room")
+    return tally
+
+
+def full_disk_in_bands(cases: int) -> Tally:
+    """A TIFF file of 18 megapixels that is written in bands on a disk with too little room."""
+    tally = Tally()
+    with scratch() as folder, small_disk(folder / "disk", 6 << 20) as grow:
+        if grow is None:
+            tally.notes.append("not tried: this process may not mount a disk")
+            return tally
+        source, target = photograph(folder / "in.tif", times=12), photograph(folder / "disk" / "out.tif")
+        for case in range(cases):
+            old = target.read_bytes()
+            done = run("upscale", source, "-o", target, "-m", MODEL)
+            tally.count(done, f"bands {case}")
+            _check_target(tally, target, old)
+            if done.returncode == 0:
+                tally.lost.append("the command reports success")
+    return tally
+
+
+def _is_whole(path: Path) -> bool:
+    try:
+        with Image.open(path) as image:
+            image.load()
+    except OSError:
+        return False
+    return True
+
+
+@contextmanager
+def small_disk(folder: Path, size_bytes: int) -> Iterator[Callable[[int], object] | None]:
+    """A file system of this size at `folder`, and a function that changes its size; None where none can be mounted."""
+    folder.mkdir()
+    if sys.platform != "linux" or not _mount(f"size={size_bytes}", folder):
+        yield None
+        return
+    try:
+        yield lambda larger_bytes: _mount(f"remount,size={larger_bytes}", folder)
+    finally:
+        subprocess.run(["umount", folder], check=True)
+
+
+def _mount(options: str, folder: Path) -> bool:
+    return (
+        subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder], stderr=-1, check=False).returncode == 0
+    )
 
 
 def damaged_pictures(cases: int) -> Tally:
@@ -360,10 +431,12 @@ class Kind:
 
 KINDS = (
     Kind("SIGKILL while a PNG is written", kills, 25, 1),
-    Kind("SIGKILL while a TIFF of 18 megapixels is written in bands", kills_in_bands, 4, 0),
+    Kind("SIGKILL while a TIFF of 18 megapixels is written in bands", kills_in_bands, 3, 0),
     Kind("SIGTERM while a PNG is written", terminations, 10, 1),
     Kind("SIGINT while a PNG is written", interrupts, 10, 1),
     Kind("files may have no more bytes (full disk)", full_disk, 8, 2),
+    Kind("full disk in the middle of a folder run, then more room", full_disk_in_folder, 2, 0),
+    Kind("full disk while a TIFF of 18 megapixels is written in bands", full_disk_in_bands, 2, 0),
     Kind("damaged pictures", damaged_pictures, 880, 70),
     Kind("links, FIFOs, devices, private files, the source as target", special_targets, 2, 1),
     Kind("closed standard streams", closed_streams, 1, 0),

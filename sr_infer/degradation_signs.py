@@ -80,7 +80,9 @@ def spectrum(luma: NDArray[np.float32]) -> NDArray[np.float64]:
     blocks = luma[:, :side, :side].reshape(-1, count, _DCT_PX, count, _DCT_PX).swapaxes(2, 3)
     power = (_DCT @ blocks.reshape(-1, _DCT_PX, _DCT_PX) @ _DCT.T) ** 2
     bands = np.stack(
-        [(power[:, k, : k + 1].sum(1) + power[:, :k, k].sum(1)) / (2 * k + 1) for k in range(1, _DCT_PX)], axis=1
+        [(power[:, k, : k + 1].sum(1) + power[:, :k, k].sum(1)) / (2 * k + 1) for k in range(1, _DCT_PX)],
+        axis=1,
+        dtype=np.float64,
     )
     quietest = np.argsort(bands.sum(1), kind="stable")[: max(1, len(bands) // 4)]
     return np.concatenate([np.log(bands + _FLOOR).mean(0), np.log(bands[quietest].mean(0) + _FLOOR)])
