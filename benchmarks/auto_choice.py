@@ -139,7 +139,7 @@ def _fit_logistic(features: NDArray[np.float64], gains_db: NDArray[np.float64]) 
         value = binary_cross_entropy_with_logits(inputs @ weights + bias, targets, importance)
         value = value + RIDGE * weights.square().sum()
         value.backward()
-        return float(value)
+        return float(value.detach())
 
     optimizer.step(loss)
     scaled = weights.detach().numpy() / deviation

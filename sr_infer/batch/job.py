@@ -4,7 +4,9 @@ import io
 import json
 import logging
 import os
+import signal
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -139,6 +141,7 @@ def _cluster(address: str | None) -> Iterator[None]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # the outcomes report lost images
     quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
+    handler = signal.getsignal(signal.SIGTERM)
     try:
         if address is None:
             store_bytes = _OBJECT_STORE_BYTES
@@ -148,6 +151,8 @@ def _cluster(address: str | None) -> Iterator[None]:
             ray.init(address, **quiet)
     except (OSError, ValueError, RuntimeError) as error:
         raise OptionError(f"cannot use a Ray cluster at {address or 'this machine'}: {error}") from error
+    if threading.current_thread() is threading.main_thread():  # Ray installs a handler that exits with code 15
+        signal.signal(signal.SIGTERM, handler)
     try:
         yield
     finally:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -143,6 +144,24 @@ def test_a_picture_that_crashes_its_worker_is_reported(
     assert failures(target) == {"1/07.jpg": "its workers died: they crashed, or were killed because memory ran out"}
     (target / "failures.jsonl").unlink()
     assert content(target) == {path: data for path, data in expected.items() if path != "1/07.jpg"}
+
+
+def test_sigterm_ends_the_job_and_the_next_one_goes_on(
+    photos: Path, expected: dict[str, bytes], tmp_path: Path
+) -> None:
+    target = tmp_path / "large"
+    line = command("batch", photos, target, "-m", MODEL)
+    with subprocess.Popen(line, stderr=subprocess.PIPE, text=True, env=with_package({})) as job:
+        while job.poll() is None and not any(target.rglob("*.*g")):
+            time.sleep(0.1)
+        job.send_signal(signal.SIGTERM)
+        _, error = job.communicate()
+    assert job.returncode == 128 + signal.SIGTERM, error
+    assert error.endswith("sr-infer: terminated\n")
+    assert not list(target.rglob(".*.part"))
+    assert run("batch", photos, target, "-m", MODEL).returncode == 0
+    (target / "failures.jsonl").unlink()
+    assert content(target) == expected
 
 
 def test_it_resumes_reads_archives_and_tabulates_failures(photos: Path, tmp_path: Path) -> None:
