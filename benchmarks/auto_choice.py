@@ -1,9 +1,9 @@
-"""`python -m benchmarks.auto_choice --data DIR`: how often `model="auto"` picks the better network at x4, and what its
-mistakes cost.
+"""`python -m benchmarks.auto_choice --data DIR`: how often `model="auto"` picks the better network.
 
 Every held-out picture of the folder is degraded in all fixed ways (`training.data.conditions`), and both the clean and
-the photo network enlarge it. The choice sees pixels alone, as in a PNG; the header of a JPEG would only help. `--fit`
-fits the constants of `sr_infer/choose_model.py` to training pictures of the folder and prints them.
+the photo network enlarge it. The choice sees pixels alone, as in a PNG; the header of a JPEG would only help. The loss
+is what the choice loses in PSNR-Y against the better network. `--fit` fits the constants of `sr_infer/choose_model.py`
+to training pictures of the folder and prints them.
 """
 
 import argparse
@@ -29,7 +29,6 @@ from training.data.conditions import CONDITIONS, degrade_by_name
 from training.data.degradation_parts import Pixels
 from training.data.folder import read_pictures, scan_folder
 
-SCALE = 4
 SIDE_PX = 384
 """Of the part at the top left of each picture."""
 LARGEST_WEIGHT_DB = 0.5
@@ -45,15 +44,12 @@ class Case:
     lr: Pixels
     clean_db: float
     photo_db: float
+    is_photo_chosen: bool
 
     @property
     def gain_db(self) -> float:
         """PSNR-Y of the photo network less that of the clean one."""
         return self.photo_db - self.clean_db
-
-    @property
-    def is_photo_chosen(self) -> bool:
-        return choose_model(self.lr, NO_CODEC, SCALE)[0] == PHOTO_MODELS[SCALE]
 
     @property
     def loss_db(self) -> float:
@@ -65,6 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.auto_choice", description=__doc__)
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder tree of HR pictures")
     parser.add_argument("--pictures", type=int, default=1000, help="use at most this many pictures (%(default)s)")
+    parser.add_argument("--scale", type=int, default=4, choices=PHOTO_MODELS, help="(%(default)s)")
     parser.add_argument("--fit", action="store_true", help="fit the constants to training pictures and print them")
     options = parser.parse_args(arguments)
     try:
@@ -72,7 +69,7 @@ def main(arguments: list[str] | None = None) -> int:
         names = folder.train if options.fit else folder.validation
         evenly = names[:: max(1, len(names) // options.pictures)]
         pictures = read_pictures(folder.root, evenly, least_px=SIDE_PX)
-        cases = measure(islice(pictures, options.pictures))
+        cases = measure(islice(pictures, options.pictures), options.scale)
     except SrInferError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -80,16 +77,17 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def measure(pictures: Iterable[Pixels]) -> list[Case]:
+def measure(pictures: Iterable[Pixels], scale: int) -> list[Case]:
     """Enlarge every picture, (H, W, 3) uint8, by both networks under every condition."""
-    clean, photo = (Upscaler(models[SCALE], threads=1) for models in (CLEAN_MODELS, PHOTO_MODELS))
+    clean, photo = (Upscaler(models[scale], threads=1) for models in (CLEAN_MODELS, PHOTO_MODELS))
     cases = []
     for picture in pictures:
         hr = picture[:SIDE_PX, :SIDE_PX]
         for condition in CONDITIONS:
-            lr = degrade_by_name(hr, SCALE, condition)
-            clean_db, photo_db = (psnr_y(upscaler(lr), hr, border=SCALE) for upscaler in (clean, photo))
-            cases.append(Case(condition, lr, clean_db, photo_db))
+            lr = degrade_by_name(hr, scale, condition)
+            clean_db, photo_db = (psnr_y(upscaler(lr), hr, border=scale) for upscaler in (clean, photo))
+            is_photo_chosen = choose_model(lr, NO_CODEC, scale)[0] == PHOTO_MODELS[scale]
+            cases.append(Case(condition, lr, clean_db, photo_db, is_photo_chosen))
     return cases
 
 

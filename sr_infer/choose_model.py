@@ -23,8 +23,8 @@ _LIGHT_JPEG_QUALITY = 97
 """From this quality on a JPEG is judged by its pixels, as a PNG is."""
 MIN_GRID = 0.1
 """Strength from which on a grid is taken for that of a JPEG."""
-_SPECTRUM_WEIGHTS = np.array([0.45, 0.61, 0.59, -1.82, -2.5, -2.7, 6.2, -0.33, 0.49, -0.85, 0.89, -0.14, -1.12, 0.73])
-_SPECTRUM_BIAS = 1.33
+_SPECTRUM_WEIGHTS = np.array([-0.92, 1.99, 0.45, -2.0, -0.61, -5.68, 7.19, 0.45, -0.3, 0.25, -0.91, 1.57, -1.97, 1.01])
+_SPECTRUM_BIAS = 2.58
 """Logistic regression on `spectrum`, above 0 where the photo network is better; by `benchmarks.auto_choice --fit`."""
 
 
@@ -53,7 +53,7 @@ def _sign_of_degradation(pixels: NDArray[Any], codec: Codec) -> str | None:
     if codec.is_lossy_webp:
         return "lossy WebP"
     luma = sample_luma(pixels)
-    if luma is None:
+    if luma is None or luma.min() == luma.max():
         return None
     if grid_strength(luma) > MIN_GRID:
         return "the pixels show the grid of a JPEG"
