@@ -94,7 +94,7 @@ def measure(pictures: Iterable[Pixels], scale: int) -> list[Case]:
 def table(cases: list[Case]) -> str:
     """Markdown: a row for each condition, then all cases."""
     lines = [
-        f"{len(cases)} cases on {cpu_name()}",
+        f"{len(cases):,} cases on {cpu_name()}",
         "",
         "| LR made by | clean | photo | better one chosen | mean loss |",
         "|---|---|---|---|---|",
