@@ -16,7 +16,7 @@ AUTO = "auto"
 """Name that stands for the model which `choose_model` returns."""
 CLEAN_MODELS = {2: "srpn-lite-x2-int8", 3: "srpn-lite-x3-int8", 4: "srpn-lite-x4-int8"}
 """Scale -> model for clean images."""
-PHOTO_MODELS = {4: "srpn-lite-x4-photo-int8"}
+PHOTO_MODELS = {2: "srpn-lite-x2-photo-int8", 4: "srpn-lite-x4-photo-int8"}
 """Scale -> model for degraded images, with the architecture and cost of the clean one."""
 
 _LIGHT_JPEG_QUALITY = 97

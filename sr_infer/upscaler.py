@@ -265,8 +265,8 @@ def upscale(
         image: path, encoded bytes, binary file object, Pillow image, or array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4)
             of uint8, uint16 or float32 in [0, 1]. Channels are grey, RGB or RGBA.
         model: name of a shipped model (see `sr_infer.available_models`), path of an .onnx file, or "auto". That takes
-            the SRPN-Lite network of the smallest scale that reaches the output, and at x4 the photo network if the
-            image shows JPEG, noise or another degradation; the choice and its reason are logged.
+            the SRPN-Lite network of the smallest scale that reaches the output, and at x2 and x4 the photo network if
+            the image shows JPEG, noise or another degradation; the choice and its reason are logged.
         tile: side of the tiles in LR px, without halo, at least 1; None lets the memory budget choose.
         halo: overlap of neighbouring tiles. "8bit" changes no 8-bit value by more than 1, compared with the whole image
             in one piece (images with 16 bits or floats get "exact"). "exact" equals the whole image. A number is an

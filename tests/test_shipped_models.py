@@ -18,6 +18,7 @@ LEAST_SET5_DB = {
     "drn-s50-x4": 32.15,
     "memsr-plain-m-x4": 31.6,
     "srpn-lite-x2": 37.7,
+    "srpn-lite-x2-photo": 37.2,
     "srpn-lite-x3": 34.0,
     "srpn-lite-x4": 31.75,
     "srpn-lite-x4-photo": 31.5,

@@ -89,7 +89,7 @@ def test_flat_images_show_no_grid() -> None:
 
 def test_the_scale_is_the_smallest_that_suffices() -> None:
     assert [choose_scale(factor) for factor in (0.5, 2, 2.1, 3, 3.5, 4, 7)] == [2, 2, 3, 3, 4, 4, 4]
-    assert choose_model(np.zeros((8, 8, 3), np.uint8), Codec(jpeg_quality=50), 2)[0] == "srpn-lite-x2-int8"
+    assert choose_model(np.zeros((8, 8, 3), np.uint8), Codec(jpeg_quality=50), 3)[0] == "srpn-lite-x3-int8"
 
 
 def test_auto_equals_the_network_that_it_names(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -102,7 +102,7 @@ def test_auto_equals_the_network_that_it_names(tmp_path: Path, caplog: pytest.Lo
         caplog.clear()
         assert np.array_equal(auto(tmp_path / name), sr_infer.upscale(tmp_path / name, model))
         assert caplog.messages[0].startswith(f"{model}: ")
-    assert np.array_equal(auto(clean, scale=2), sr_infer.upscale(clean, "srpn-lite-x2-int8"))
+    assert np.array_equal(auto(clean, scale=3), sr_infer.upscale(clean, "srpn-lite-x3-int8"))
     auto.upscale_file(tmp_path / "a.jpg", tmp_path / "auto.png")
     Upscaler(PHOTO).upscale_file(tmp_path / "a.jpg", tmp_path / "photo.png")
     assert (tmp_path / "auto.png").read_bytes() == (tmp_path / "photo.png").read_bytes()
