@@ -15,7 +15,7 @@ Enlarge = Callable[[int, int], Sequence[int]]
 
 @dataclass(frozen=True)
 class InputSizes:
-    """What the sides of a network's input must be."""
+    """Conditions on the sides of a network's input."""
 
     min_size_px: int
     multiple_of_px: int
@@ -29,7 +29,7 @@ def find_input_sizes(enlarge: Enlarge, *, scale: int) -> InputSizes:
         scale: wanted output side over input side.
 
     Raises:
-        ModelError: no tried size gives a result of `scale` times the size; the message says what was given.
+        ModelError: no tried size gives a result of `scale` times the size; the message says what came out.
     """
     failures: list[str] = []
     other_sizes: list[str] = []

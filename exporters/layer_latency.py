@@ -1,5 +1,5 @@
-"""`python -m exporters.layer_latency --from WEIGHTS --output TABLE.json`: what every inner layer of a network costs at
-every width on this CPU, for `budget = "ms"` in a recipe of `python -m training.compress drc`.
+"""`python -m exporters.layer_latency --from WEIGHTS --output TABLE.json`: time every inner layer of a network at every
+width on this CPU, for `budget = "ms"` in a recipe of `python -m training.compress drc`.
 
 Each layer is the convolution that writes it and the one that reads it, with what lies between, in onnxruntime, at the
 resolution that it has for an LR picture of 96x96. Layers that are alike are measured once. All widths of a layer are
@@ -34,11 +34,11 @@ from training.networks.blocks import convolution_of
 
 ROUNDS = 15
 IR_VERSION = 8
-"""Of opset 18's time, which every onnxruntime reads."""
+"""IR version of opset 18's time, which every onnxruntime reads."""
 
 
 def between(network: Network, layer: InnerLayer, width: int) -> onnx.ModelProto:
-    """The convolutions on both sides of an inner layer of so many channels, with other weights, as a graph."""
+    """A graph of the convolutions on both sides of an inner layer with this many channels, with random weights."""
     writer, reader = convolution_of(network, layer.writer), convolution_of(network, layer.reader)
     shuffled = layer.filters_per_channel
     block = {"blocksize": round(shuffled**0.5), "mode": "CRD"}
@@ -124,7 +124,7 @@ def _input_sizes(network: Network, layers: Sequence[str]) -> dict[str, tuple[int
 
 
 def _median_ms(graphs: Sequence[onnx.ModelProto], shape: tuple[int, ...], rounds: int, threads: int) -> list[float]:
-    """Of each graph on an input of this shape, timed in turns."""
+    """Latency of each graph on an input of this shape, timed alternately."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     providers = ["CPUExecutionProvider"]

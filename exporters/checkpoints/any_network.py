@@ -1,4 +1,4 @@
-"""Any torch module as a network to export: what it takes and gives is found by running it."""
+"""Any torch module as a network to export; a trial run finds its input and output."""
 
 import importlib
 import json
@@ -20,7 +20,7 @@ LAST_IMAGE = -1
 
 
 class OneImage(nn.Module):
-    """One of the images that a network gives as a list or tuple."""
+    """One image of a network that returns a list or tuple."""
 
     def __init__(self, network: nn.Module, index: int) -> None:
         super().__init__()

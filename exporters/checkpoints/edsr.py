@@ -61,10 +61,10 @@ def without_prefix(state: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def tail_scale(state: dict[str, Tensor]) -> int:
-    """What the convolutions and shuffles `tail.0.*` enlarge by.
+    """The scale of the convolutions and shuffles `tail.0.*`.
 
     Raises:
-        ModelError: their shapes tell of no scale.
+        ModelError: their shapes fit no scale.
     """
     if "tail.1.weight" not in state:
         return _root(shape(state, "tail.0.0.weight")[0] / 3)

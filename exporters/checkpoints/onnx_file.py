@@ -33,7 +33,7 @@ LICENCE_KEYS = ("licence", "license", "License")
 
 @dataclass(frozen=True)
 class Shape:
-    """What a graph takes and gives."""
+    """Input and output of a graph."""
 
     channels: int
     scale: int

@@ -21,7 +21,7 @@ class Source:
     architecture: str
     scale: int
     value_range: float
-    """The network takes and gives (N, channels, H, W) in 0 .. this."""
+    """Input and output of the network are (N, channels, H, W) in 0 .. this."""
     network: nn.Module
     trained_on: str
     licence: str
@@ -64,7 +64,7 @@ def third_party_source(architecture: str, network: nn.Module, *, scale: int, val
 
 
 def build(architecture: str, config: NetworkConfig, state: dict[str, Tensor]) -> nn.Module:
-    """One of our networks with the tensors of `state`, named as ours are.
+    """One of our networks with the tensors of `state`, which have our names.
 
     Raises:
         ModelError: tensors are missing, unexpected or misshapen; the message names them.

@@ -60,7 +60,7 @@ def align_channels(model: onnx.ModelProto, *, block: int = 16) -> Rewrite:
 
 
 class _Spaces:
-    """Tensors whose channels are the same channels, and whether their number may change."""
+    """Tensors that share their channels, and whether the number of channels may change."""
 
     def __init__(self, graph: Graph, shapes: dict[str, Shape]) -> None:
         self._parent: dict[str, str] = {}

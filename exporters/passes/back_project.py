@@ -93,7 +93,7 @@ def _step(lr: Batch, sr: Batch) -> Batch:
 
 
 def _mirrored(graph: Graph, tensor: str, axis: int, before: int, after: int, name: str) -> list[onnx.NodeProto]:
-    """`{name}.mirrored`: a tensor with its first `before` and last `after` rows or columns in front and behind."""
+    """`{name}.mirrored`: a tensor with its first `before` and last `after` rows or columns mirrored around it."""
 
     def constant(value: int, what: str) -> str:
         return graph.add_constant(np.array([value], np.int64), f"{name}.{what}")

@@ -23,7 +23,7 @@ TO_FIRST = (0, 3, 1, 2)
 
 
 def channels_last(model: onnx.ModelProto) -> Rewrite:
-    """Rewrite a graph with 8-bit convolutions in place. What no sum or concatenation reads stays."""
+    """Rewrite a graph with 8-bit convolutions in place. Tensors that no sum or concatenation reads stay as they are."""
     rewrite = Rewrite()
     for name in _tensors_to_transpose(Graph(model)):
         graph = Graph(model)
@@ -43,7 +43,7 @@ def channels_last(model: onnx.ModelProto) -> Rewrite:
 
 
 def _tensors_to_transpose(graph: Graph) -> list[str]:
-    """What float convolutions give to sums and concatenations, and pixel shuffles to those that are then rounded."""
+    """Outputs of float convolutions that sums and concatenations read, and of pixel shuffles that are then rounded."""
     handed_over = []
     for node in graph.proto.node:
         meetings = _meetings(graph, node.output[0])

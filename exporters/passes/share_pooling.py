@@ -1,4 +1,4 @@
-"""Pass: let the caller give the statistics that channel attention pools, so that tiles can share the whole picture's.
+"""Pass: make the statistics that channel attention pools an input, so that tiles can share the whole picture's.
 
 Every spatial mean `m_i` becomes `Where(use_pooled, pooled_i, m_i)`, and all `m_i` side by side leave as `pooled_out`:
 

@@ -1,10 +1,10 @@
-"""Plain networks for int8: what layers only pass on is carried in float, beside the convolutions.
+"""Plain networks for int8: channels that layers only pass on are carried in float, beside the convolutions.
 
-A plain network that stands for a residual one (MemSR) pushes the whole picture through every layer. In 8 bits it would
-be rounded as often as there are layers; and kernels that pass some channels on as they are (weights near 1) and add
-small ones (near 0.01) would be rounded to steps as large as what they add. But channels that ReLU leaves alone are
-linear, so any basis of them is as good. Let C = U S V' be the centre of the kernel from one layer's carried channels to
-the next one's. Then z = V U' (g - mean g) is the basis of the latter closest to that of the former (Procrustes), and
+A plain network that stands for a residual one (MemSR) pushes the whole picture through every layer. In 8 bits every
+layer would round it, and kernels that pass some channels on as they are (weights near 1) and add small ones (near 0.01)
+would be rounded to steps as large as what they add. But channels that ReLU leaves alone are linear, so any basis of
+them is as good. Let C = U S V' be the centre of the kernel from one layer's carried channels to the next one's. Then z
+= V U' (g - mean g) is the basis of the latter closest to that of the former (Procrustes), and
 
     z_(i+1) = z_i + (A_i - I) * [z_i, others_i, 1],    others_(i+1) = ReLU(B_i * [z_i, others_i, 1])
 
@@ -38,7 +38,7 @@ MARGIN = 0.25
 EQUALISED = 0.6
 """0 leaves all channels as they are, 1 gives all the same range."""
 RIDGE = 1e-3
-"""Of the mean square of the kernels, by which what is subtracted is drawn to the mean."""
+"""Ridge that draws the subtracted part to the mean, as a share of the kernels' mean square."""
 MIN_RANGE = 1e-3
 """Smallest range of a channel, relative to the trunk's; smaller ranges are treated as this one."""
 SAMPLED_PX = 2
@@ -46,7 +46,7 @@ SAMPLED_PX = 2
 
 
 class Carried(nn.Module):
-    """Takes (N, 3, H, W), gives (N, 3, scale H, scale W), in the range of the plain network that it was made from."""
+    """From (N, 3, H, W) to (N, 3, scale H, scale W), in the range of the plain network that it is made from."""
 
     def __init__(self, plain: Plain, layers: Sequence["_Layer"], tail: Convolution) -> None:
         super().__init__()
@@ -61,7 +61,7 @@ class Carried(nn.Module):
         return sr
 
     def features(self, lr: Tensor) -> list[Tensor]:
-        """What each layer gives, (N, channels, H, W): the trunk, the others, the ones."""
+        """The output of each layer, (N, channels, H, W): the trunk, the others, the ones."""
         channels, trunk, features = self.sub_mean(lr), torch.zeros(()), list[Tensor]()
         for rectified, to_trunk, to_others in zip(self.rectified, self.to_trunk, self.to_others, strict=True):
             change, others = to_trunk(channels), to_others(channels)
@@ -106,7 +106,7 @@ def build_float_trunk(plain: Plain, crops: Sequence[NDArray[np.float32]]) -> Car
 
 @dataclass(frozen=True)
 class _Kinds:
-    """Indices of the channels that one layer of the plain network gives."""
+    """Indices of the output channels of one layer of the plain network."""
 
     linear: Tensor
     rectified: Tensor
@@ -141,7 +141,7 @@ class _Layer:
 
 
 def _samples(plain: Plain, pictures: Sequence[Tensor]) -> list[Tensor]:
-    """(channels, pixels) of what each layer gives."""
+    """The output of each layer as (channels, pixels)."""
     seen = [
         [features[0, :, ::SAMPLED_PX, ::SAMPLED_PX].flatten(1) for features in plain.features(picture)]
         for picture in pictures
@@ -153,7 +153,7 @@ def _bases(values: Tensor, kind: _Kinds, passed_on: Tensor, reader: Convolution)
     """Pointwise convolutions from a layer's channels to [trunk, others, zeros, ones], and back.
 
     Args:
-        values: (channels, pixels) of what the layer gives.
+        values: the layer's output as (channels, pixels).
         kind: its channels.
         passed_on: (linear channels, width of the trunk), C of the module's docstring.
         reader: the next layer's kernel.

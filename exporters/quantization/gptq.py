@@ -46,8 +46,8 @@ def gptq_kernels(
 
     Args:
         model: a float graph.
-        layers: what the convolutions give (`exporters.quantization.insert_qdq.quantisable`).
-        crops: LR, on which they should err least.
+        layers: output tensors of the convolutions (`exporters.quantization.insert_qdq.quantisable`).
+        crops: LR crops on which the error is minimised.
         full_range: -127 .. 127 instead of -64 .. 64.
     """
     graph = Graph(model)
@@ -85,7 +85,7 @@ class _Moments:
 
 @dataclass(frozen=True)
 class _Statistics:
-    """Of the windows that kernels read."""
+    """Covariance of the windows that kernels read."""
 
     mean: Floats
     order: NDArray[np.intp]

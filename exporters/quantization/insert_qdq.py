@@ -40,8 +40,8 @@ def insert_qdq(
 
     Args:
         model: a float graph.
-        kernels: what a convolution to quantise gives (`quantisable`) -> its kernel and bias.
-        ranges: tensor name -> lowest and highest value, of what these convolutions read and give.
+        kernels: output tensor of a convolution to quantise (`quantisable`) -> its kernel and bias.
+        ranges: tensor name -> lowest and highest value, for inputs and outputs of these convolutions.
     """
     result = onnx.ModelProto()
     result.CopyFrom(model)
@@ -64,14 +64,14 @@ def quantisable(graph: Graph, node: onnx.NodeProto) -> bool:
 
 
 def result_of(graph: Graph, node: onnx.NodeProto) -> str:
-    """What a quantised convolution gives: its own output, or that of the ReLU which alone reads it."""
+    """The output tensor of a quantised convolution: its own, or that of the ReLU that is its only reader."""
     reader = graph.single_consumer(node.output[0])
     result: str = reader.output[0] if reader is not None and reader.op_type == "Relu" else node.output[0]
     return result
 
 
 def _joined(graph: Graph, kernels: Mapping[str, RoundedKernel]) -> set[str]:
-    """What is concatenated along the channels for nothing but quantised convolutions."""
+    """Tensors that are concatenated along the channels for quantised convolutions only."""
     return {
         node.output[0]
         for node in graph.proto.node

@@ -141,7 +141,7 @@ class _Layer:
     name: str
     """Name of its output."""
     rounds: tuple[str, str]
-    """The tensors that it reads and gives when it is quantised."""
+    """Its input and output tensors when it is quantised."""
     macs: int
 
 

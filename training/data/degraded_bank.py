@@ -33,7 +33,8 @@ class DegradedBank:
             divisors: what the HR picture is shrunk by for each resolution, the largest (the network's input) first;
                 those between are shrunk by MATLAB's bicubic.
             lr_patch_px: side of a patch at the lowest resolution.
-            chain: degradations of the LR patches. device: of the patches; the pictures stay in main memory.
+            chain: degradations of the LR patches.
+            device: of the patches; the pictures stay in main memory.
 
         Raises:
             ImageError: there is no picture.

@@ -105,7 +105,8 @@ def degrade_randomly(hr: Pixels, scale: int, chain: RandomChain, rng: np.random.
     Args:
         hr: (scale h, scale w, 3) uint8.
         scale: at least 1.
-        chain: degradations and their shares. rng: source of randomness.
+        chain: degradations and their shares.
+        rng: source of randomness.
 
     Returns:
         (h, w, 3) uint8.

@@ -29,8 +29,10 @@ RECORDED_POINTS = 200
 
 @dataclass(frozen=True, kw_only=True)
 class SRPRecipe:
-    """How to prune; the network comes from the dense weights. Raises: OptionError: the regularised steps end before the
-    penalty reaches its ceiling.
+    """How to prune; the network comes from the dense weights.
+
+    Raises:
+        OptionError: the regularised steps end before the penalty reaches its ceiling.
     """
 
     name: str
