@@ -30,7 +30,7 @@ from training.data.degradation_parts import Pixels
 from training.data.folder import read_pictures, scan_folder
 
 SIDE_PX = 384
-"""Of the part at the top left of each picture."""
+"""Side of the part at the top left of each picture."""
 LARGEST_WEIGHT_DB = 0.5
 """A difference above this weighs no more in the fit."""
 RIDGE = 1e-5
@@ -53,7 +53,7 @@ class Case:
 
     @property
     def loss_db(self) -> float:
-        """What the choice loses against the better network."""
+        """Loss in PSNR-Y of the choice against the better network."""
         return 0.0 if self.is_photo_chosen == (self.gain_db > 0) else abs(self.gain_db)
 
 

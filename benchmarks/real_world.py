@@ -29,7 +29,7 @@ KEPT = Path(__file__).with_name("real_world.json")
 PAGE = Path(__file__).parent.parent / "docs" / "real-world.md"
 PHOTOGRAPHS = "photographs of scikit-image"
 SIDE_PX = 256
-"""Of the middle of each photograph."""
+"""Side of the middle part of each photograph."""
 CONTENDERS = ("bicubic", "Lanczos", "clean", "photo")
 INTRODUCTION = """# Pictures as users have them
 

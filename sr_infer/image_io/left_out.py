@@ -1,4 +1,4 @@
-"""What a file holds that no result holds. Each such part is named in one warning; extra bands are refused."""
+"""Parts of a file that its result leaves out: each is named in one warning, and extra bands are refused."""
 
 import logging
 import re

@@ -102,7 +102,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Header:
-    """What is known of an image before it is decoded. Close it, or use it in a `with` statement."""
+    """Facts about an image before it is decoded. Close it, or use it in a `with` statement."""
 
     layout: Layout
     """Layout that the header states. The decoded picture differs in rare files, such as those that state their
