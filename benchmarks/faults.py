@@ -23,14 +23,17 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.photographs import load_photograph
+from benchmarks.timing.machine import cpu_name
 from sr_infer.atomic_file import atomic_write
+from sr_infer.resources import usable_cpus
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "reliability.md"
 TABLE_START = "<!-- printed by python -m benchmarks.faults -->"
 MODEL = "srpn-lite-x2-int8"
 _LIMIT_S = 120
-_EXIT_CODES = {0, 1, 2, 128 + signal.SIGINT, 128 + signal.SIGTERM, -signal.SIGKILL, -signal.SIGTERM}
+_EXIT_CODES = {0, 1, 2, 128 + signal.SIGINT, 128 + signal.SIGTERM, -signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT}
+"""Negative ones are processes that a signal ended; a shell shows 130 for both forms of an interrupt."""
 
 
 @dataclass
@@ -452,7 +455,7 @@ def format_table(tallies: dict[str, Tally]) -> str:
     rows = ["| fault | cases | survived | nothing lost |", "|---|---|---|---|"]
     for name, tally in tallies.items():
         rows.append(f"| {name} | {tally.cases} | {tally.survived} | {'yes' if not tally.lost else 'NO'} |")
-    return "\n".join(rows)
+    return "\n".join([*rows, "", f"Run on {cpu_name()}, {usable_cpus()} cores."])
 
 
 def main(arguments: list[str] | None = None) -> int:
