@@ -58,6 +58,7 @@ class Case:
 
 
 _ARRAYS = [Case(name="array", budget=budget) for budget in ("128MB", TIGHT, "512MB", "1GB")]
+_TWO_JOBS = [Case(name="4 files, 2 jobs", budget=size, target="large.png", jobs=2) for size in ("512MB", "1GB")]
 _OPTIONS = [
     Case(name="JPEG to JPEG", budget="512MB", target="large.jpg"),
     Case(name="JPEG to WebP", budget="2GB", target="large.webp"),
@@ -141,12 +142,14 @@ def _write_source(folder: Path, case: Case) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("models", nargs="*", help="names of shipped models (default: all)")
-    parser.add_argument("--only", choices=("arrays", "options", "large"), help="one kind of call (default: all)")
+    parser.add_argument(
+        "--only", choices=("arrays", "jobs", "options", "large"), help="one kind of call (default: all)"
+    )
     chosen = parser.parse_args()
     shipped = {model.name for model in available_models()}
     if unknown := set(chosen.models) - shipped:
         parser.error(f"expected models among {', '.join(sorted(shipped))}, got {', '.join(sorted(unknown))}")
-    groups = {"arrays": _ARRAYS, "options": _OPTIONS, "large": _LARGE}
+    groups = {"arrays": _ARRAYS, "jobs": _TWO_JOBS, "options": _OPTIONS, "large": _LARGE}
     cases = groups[chosen.only] if chosen.only else [case for group in groups.values() for case in group]
     print("| model | call | budget | added | of the budget | time |")
     print("|---|---|---|---|---|---|", flush=True)
