@@ -68,7 +68,7 @@ def test_blocks_run(page: Path, folder: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("page", pages_with("sh slow"), ids=lambda page: page.name)
 def test_blocks_that_need_minutes_run(page: Path, folder: Path) -> None:
-    run_blocks(page, "sh slow", folder)
+    run_blocks(page, "sh|python|sh slow", folder)  # slow blocks go on from the others of their page
 
 
 @pytest.mark.slow
